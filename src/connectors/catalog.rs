@@ -1,0 +1,250 @@
+//! Which sources and storages a connectors package has, and what their manifests say.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+
+use super::Package;
+use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
+use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
+use crate::process::{self, EnvPolicy, Start};
+
+const SCRIPT: &str = include_str!("catalog.js");
+
+/// Longest time a package may take to load.
+const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a connectors package has.
+#[derive(Debug, Default, Deserialize)]
+pub struct Catalog {
+    #[serde(default)]
+    error: Option<String>,
+    /// Sources by name; the manifest is optional.
+    #[serde(default)]
+    pub sources: BTreeMap<String, Option<Manifest>>,
+    /// Storages by name.
+    #[serde(default)]
+    pub storages: BTreeMap<String, Option<Manifest>>,
+}
+
+/// What of a manifest matters here.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Manifest {
+    /// Parameters by name: an extension that the reference package uses.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    environment: Option<Environments>,
+}
+
+/// One parameter of a manifest.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Parameter {
+    /// `path` for a file or folder of the user's.
+    #[serde(default)]
+    pub format: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Environments {
+    #[serde(default)]
+    node: Option<NodeEnvironment>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct NodeEnvironment {
+    #[serde(default)]
+    enabled: bool,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+}
+
+/// The dependencies that a storage asks for.
+///
+/// # Errors
+/// `STORAGE_NOT_FOUND` or `STORAGE_UNSUPPORTED`, with the original's messages.
+pub fn storage_dependencies<'a>(
+    catalog: &'a Catalog,
+    package: &Package,
+    storage: &str,
+) -> Result<&'a [Dependency]> {
+    let manifest = catalog.storages.get(storage).ok_or_else(|| {
+        not_found(Code::StorageNotFound, format!("Storage {storage} not found"), package, &catalog.storages)
+    })?;
+    let manifest = manifest.as_ref().ok_or_else(|| {
+        RunnerError::new(Code::StorageNotFound, format!("Storage {storage} manifest not found"))
+    })?;
+    match manifest.environment.as_ref().and_then(|environment| environment.node.as_ref()) {
+        Some(node) if node.enabled => Ok(&node.dependencies),
+        _ => Err(RunnerError::new(
+            Code::StorageUnsupported,
+            format!("Storage {storage} does not support node environment"),
+        )),
+    }
+}
+
+/// Whether the package has the source, asked before anything is installed.
+///
+/// # Errors
+/// `INVALID_CONFIG`.
+pub fn check_source(catalog: &Catalog, package: &Package, source: &str) -> Result<()> {
+    if catalog.sources.contains_key(source) {
+        return Ok(());
+    }
+    Err(not_found(Code::InvalidConfig, format!("Source {source} not found"), package, &catalog.sources))
+}
+
+/// Names what was searched and what is there. The message is the original's, and the rest a
+/// hint; but where only the reference package was there, the message itself says how to get the
+/// real one.
+fn not_found(
+    code: Code,
+    message: String,
+    package: &Package,
+    known: &BTreeMap<String, Option<Manifest>>,
+) -> RunnerError {
+    let names: Vec<_> = known.keys().map(String::as_str).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let searched = format!("{} has {names}", package.title());
+    if package.is_fallback {
+        let message = format!(
+            "{message}: {searched}. That is the reference package, which was searched because \
+             {CONNECTORS_PACKAGE} is not installed; run npm install {CONNECTORS_PACKAGE}"
+        );
+        return RunnerError::new(code, message);
+    }
+    RunnerError::new(code, message).with_hint(searched)
+}
+
+/// Changes whenever the package's files may have: its folder, and time and size of `package.json`.
+type Key = (PathBuf, Option<SystemTime>, u64);
+
+static KNOWN: LazyLock<Mutex<HashMap<Key, Arc<Catalog>>>> = LazyLock::new(Mutex::default);
+
+fn key(root: &Path) -> Key {
+    let metadata = std::fs::metadata(root.join("package.json")).ok();
+    let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
+    (root.to_owned(), modified, metadata.map_or(0, |metadata| metadata.len()))
+}
+
+/// Reads the catalog by loading the package in a process of its own, which gets none of the
+/// host's secrets; remembered for as long as this process lives and the package is unchanged.
+///
+/// # Errors
+/// `CONNECTORS_NOT_FOUND` when the package cannot be loaded, with its own message.
+pub async fn read(package: &Package, host: &Host) -> Result<Arc<Catalog>> {
+    let key = key(&package.root);
+    let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(catalog) = known().get(&key) {
+        return Ok(catalog.clone());
+    }
+    let catalog = tokio::time::timeout(LOAD_LIMIT, load(package, host)).await.unwrap_or_else(|_| {
+        Err(unloadable(package, &format!("it did not load within {} s", LOAD_LIMIT.as_secs())))
+    })?;
+    let catalog = Arc::new(catalog);
+    known().insert(key, catalog.clone());
+    Ok(catalog)
+}
+
+fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
+    RunnerError::new(
+        Code::ConnectorsNotFound,
+        format!("the connectors package in {} cannot be loaded: {cause}", package.root.display()),
+    )
+}
+
+async fn load(package: &Package, host: &Host) -> Result<Catalog> {
+    let failed = |cause: std::io::Error| unloadable(package, &cause);
+    let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
+    let (mut reader, writer) = std::io::pipe().map_err(failed)?;
+    let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
+    variables.retain(|(name, _)| !name.starts_with("OW_"));
+    let mut running = process::start(Start {
+        supervisor: &host.supervisor,
+        program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
+        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string()],
+        directory: &package.root,
+        variables,
+        descriptors: vec![
+            nowhere().map_err(failed)?,
+            nowhere().map_err(failed)?,
+            nowhere().map_err(failed)?,
+            writer.into(),
+        ],
+    })
+    .await?;
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut answer = Vec::new();
+        reader.read_to_end(&mut answer).map(|_| answer)
+    });
+    let exit = running.exit().await?;
+    running.tree_gone().await;
+    let answer = answer.await.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
+    if answer.is_empty() {
+        return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));
+    }
+    let catalog: Catalog = serde_json::from_slice(&answer)
+        .map_err(|cause| unloadable(package, &format!("a manifest is not as expected: {cause}")))?;
+    match catalog.error {
+        Some(error) => Err(unloadable(package, &error)),
+        None => Ok(catalog),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::PackageManifest;
+
+    fn catalog() -> Catalog {
+        serde_json::from_value(serde_json::json!({
+            "sources": { "S": null },
+            "storages": {
+                "Bare": null, "Empty": {}, "Off": { "environment": { "node": { "enabled": false } } },
+                "On": { "environment": { "node": { "enabled": true, "dependencies": [
+                    { "name": "a", "version": "1", "global": ["A"], "global_is": true } ] } } },
+            },
+        }))
+        .unwrap()
+    }
+
+    fn package(is_fallback: bool) -> Package {
+        Package {
+            root: "/p".into(),
+            manifest: serde_json::from_str::<PackageManifest>(r#"{"name":"p"}"#).unwrap(),
+            is_fallback,
+        }
+    }
+
+    #[test]
+    fn storages_are_refused_in_the_original_words() {
+        let refuse = |name, fallback| {
+            storage_dependencies(&catalog(), &package(fallback), name).map(<[_]>::len).unwrap_err()
+        };
+        let missing = refuse("X", false);
+        assert_eq!(missing.code, Code::StorageNotFound);
+        assert_eq!(missing.message, "Storage X not found");
+        assert_eq!(missing.hint.unwrap(), "p without version has Bare, Empty, Off, On");
+        assert!(refuse("X", true).message.ends_with("npm install @owox/connectors"));
+        assert_eq!(refuse("Bare", false).message, "Storage Bare manifest not found");
+        for name in ["Empty", "Off"] {
+            let error = refuse(name, false);
+            assert_eq!(error.code, Code::StorageUnsupported);
+            assert_eq!(error.message, format!("Storage {name} does not support node environment"));
+        }
+        assert_eq!(storage_dependencies(&catalog(), &package(false), "On").unwrap()[0].name, "a");
+    }
+
+    #[test]
+    fn a_missing_source_is_named_with_what_there_is() {
+        check_source(&catalog(), &package(false), "S").unwrap();
+        let error = check_source(&catalog(), &package(false), "T").unwrap_err();
+        assert_eq!(error.message, "Source T not found");
+        assert_eq!(error.hint.unwrap(), "p without version has S");
+    }
+}

@@ -1,0 +1,7 @@
+//! The connectors package: where it is, and which sources and storages it has.
+
+mod catalog;
+mod locate;
+
+pub use catalog::{Catalog, Manifest, Parameter, check_source, read as read_catalog, storage_dependencies};
+pub use locate::{Package, locate};

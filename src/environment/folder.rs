@@ -1,0 +1,346 @@
+//! Run directories: named from ids of any content, locked while a run lives, and deleted without
+//! ever leaving their root.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
+
+/// What every run directory's name starts with; nothing else is ever deleted.
+const PREFIX: &str = "owox-run-";
+
+/// Characters of the ids that stay readable in a name. A name may have 255 bytes in all.
+const READABLE: usize = 48;
+
+/// The folder that holds the runs' directories: the option, then `OWOX_RUNNER_RUNS_DIR`, then
+/// the system's temporary folder. Created when missing.
+///
+/// # Errors
+/// `INVALID_CONFIG` when it cannot be created or is no folder.
+pub fn runs_root(option: Option<&str>, host: &Host) -> Result<PathBuf> {
+    let root = match option.or_else(|| host.variable("OWOX_RUNNER_RUNS_DIR")) {
+        Some(named) => host.absolute(named),
+        None => host.temporary_folder(),
+    };
+    let created = fs::DirBuilder::new().recursive(true).mode(0o700).create(&root);
+    created.and_then(|()| fs::canonicalize(&root)).map_err(|cause| {
+        RunnerError::new(
+            Code::InvalidConfig,
+            format!(
+                "the folder for runs, {}, cannot be used: {cause}; name another one with the option runsDir \
+                 or OWOX_RUNNER_RUNS_DIR",
+                root.display()
+            ),
+        )
+    })
+}
+
+/// A run's directory. It is locked, so that nobody takes it for left behind, and removed when
+/// dropped unless [`RunFolder::keep`] was called.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// The lock is held as long as the file is open, and let go by the kernel when the host dies.
+    lock: Option<File>,
+}
+
+impl RunFolder {
+    /// Makes a new directory for these ids, mode 0700; equal ids at the same time get
+    /// directories of their own.
+    ///
+    /// # Errors
+    /// `INTERNAL` when the file system refuses.
+    pub fn create(root: &Path, connector_id: &str, run_id: &str) -> Result<Self> {
+        let failed = |cause| RunnerError::file("create a run's directory in", root, &cause);
+        let path = tempfile::Builder::new()
+            .prefix(&name_prefix(connector_id, run_id))
+            .permissions(fs::Permissions::from_mode(0o700))
+            .rand_bytes(8)
+            .tempdir_in(root)
+            .map_err(failed)?
+            .keep();
+        let lock = lock(&path).ok();
+        Ok(Self { path, lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Lets the directory stay until [`cleanup`], and gives its path.
+    pub fn keep(mut self) -> PathBuf {
+        self.lock = None;
+        std::mem::take(&mut self.path)
+    }
+
+    /// Locks a directory that was kept, for as long as a run lives in it. A directory that is
+    /// not one of ours needs no lock: nothing here would ever delete it.
+    pub fn hold(path: &Path) -> Option<File> {
+        if !is_ours(path.file_name()) {
+            return None;
+        }
+        lock(path).ok()
+    }
+
+    /// Removes the directory.
+    ///
+    /// # Errors
+    /// `INTERNAL`, naming the path that is left.
+    pub fn remove(mut self) -> Result<()> {
+        let path = std::mem::take(&mut self.path);
+        remove(&path)
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            let _ = remove(&self.path);
+        }
+    }
+}
+
+/// Removes every directory of these ids below `root` that no live run holds.
+///
+/// # Errors
+/// `INTERNAL` when one of them cannot be removed; the others are gone.
+pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
+    let prefix = name_prefix(connector_id, run_id);
+    let entries = fs::read_dir(root).map_err(|cause| RunnerError::file("read", root, &cause))?;
+    let mut outcome = Ok(());
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let of_these_ids =
+            name.to_str().is_some_and(|name| name.starts_with(&prefix) && !name.ends_with(LOCK_SUFFIX));
+        // file_type does not follow symlinks
+        if !of_these_ids || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        if let Ok(_held) = lock(&path) {
+            outcome = remove(&path).and(outcome);
+        }
+    }
+    outcome
+}
+
+const LOCK_SUFFIX: &str = ".lock";
+
+fn lock_path(directory: &Path) -> PathBuf {
+    let mut name = directory.as_os_str().to_owned();
+    name.push(LOCK_SUFFIX);
+    PathBuf::from(name)
+}
+
+/// Takes the lock beside a run's directory. It lies outside, where the run cannot write.
+fn lock(directory: &Path) -> io::Result<File> {
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(lock_path(directory))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn is_ours(name: Option<&OsStr>) -> bool {
+    name.and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(LOCK_SUFFIX))
+}
+
+/// Deletes one run's directory and its lock; refuses anything else.
+fn remove(path: &Path) -> Result<()> {
+    if !is_ours(path.file_name()) {
+        return Err(RunnerError::new(
+            Code::Internal,
+            format!("refused to delete {}, which is not a run's directory", path.display()),
+        ));
+    }
+    let removed = match remove_tree(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path);
+            remove_tree(path)
+        }
+        other => other,
+    };
+    match removed {
+        Ok(()) => {
+            let _ = fs::remove_file(lock_path(path));
+            Ok(())
+        }
+        Err(cause) => Err(RunnerError::file("remove", path, &cause)),
+    }
+}
+
+/// The standard library's removal never follows a symlink, not even one that is put in place
+/// while it works.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Gives the owner access to every folder of a tree: a connector may have left mode 000 behind.
+fn open_up(path: &Path) {
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    let Ok(entries) = fs::read_dir(path) else { return };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            open_up(&entry.path());
+        }
+    }
+}
+
+/// The beginning of the names of a run's directories: readable, safe on every file system, and
+/// different for different ids.
+fn name_prefix(connector_id: &str, run_id: &str) -> String {
+    let readable: String = crate::context::unique_id(connector_id, run_id)
+        .chars()
+        .take(READABLE)
+        .map(|character| if character.is_ascii_alphanumeric() { character } else { '_' })
+        .collect();
+    format!("{PREFIX}{readable}-{}-", digest(&[connector_id, run_id]))
+}
+
+/// 16 hexadecimal digits that stand for these texts.
+pub(super) fn digest(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.len().to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn root() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn names(root: &Path) -> Vec<String> {
+        fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn ids_of_any_content_make_safe_names_below_the_root() {
+        let root = root();
+        let long = "x".repeat(300);
+        for id in ["..", "/", "../../etc", "a\0b", "a:b", "", ".", "üñ\u{202e}", "con", &long, "a\nb"] {
+            let folder = RunFolder::create(root.path(), id, "r").unwrap();
+            assert_eq!(folder.path().parent().unwrap(), root.path(), "{id:?}");
+            let name = folder.path().file_name().unwrap().to_str().unwrap();
+            assert!(
+                name.len() < 200
+                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+                "{name}"
+            );
+            assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
+            folder.remove().unwrap();
+        }
+        assert_eq!(names(root.path()), [""; 0]);
+    }
+
+    #[test]
+    fn equal_ids_have_directories_of_their_own_and_different_ids_different_names() {
+        let root = root();
+        let one = RunFolder::create(root.path(), "a", "b").unwrap();
+        let two = RunFolder::create(root.path(), "a", "b").unwrap();
+        assert_ne!(one.path(), two.path());
+        // the readable parts are equal, the ids are not
+        assert_ne!(name_prefix("a-b", "c"), name_prefix("a", "b-c"));
+        assert_ne!(name_prefix("a/b", "c"), name_prefix("a_b", "c"));
+    }
+
+    #[test]
+    fn cleanup_spares_what_a_live_run_holds() {
+        let root = root();
+        let live = RunFolder::create(root.path(), "a", "b").unwrap();
+        let left = RunFolder::create(root.path(), "a", "b").unwrap().keep();
+        let other = RunFolder::create(root.path(), "a", "c").unwrap().keep();
+        let held = RunFolder::create(root.path(), "a", "b").unwrap().keep();
+        let hold = RunFolder::hold(&held).unwrap();
+        cleanup(root.path(), "a", "b").unwrap();
+        assert!(live.path().exists() && other.exists() && held.exists() && !left.exists());
+        drop(hold);
+        cleanup(root.path(), "a", "b").unwrap();
+        assert!(live.path().exists() && !held.exists());
+    }
+
+    #[test]
+    fn nothing_outside_is_deleted() {
+        let root = root();
+        let outside = tempfile::tempdir().unwrap();
+        let precious = outside.path().join("precious");
+        fs::write(&precious, "x").unwrap();
+
+        let folder = RunFolder::create(root.path(), "a", "b").unwrap();
+        symlink(outside.path(), folder.path().join("link")).unwrap();
+        folder.remove().unwrap();
+        assert!(precious.exists());
+
+        // a symlink that bears the name of a run's directory
+        let planted = root.path().join(format!("{}planted", name_prefix("a", "b")));
+        symlink(outside.path(), &planted).unwrap();
+        cleanup(root.path(), "a", "b").unwrap();
+        assert!(precious.exists() && planted.symlink_metadata().is_ok());
+
+        assert!(remove(outside.path()).unwrap_err().message.contains("refused"));
+        assert!(remove(Path::new("/")).is_err());
+        assert!(precious.exists());
+    }
+
+    #[test]
+    fn folders_without_permissions_are_removed() {
+        let root = root();
+        let folder = RunFolder::create(root.path(), "a", "b").unwrap();
+        let closed = folder.path().join("closed/deep");
+        fs::create_dir_all(&closed).unwrap();
+        fs::write(closed.join("file"), "x").unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(closed.parent().unwrap(), fs::Permissions::from_mode(0)).unwrap();
+        folder.remove().unwrap();
+        assert_eq!(names(root.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_is_dropped_goes() {
+        let root = root();
+        drop(RunFolder::create(root.path(), "a", "b").unwrap());
+        assert_eq!(names(root.path()), [""; 0]);
+    }
+
+    #[test]
+    fn the_root_comes_from_option_variable_or_system() {
+        let base = root();
+        let base = fs::canonicalize(base.path()).unwrap();
+        let host = Host {
+            cwd: base.clone(),
+            variables: vec![("TMPDIR".into(), base.join("tmp").display().to_string())],
+            ..Host::default()
+        };
+        assert_eq!(runs_root(None, &host).unwrap(), base.join("tmp"));
+        let mut with_variable = host.clone();
+        with_variable.variables.push(("OWOX_RUNNER_RUNS_DIR".into(), "by-variable".into()));
+        assert_eq!(runs_root(None, &with_variable).unwrap(), base.join("by-variable"));
+        assert_eq!(runs_root(Some("by-option/deep"), &with_variable).unwrap(), base.join("by-option/deep"));
+        fs::write(base.join("file"), "").unwrap();
+        assert_eq!(runs_root(Some("file"), &host).unwrap_err().code, Code::InvalidConfig);
+    }
+}

@@ -1,0 +1,154 @@
+//! Installing with npm.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use tokio::net::unix::pipe;
+
+use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
+use crate::output::Tail;
+use crate::process::{self, Exit, Start};
+
+/// Packages whose install script may run: 0.11 needs this one, and it must be compiled where no
+/// binary fits.
+const MAY_BUILD: [&str; 1] = ["@kaciras/deasync"];
+
+/// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
+/// connectors package, since a linked one would leave its own dependencies out.
+const INSTALL: [&str; 9] = [
+    "install",
+    "--ignore-scripts",
+    "--install-links",
+    "--omit=dev",
+    "--prefer-offline",
+    "--no-audit",
+    "--no-fund",
+    "--no-progress",
+    "--no-update-notifier",
+];
+
+/// Bytes of npm's output that go into an error.
+const OUTPUT_BYTES: usize = 16 * 1024;
+
+/// Installs what the directory's `package.json` names. npm's output is kept for the error, and
+/// is never mixed into the connector's.
+///
+/// # Errors
+/// `INSTALL_FAILED`: npm is missing, or `npm install failed: <code>` with npm's output as hint.
+pub async fn install(directory: &Path, host: &Host) -> Result<()> {
+    run(&INSTALL, directory, host).await?;
+    for package in MAY_BUILD {
+        if directory.join("node_modules").join(package).join("package.json").is_file() {
+            build(package, directory, host).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs the install script of one package.
+async fn build(package: &str, directory: &Path, host: &Host) -> Result<()> {
+    let built = run(&["rebuild", "--foreground-scripts", package], directory, host).await;
+    built.map_err(|error| {
+        RunnerError::new(
+            error.code,
+            format!(
+                "{package} could not be built ({}); it needs a C++ compiler, make, python3 and the headers of \
+                 Node.js (npm_config_nodedir names them)",
+                error.message
+            ),
+        )
+        .with_hint(error.hint.unwrap_or_default())
+    })
+}
+
+async fn run(args: &[&str], directory: &Path, host: &Host) -> Result<()> {
+    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let (exit, output) = capture(&npm, args, directory, host).await.map_err(|error| {
+        RunnerError::new(Code::InstallFailed, format!("npm could not be started: {}", error.message))
+    })?;
+    match (exit.code, exit.signal) {
+        (Some(0), _) => Ok(()),
+        (code, signal) => {
+            let ending = code
+                .map_or_else(|| format!("signal {}", signal.unwrap_or_default()), |code| code.to_string());
+            Err(RunnerError::new(Code::InstallFailed, format!("npm install failed: {ending}"))
+                .with_hint(output))
+        }
+    }
+}
+
+async fn capture(npm: &Path, args: &[&str], directory: &Path, host: &Host) -> Result<(Exit, String)> {
+    let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
+    let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
+    let (reader, writer) = std::io::pipe().map_err(failed)?;
+    let writer = OwnedFd::from(writer);
+    let mut running = process::start(Start {
+        supervisor: &host.supervisor,
+        program: npm,
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        directory,
+        variables: npm_variables(host),
+        descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
+    })
+    .await?;
+    let output = tokio::spawn(read_tail(reader.into()));
+    let exit = running.exit().await?;
+    running.tree_gone().await;
+    let output = output.await.map_err(|cause| failed(std::io::Error::other(cause)))?;
+    Ok((exit, output.map_err(failed)?))
+}
+
+async fn read_tail(reader: OwnedFd) -> std::io::Result<String> {
+    use tokio::io::AsyncReadExt;
+    let mut reader = pipe::Receiver::from_owned_fd(reader)?;
+    let mut tail = Tail::new(OUTPUT_BYTES);
+    let mut buffer = vec![0; 8192];
+    loop {
+        match reader.read(&mut buffer).await? {
+            0 => return Ok(tail.into_text()),
+            count => tail.push(&buffer[..count]),
+        }
+    }
+}
+
+/// npm gets the host's variables, so that proxies, registries and its configuration hold, but
+/// nothing of a run. Its script starts `node` by the PATH, so node's folder must be on it.
+fn npm_variables(host: &Host) -> Vec<(String, String)> {
+    let mut variables: Vec<_> = host
+        .variables
+        .iter()
+        .filter(|(name, _)| !name.starts_with("OW_") && name != "PATH")
+        .cloned()
+        .collect();
+    let node_folder = host.exec_path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+    let path = match host.variable("PATH") {
+        Some(path) => format!("{path}:{node_folder}"),
+        None => node_folder,
+    };
+    variables.push(("PATH".to_owned(), path));
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn npm_sees_the_hosts_settings_and_nothing_of_a_run() {
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let host = Host {
+            variables: vec![
+                variable("PATH", "/bin"),
+                variable("npm_config_registry", "r"),
+                variable("OW_CONFIG", "secret"),
+            ],
+            exec_path: "/node/bin/node".into(),
+            ..Host::default()
+        };
+        assert_eq!(
+            npm_variables(&host),
+            [variable("npm_config_registry", "r"), variable("PATH", "/bin:/node/bin")]
+        );
+    }
+}

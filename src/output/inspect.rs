@@ -1,0 +1,175 @@
+//! What a connector's messages tell about its run: the last status, warnings, and the state.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+/// Warnings kept of one run; more are counted, not kept.
+const MAX_WARNINGS: usize = 1000;
+
+/// Whether a line is one or more JSON objects, back to back or separated by white space.
+pub fn is_json_objects(line: &[u8]) -> bool {
+    let mut rest = line.trim_ascii();
+    if rest.is_empty() {
+        return false;
+    }
+    while !rest.is_empty() {
+        if rest[0] != b'{' {
+            return false;
+        }
+        // IgnoredAny does not recurse, so depth costs no stack; and it accepts lone surrogates,
+        // as JSON.parse does.
+        let mut parser = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+        match parser.next() {
+            Some(Ok(_)) => rest = rest[parser.byte_offset()..].trim_ascii_start(),
+            _ => return false,
+        }
+    }
+    std::str::from_utf8(line).is_ok()
+}
+
+/// The fields of contract section 10 that say how a run goes. Raw, since connectors are free
+/// in what they put there.
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow)]
+    date: Option<&'a RawValue>,
+    #[serde(borrow)]
+    warning: Option<&'a RawValue>,
+}
+
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+/// Reads the messages of one run as they pass.
+#[derive(Debug, Default, Clone)]
+pub struct Inspector {
+    /// The last `updateCurrentStatus`; 5 means error.
+    pub last_status: Option<i64>,
+    /// Texts of `addWarningToCurrentStatus`.
+    pub warnings: Vec<String>,
+    /// The date of the last `updateLastRequstedDate`, as the connector printed it.
+    pub date: Option<String>,
+    dropped: usize,
+}
+
+impl Inspector {
+    /// Looks at a batch of JSON lines.
+    pub fn read(&mut self, json_lines: &str) {
+        // Most messages are logs; only lines that name one of these types are parsed.
+        let relevant = ["updateCurrentStatus", "addWarningToCurrentStatus", "updateLastRequstedDate"];
+        if !relevant.iter().any(|kind| memchr::memmem::find(json_lines.as_bytes(), kind.as_bytes()).is_some())
+        {
+            return;
+        }
+        for line in json_lines.lines().filter(|line| relevant.iter().any(|kind| line.contains(kind))) {
+            for message in serde_json::Deserializer::from_str(line).into_iter::<Message>() {
+                match message {
+                    Ok(message) => self.take(&message),
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: &Message) {
+        match text(message.kind).as_deref() {
+            Some("updateCurrentStatus") => {
+                if let Some(status) = number(message.status) {
+                    self.last_status = Some(status);
+                }
+            }
+            Some("updateLastRequstedDate") => {
+                if let Some(date) = text(message.date) {
+                    self.date = Some(date);
+                }
+            }
+            Some("addWarningToCurrentStatus") => {
+                let warning = text(message.warning)
+                    .unwrap_or_else(|| "the connector added a warning to its status".to_owned());
+                if self.warnings.len() < MAX_WARNINGS {
+                    self.warnings.push(warning);
+                } else {
+                    self.dropped += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The warnings, and a last line for those that were too many to keep.
+    pub fn into_warnings(self) -> Vec<String> {
+        let mut warnings = self.warnings;
+        if self.dropped > 0 {
+            warnings.push(format!("{} more warnings were not kept", self.dropped));
+        }
+        warnings
+    }
+}
+
+/// A number, or a string that holds one.
+fn number(raw: Option<&RawValue>) -> Option<i64> {
+    let raw = raw?.get();
+    serde_json::from_str::<i64>(raw)
+        .ok()
+        .or_else(|| serde_json::from_str::<String>(raw).ok()?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_objects_are_told_from_everything_else() {
+        for line in ["{}", " {} \n", "{\"a\":{\"b\":\"}\"}}{}\n", "{} {}\r\n", "{\"a\":\"\\ud800\"}"] {
+            assert!(is_json_objects(line.as_bytes()), "{line}");
+        }
+        for line in ["", "\n", "1", "[]", "\"{}\"", "{", "{}x", "x{}", "{}[]", "{a:1}", "{\"a\":1,}", "{}{"] {
+            assert!(!is_json_objects(line.as_bytes()), "{line}");
+        }
+        let deep = "{\"a\":".repeat(100_000) + "1" + &"}".repeat(100_000);
+        assert!(is_json_objects(deep.as_bytes()));
+        assert!(!is_json_objects(b"{\"a\":\"\xFF\"}"));
+    }
+
+    #[test]
+    fn the_last_status_and_date_and_every_warning_are_kept() {
+        let mut inspector = Inspector::default();
+        inspector.read(concat!(
+            "{\"type\":\"updateCurrentStatus\",\"status\":1}{\"type\":\"updateCurrentStatus\",\"status\":\"5\"}\n",
+            "{\"type\":\"addWarningToCurrentStatus\",\"status\":1,\"warning\":\"slow\"}\n",
+            "{\"type\":\"updateLastRequstedDate\",\"date\":\"2026-01-01T00:00:00.000Z\"}\n",
+            "{\"type\":\"updateLastRequstedDate\",\"date\":\"2026-01-02T00:00:00.000Z\"}\n",
+            "{\"type\":\"log\",\"message\":\"updateCurrentStatus\",\"status\":3}\n",
+        ));
+        assert_eq!(inspector.last_status, Some(5));
+        assert_eq!(inspector.date.as_deref(), Some("2026-01-02T00:00:00.000Z"));
+        assert_eq!(inspector.into_warnings(), ["slow"]);
+    }
+
+    #[test]
+    fn odd_values_in_messages_do_no_harm() {
+        let mut inspector = Inspector::default();
+        inspector.read(concat!(
+            "{\"type\":\"updateCurrentStatus\",\"status\":{\"$serde_json::private::Number\":\"1\"}}\n",
+            "{\"type\":[\"updateCurrentStatus\"],\"status\":5}\n",
+            "{\"type\":\"updateLastRequstedDate\",\"date\":7}\n",
+        ));
+        assert_eq!((inspector.last_status, inspector.date), (None, None));
+    }
+
+    #[test]
+    fn warnings_are_bounded() {
+        let mut inspector = Inspector::default();
+        let line = "{\"type\":\"addWarningToCurrentStatus\",\"warning\":\"w\"}\n".repeat(MAX_WARNINGS + 5);
+        inspector.read(&line);
+        let warnings = inspector.into_warnings();
+        assert_eq!(warnings.len(), MAX_WARNINGS + 1);
+        assert_eq!(warnings.last().unwrap(), "5 more warnings were not kept");
+    }
+}

@@ -1,0 +1,205 @@
+//! Bytes to batches of whole lines.
+//!
+//! A host parses each call of `onStdout` as JSON objects back to back, and a call that mixes
+//! text and JSON loses both (contract, section 6). So a batch holds whole lines, in order, all
+//! of one kind.
+
+use super::is_json_objects;
+
+/// Size at which a batch of several lines is handed over, in bytes. Above 128 KiB, V8 puts a
+/// string into its large-object space, which costs four times as much.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// Longest line that stays whole, in bytes. A longer one is cut between characters, so that a
+/// connector that never ends a line cannot fill the host's memory.
+const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
+
+/// What the lines of a batch are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchKind {
+    /// Each line is one or more JSON objects.
+    Json,
+    /// No line is.
+    Text,
+}
+
+/// Whole lines of one kind, with their line ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// What the lines are.
+    pub kind: BatchKind,
+    /// The lines; bytes that are not UTF-8 are replaced by U+FFFD.
+    pub text: String,
+}
+
+/// Collects bytes and gives batches.
+#[derive(Debug, Default)]
+pub struct Framer {
+    /// The line that has not ended yet.
+    partial: Vec<u8>,
+    max_line: Option<usize>,
+}
+
+impl Framer {
+    /// A framer with a shorter limit for one line, for tests.
+    #[cfg(test)]
+    fn with_max_line(bytes: usize) -> Self {
+        Self { partial: Vec::new(), max_line: Some(bytes) }
+    }
+
+    /// Takes what was read, and gives every line that it completes.
+    pub fn push(&mut self, bytes: &[u8], batches: &mut Vec<Batch>) {
+        let Some(last_end) = memchr::memrchr(b'\n', bytes) else {
+            self.keep(bytes, batches);
+            return;
+        };
+        let (complete, rest) = bytes.split_at(last_end + 1);
+        if self.partial.is_empty() {
+            append_lines(complete, batches);
+        } else {
+            self.partial.extend_from_slice(complete);
+            append_lines(&std::mem::take(&mut self.partial), batches);
+        }
+        self.keep(rest, batches);
+    }
+
+    /// Gives what is left when the stream has ended: a last line without a line end.
+    pub fn finish(&mut self, batches: &mut Vec<Batch>) {
+        append_lines(&std::mem::take(&mut self.partial), batches);
+    }
+
+    fn keep(&mut self, bytes: &[u8], batches: &mut Vec<Batch>) {
+        self.partial.extend_from_slice(bytes);
+        let max_line = self.max_line.unwrap_or(MAX_LINE_BYTES);
+        while self.partial.len() > max_line {
+            let cut = character_start(&self.partial, max_line);
+            let rest = self.partial.split_off(cut);
+            let text = into_text(&std::mem::replace(&mut self.partial, rest));
+            batches.push(Batch { kind: BatchKind::Text, text });
+        }
+    }
+}
+
+/// The last place at or before `at` where a UTF-8 character begins; at least one byte is taken.
+fn character_start(bytes: &[u8], at: usize) -> usize {
+    (at.saturating_sub(3).max(1)..=at).rev().find(|&index| bytes[index] & 0xC0 != 0x80).unwrap_or(at)
+}
+
+/// Appends whole lines, starting a new batch where the kind changes or the batch is full.
+fn append_lines(bytes: &[u8], batches: &mut Vec<Batch>) {
+    let mut batch_start = 0;
+    let mut batch_kind = None;
+    let mut line_start = 0;
+    let ends = memchr::memchr_iter(b'\n', bytes).map(|end| end + 1);
+    let last = (!bytes.ends_with(b"\n") && !bytes.is_empty()).then_some(bytes.len());
+    for line_end in ends.chain(last) {
+        let kind = kind_of(&bytes[line_start..line_end]);
+        let full = line_end - batch_start > BATCH_BYTES && line_start > batch_start;
+        if let Some(before) = batch_kind.filter(|before| *before != kind || full) {
+            batches.push(Batch { kind: before, text: into_text(&bytes[batch_start..line_start]) });
+            batch_start = line_start;
+        }
+        batch_kind = Some(kind);
+        line_start = line_end;
+    }
+    if let Some(kind) = batch_kind {
+        batches.push(Batch { kind, text: into_text(&bytes[batch_start..]) });
+    }
+}
+
+fn kind_of(line: &[u8]) -> BatchKind {
+    if is_json_objects(line) { BatchKind::Json } else { BatchKind::Text }
+}
+
+fn into_text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(chunks: &[&[u8]]) -> Vec<Batch> {
+        let mut framer = Framer::default();
+        let mut batches = Vec::new();
+        for chunk in chunks {
+            framer.push(chunk, &mut batches);
+        }
+        framer.finish(&mut batches);
+        batches
+    }
+
+    fn texts(batches: &[Batch]) -> Vec<&str> {
+        batches.iter().map(|batch| batch.text.as_str()).collect()
+    }
+
+    #[test]
+    fn json_and_text_never_share_a_batch() {
+        let batches = frame(&[b"{\"a\":1}\nplain\n{\"a\":2}\n{\"a\":3}{\"a\":4}\nplain"]);
+        assert_eq!(texts(&batches), ["{\"a\":1}\n", "plain\n", "{\"a\":2}\n{\"a\":3}{\"a\":4}\n", "plain"]);
+        let kinds: Vec<_> = batches.iter().map(|batch| batch.kind).collect();
+        assert_eq!(kinds, [BatchKind::Json, BatchKind::Text, BatchKind::Json, BatchKind::Text]);
+    }
+
+    #[test]
+    fn a_character_split_between_reads_stays_whole() {
+        let text = "Київ ✓\n".as_bytes();
+        for cut in 0..text.len() {
+            assert_eq!(texts(&frame(&[&text[..cut], &text[cut..]])), ["Київ ✓\n"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_one_batch_and_many_lines_are_several() {
+        let long = format!("{{\"k\":\"{}\"}}\n", "ж".repeat(1_000_000));
+        assert_eq!(texts(&frame(&[long.as_bytes()])), [long.as_str()]);
+
+        let lines = "x".repeat(999) + "\n";
+        let batches = frame(&[lines.repeat(1000).as_bytes()]);
+        assert!(batches.len() >= 15 && batches.iter().all(|batch| batch.text.len() <= BATCH_BYTES));
+    }
+
+    #[test]
+    fn a_line_beyond_the_limit_is_cut_between_characters() {
+        let mut framer = Framer::with_max_line(10);
+        let mut batches = Vec::new();
+        framer.push("ж".repeat(20).as_bytes(), &mut batches);
+        framer.push(b"\n", &mut batches);
+        assert_eq!(texts(&batches).concat(), "ж".repeat(20) + "\n");
+        assert!(batches.len() > 3 && batches.iter().all(|batch| !batch.text.contains('\u{FFFD}')));
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_replaced() {
+        assert_eq!(texts(&frame(&[b"a\xFFb\n"])), ["a\u{FFFD}b\n"]);
+    }
+
+    proptest! {
+        /// However the bytes arrive, the batches are the same text in the same order, each of
+        /// one kind, and cut only after a line end.
+        #[test]
+        fn framing_does_not_depend_on_how_bytes_arrive(
+            lines in prop::collection::vec("(\\{\"k\":\"[^\"\\\\\\x00-\\x1f]{0,5}\"\\}){1,2}|[ -~ж✓]{0,8}|\\{", 0..20),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+            ends_with_newline in any::<bool>(),
+        ) {
+            let mut text = lines.join("\n");
+            if ends_with_newline { text.push('\n'); }
+            let bytes = text.as_bytes();
+            let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            places.extend([0, bytes.len()]);
+            places.sort_unstable();
+            let chunks: Vec<&[u8]> = places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let batches = frame(&chunks);
+            prop_assert_eq!(texts(&batches).concat(), text.clone());
+            for (index, batch) in batches.iter().enumerate() {
+                prop_assert!(index + 1 == batches.len() || batch.text.ends_with('\n'));
+                for line in batch.text.split_inclusive('\n') {
+                    prop_assert_eq!(is_json_objects(line.as_bytes()), batch.kind == BatchKind::Json, "{:?}", line);
+                }
+            }
+        }
+    }
+}

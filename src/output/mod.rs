@@ -1,0 +1,12 @@
+//! What a connector says: bytes become whole lines, lines become batches for the host, and the
+//! messages among them tell how the run goes.
+
+mod inspect;
+mod lines;
+mod pump;
+mod tail;
+
+pub use inspect::{Inspector, is_json_objects};
+pub use lines::{Batch, BatchKind, Framer};
+pub use pump::{Observer, Sink, StreamKind, StreamReport, pump};
+pub use tail::Tail;

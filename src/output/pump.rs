@@ -1,0 +1,187 @@
+//! Moves one stream of a connector to whoever wants it, at the pace of the slowest reader.
+
+use std::future::Future;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags};
+use tokio::net::unix::pipe;
+use tokio::sync::watch;
+
+use super::{Batch, BatchKind, Framer, Inspector, Tail};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Pause after a short read. One wake-up a millisecond costs far less than one for each line.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How long a stream may stay silent after the process and its tree have ended before it is
+/// given up: something outside the tree holds it open.
+const SILENCE_AFTER_END: Duration = Duration::from_millis(300);
+
+/// Bytes of stderr that go into an error report.
+const TAIL_BYTES: usize = 16 * 1024;
+
+/// Which of the two output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// Where a stream goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// To the observer, in batches of whole lines.
+    Observer,
+    /// To the host's own descriptor of the same number, as it comes.
+    Host,
+    /// Nowhere; it is read all the same, so that the child never blocks.
+    Nowhere,
+}
+
+/// Whoever watches a run.
+pub trait Observer: Send + Sync {
+    /// Takes a batch. The stream waits until the future is done: that is the back-pressure.
+    fn output(&self, stream: StreamKind, batch: Batch) -> impl Future<Output = ()> + Send;
+    /// The process has started, and leads a session and process group of its own.
+    fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
+}
+
+/// What was learnt from one stream.
+#[derive(Debug)]
+pub struct StreamReport {
+    /// What the messages said; for stdout.
+    pub inspector: Inspector,
+    /// The stream's end; for stderr.
+    pub tail: Option<String>,
+}
+
+/// Reads a stream to its end. `ended` becomes true when the process and its tree are gone.
+pub async fn pump<O: Observer>(
+    stream: StreamKind,
+    reader: OwnedFd,
+    sink: Sink,
+    observer: &O,
+    mut ended: watch::Receiver<bool>,
+) -> io::Result<StreamReport> {
+    let reader = pipe::Receiver::from_owned_fd(reader)?;
+    let mut state = Stream {
+        stream,
+        sink,
+        framer: Framer::default(),
+        inspector: Inspector::default(),
+        tail: Tail::new(TAIL_BYTES),
+    };
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let silent = async {
+            // An error means the sender is gone, and with it the process.
+            let _ = ended.wait_for(|ended| *ended).await;
+            tokio::time::sleep(SILENCE_AFTER_END).await;
+        };
+        tokio::select! {
+            ready = reader.readable() => ready?,
+            () = silent => break,
+        }
+        let mut filled = 0;
+        let mut paused = false;
+        let mut at_end = false;
+        while filled < buffer.len() {
+            match reader.try_read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    at_end = true;
+                    break;
+                }
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if paused || filled == 0 {
+                        break;
+                    }
+                    paused = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        state.take(&buffer[..filled], observer).await;
+        if at_end {
+            break;
+        }
+    }
+    state.finish(observer).await;
+    let tail = (stream == StreamKind::Stderr).then(|| state.tail.into_text());
+    Ok(StreamReport { inspector: state.inspector, tail })
+}
+
+struct Stream {
+    stream: StreamKind,
+    sink: Sink,
+    framer: Framer,
+    inspector: Inspector,
+    tail: Tail,
+}
+
+impl Stream {
+    async fn take<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.stream == StreamKind::Stderr {
+            self.tail.push(bytes);
+        }
+        if self.sink == Sink::Host {
+            write_to_host(self.stream, bytes.to_vec()).await;
+        }
+        let mut batches = Vec::new();
+        self.framer.push(bytes, &mut batches);
+        self.hand_over(batches, observer).await;
+    }
+
+    async fn finish<O: Observer>(&mut self, observer: &O) {
+        let mut batches = Vec::new();
+        self.framer.finish(&mut batches);
+        self.hand_over(batches, observer).await;
+    }
+
+    async fn hand_over<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
+        for batch in batches {
+            if self.stream == StreamKind::Stdout && batch.kind == BatchKind::Json {
+                self.inspector.read(&batch.text);
+            }
+            if self.sink == Sink::Observer {
+                observer.output(self.stream, batch).await;
+            }
+        }
+    }
+}
+
+/// Copies bytes to the host's descriptor 1 or 2. A host that has closed it loses the output,
+/// as it would with an inherited descriptor; the run goes on.
+async fn write_to_host(stream: StreamKind, bytes: Vec<u8>) {
+    let _ = tokio::task::spawn_blocking(move || match stream {
+        StreamKind::Stdout => write_all(io::stdout().as_fd(), &bytes),
+        StreamKind::Stderr => write_all(io::stderr().as_fd(), &bytes),
+    })
+    .await;
+}
+
+fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(descriptor, bytes) {
+            Ok(count) => bytes = &bytes[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            // Node makes its pipes non-blocking.
+            Err(rustix::io::Errno::AGAIN) => {
+                rustix::event::poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

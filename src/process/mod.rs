@@ -1,0 +1,19 @@
+//! Starting a process under a supervisor, and learning how it ended.
+//!
+//! The host never forks: a Node process with a gigabyte resident would pay for its page tables
+//! at each run. It starts a small helper (`posix_spawn`), sends it what to run over a socket,
+//! and the helper forks, watches and cleans up. Neither argv nor the helper's environment holds
+//! anything of the run. The socket is also the lifeline: when the host dies, it closes.
+
+mod launch;
+mod programs;
+pub mod protocol;
+mod stdio;
+mod variables;
+mod wiring;
+
+pub use launch::{Exit, Running, Start, start};
+pub use programs::{find_node, find_npm};
+pub use stdio::{Source, Stdio, StdioSpec};
+pub use variables::EnvPolicy;
+pub use wiring::{Output, Wiring};

@@ -1,0 +1,267 @@
+//! The story of a run: find the connectors package, check what is asked of it, make an
+//! environment, run the connector in it, clean up, and say how it ended.
+
+mod execute;
+mod report;
+mod verdict;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+pub use execute::{Execution, Job, execute};
+pub use report::{Isolation, Report, Resources, State, Timings};
+pub use verdict::verdict;
+
+use crate::connectors::{self, Catalog, Package};
+use crate::environment::{self, EnvironmentInfo, RunFolder};
+use crate::error::{Result, RunnerError};
+use crate::host::Host;
+use crate::manifest::Dependency;
+use crate::output::Observer;
+use crate::process::Wiring;
+
+/// Why a run failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// By a rule or a process of ours.
+    Ours(Box<RunnerError>),
+    /// An object of the caller's threw; JavaScript keeps what it threw.
+    Thrown,
+}
+
+impl From<RunnerError> for Failure {
+    fn from(error: RunnerError) -> Self {
+        Self::Ours(Box::new(error))
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The report; none if no process was started, or the caller's own environment ran it.
+    pub report: Option<Report>,
+    /// Why it failed, if it did.
+    pub failure: Option<Failure>,
+    /// The end of what the connector wrote to stderr.
+    pub stderr_tail: Option<String>,
+}
+
+impl<F: Into<Failure>> From<F> for Outcome {
+    fn from(failure: F) -> Self {
+        Self { failure: Some(failure.into()), ..Self::default() }
+    }
+}
+
+/// What a run does at its three stages. The caller may bring an environment of its own.
+pub trait ExecutionEnvironment {
+    /// Makes the environment.
+    fn create(&mut self, dependencies: &[Dependency]) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Runs the connector in it.
+    fn execute(&mut self) -> impl Future<Output = Outcome> + Send;
+    /// Removes it; called also after a failure.
+    fn cleanup(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// Creates, executes and cleans up, in this order. Clean-up happens always, and its error wins,
+/// as in the original.
+pub async fn lifecycle<E: ExecutionEnvironment>(environment: &mut E, dependencies: &[Dependency]) -> Outcome {
+    let outcome = match environment.create(dependencies).await {
+        Ok(()) => environment.execute().await,
+        Err(failure) => failure.into(),
+    };
+    match environment.cleanup().await {
+        Ok(()) => outcome,
+        Err(failure) => Outcome { failure: Some(failure), ..outcome },
+    }
+}
+
+/// The connectors package of a run, and what it has.
+#[derive(Debug)]
+pub struct Connectors {
+    /// Where it is.
+    pub package: Package,
+    /// What it has.
+    pub catalog: std::sync::Arc<Catalog>,
+}
+
+/// Finds the connectors package and reads what it has.
+///
+/// # Errors
+/// `CONNECTORS_NOT_FOUND`.
+pub async fn find_connectors(named: Option<&str>, host: &Host) -> Result<Connectors> {
+    let package = connectors::locate(named, host)?;
+    let catalog = connectors::read_catalog(&package, host).await?;
+    Ok(Connectors { package, catalog })
+}
+
+/// Our own environment: a directory, npm, and `node main.js`.
+pub struct NodeEnvironment<'a, O> {
+    /// The host.
+    pub host: &'a Host,
+    /// Who watches.
+    pub observer: &'a O,
+    /// The connectors package.
+    pub package: &'a Package,
+    /// Where directories are made.
+    pub runs_root: PathBuf,
+    /// The data mart's id and the run's.
+    pub ids: (String, String),
+    /// The connector's variables.
+    pub variables: Vec<(String, String)>,
+    /// Its descriptors, until it starts.
+    pub wiring: Option<Wiring>,
+    /// Clean-up that did not work; the run itself may have.
+    pub warnings: Vec<String>,
+    folder: Option<RunFolder>,
+    info: Option<EnvironmentInfo>,
+    environment_ms: u64,
+}
+
+impl<'a, O: Observer> NodeEnvironment<'a, O> {
+    /// An environment that does not exist yet.
+    pub fn new(
+        host: &'a Host,
+        observer: &'a O,
+        package: &'a Package,
+        runs_root: PathBuf,
+        ids: (String, String),
+        variables: Vec<(String, String)>,
+        wiring: Wiring,
+    ) -> Self {
+        Self {
+            host,
+            observer,
+            package,
+            runs_root,
+            ids,
+            variables,
+            wiring: Some(wiring),
+            warnings: Vec::new(),
+            folder: None,
+            info: None,
+            environment_ms: 0,
+        }
+    }
+}
+
+impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
+    async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
+        let start = Instant::now();
+        let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
+        let folder = self.folder.insert(folder);
+        let info =
+            environment::prepare(folder.path(), &self.ids.0, self.package, dependencies, self.host).await?;
+        self.info = Some(info);
+        self.environment_ms = milliseconds(start);
+        Ok(())
+    }
+
+    async fn execute(&mut self) -> Outcome {
+        let (Some(folder), Some(wiring)) = (&self.folder, self.wiring.take()) else {
+            return RunnerError::new(crate::error::Code::Internal, "the environment was not created").into();
+        };
+        let job = Job { directory: folder.path(), variables: std::mem::take(&mut self.variables), wiring };
+        match execute(job, self.host, self.observer).await {
+            Ok(execution) => {
+                let mut outcome = execution.into_outcome(self.info.clone());
+                if let Some(report) = &mut outcome.report {
+                    report.timings.environment_ms = self.environment_ms;
+                    report.duration_ms += self.environment_ms;
+                }
+                outcome
+            }
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn cleanup(&mut self) -> Result<(), Failure> {
+        let Some(folder) = self.folder.take() else { return Ok(()) };
+        // What is deleted may be thousands of files: not on a thread that others wait for.
+        let removed = tokio::task::spawn_blocking(move || folder.remove()).await;
+        // A connector that has done its work has not failed because its folder is still there.
+        match removed {
+            Ok(Err(error)) => self.warnings.push(error.message),
+            Err(error) => self.warnings.push(error.to_string()),
+            Ok(Ok(())) => {}
+        }
+        Ok(())
+    }
+}
+
+/// Runs a connector in an environment of ours.
+pub async fn run_in_node<O: Observer>(
+    mut environment: NodeEnvironment<'_, O>,
+    dependencies: &[Dependency],
+) -> Outcome {
+    let start = Instant::now();
+    let mut outcome = lifecycle(&mut environment, dependencies).await;
+    if let Some(report) = &mut outcome.report {
+        report.timings.cleanup_ms = milliseconds(start).saturating_sub(report.duration_ms);
+        report.duration_ms = milliseconds(start);
+        report.warnings.extend(environment.package.fallback_notice());
+        report.warnings.append(&mut environment.warnings);
+    }
+    outcome
+}
+
+/// Whole milliseconds since then.
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    /// Records the calls, and fails where it is told to.
+    struct Scripted {
+        calls: Vec<&'static str>,
+        fails: &'static [&'static str],
+    }
+
+    impl Scripted {
+        fn call(&mut self, name: &'static str) -> Result<(), Failure> {
+            self.calls.push(name);
+            if self.fails.contains(&name) {
+                return Err(RunnerError::new(Code::Internal, name).into());
+            }
+            Ok(())
+        }
+    }
+
+    impl ExecutionEnvironment for Scripted {
+        async fn create(&mut self, _: &[Dependency]) -> Result<(), Failure> {
+            self.call("create")
+        }
+        async fn execute(&mut self) -> Outcome {
+            match self.call("execute") {
+                Ok(()) => Outcome::default(),
+                Err(failure) => failure.into(),
+            }
+        }
+        async fn cleanup(&mut self) -> Result<(), Failure> {
+            self.call("cleanup")
+        }
+    }
+
+    fn play(fails: &'static [&'static str]) -> (Vec<&'static str>, Option<String>) {
+        let mut environment = Scripted { calls: Vec::new(), fails };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outcome = runtime.block_on(lifecycle(&mut environment, &[]));
+        let failure = outcome.failure.map(|failure| match failure {
+            Failure::Ours(error) => error.message,
+            Failure::Thrown => "thrown".into(),
+        });
+        (environment.calls, failure)
+    }
+
+    #[test]
+    fn cleanup_happens_always_and_its_error_wins() {
+        let all = vec!["create", "execute", "cleanup"];
+        assert_eq!(play(&[]), (all.clone(), None));
+        assert_eq!(play(&["create"]), (vec!["create", "cleanup"], Some("create".into())));
+        assert_eq!(play(&["execute"]), (all.clone(), Some("execute".into())));
+        assert_eq!(play(&["execute", "cleanup"]), (all, Some("cleanup".into())));
+    }
+}

@@ -1,0 +1,153 @@
+//! `RunResult` (contract, section 11), as JSON that JavaScript parses.
+
+use serde::Serialize;
+
+/// What is known of a run that was started. Times are milliseconds, sizes bytes.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// `success` or `failed`.
+    pub status: &'static str,
+    /// Exit code; null if a signal ended the process.
+    pub exit_code: Option<i32>,
+    /// Name of the signal that ended the process, such as `SIGTERM`.
+    pub signal: Option<String>,
+    /// The connector's process id.
+    pub pid: u32,
+    /// From the call to the end of clean-up.
+    pub duration_ms: u64,
+    /// The same by phase.
+    pub timings: Timings,
+    /// Which environment it had; none for a directory that the caller prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Environment>,
+    /// What it used.
+    pub resources: Resources,
+    /// The last `updateCurrentStatus`.
+    pub last_status: Option<i64>,
+    /// Warnings of the connector, and of the runner about itself.
+    pub warnings: Vec<String>,
+    /// Where the next incremental run goes on.
+    pub state: Option<State>,
+    /// What was asked of isolation and what was enforced.
+    pub isolation: Isolation,
+}
+
+/// Times by phase, in milliseconds.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Timings {
+    /// Preparing the environment.
+    pub environment_ms: u64,
+    /// Starting the process.
+    pub spawn_ms: u64,
+    /// From the start to the exit of the process.
+    pub execution_ms: u64,
+    /// Delivering what was left of its output, and removing the environment.
+    pub cleanup_ms: u64,
+}
+
+/// Which environment a run had.
+#[derive(Debug, Clone, Serialize)]
+pub struct Environment {
+    /// The same for equal dependencies.
+    pub key: String,
+    /// Whether it was there already.
+    pub cached: bool,
+}
+
+/// What a run used.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// Largest resident size of one process of the run, in bytes.
+    pub peak_rss_bytes: u64,
+    /// CPU time of the process and the children it waited for, in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// Where the next incremental run goes on.
+#[derive(Debug, Clone, Serialize)]
+pub struct State {
+    /// The last `updateLastRequstedDate`, as the connector printed it.
+    pub date: String,
+}
+
+/// What was asked of isolation and what was enforced. This version enforces nothing beyond a
+/// process, a session and a directory of its own, and says so.
+#[derive(Debug, Clone, Serialize)]
+pub struct Isolation {
+    /// Always `none`.
+    pub mode: &'static str,
+    /// No layers yet.
+    pub layers: [(); 0],
+}
+
+impl Isolation {
+    /// The report of this version.
+    pub const NONE: Self = Self { mode: "none", layers: [] };
+}
+
+/// Names of the signals 1 to 31, as Node has them.
+const SIGNALS: [&str; 31] = [
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
+];
+
+/// The name of a signal; its number where it has none.
+pub fn signal_name(number: i32) -> String {
+    usize::try_from(number)
+        .ok()
+        .and_then(|number| SIGNALS.get(number.checked_sub(1)?))
+        .map_or_else(|| number.to_string(), |name| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_the_systems_numbers() {
+        for (number, name) in [
+            (libc::SIGHUP, "SIGHUP"),
+            (libc::SIGKILL, "SIGKILL"),
+            (libc::SIGSEGV, "SIGSEGV"),
+            (libc::SIGTERM, "SIGTERM"),
+            (libc::SIGSYS, "SIGSYS"),
+            (40, "40"),
+            (0, "0"),
+            (-1, "-1"),
+        ] {
+            assert_eq!(signal_name(number), name);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+'use strict';
+// Written by @owox/connector-runner for one run of one connector.
+// Everything up to the call of run() is synchronous: a connector may wait with deasync, which
+// hangs for ever when it is entered from a promise callback.
+
+const dependencies = __DEPENDENCIES__;
+
+/** Makes `name` a global whose value is loaded at first use, and can be set like any other. */
+function defineLazily(name, load) {
+  const settle = (value) => {
+    Object.defineProperty(globalThis, name, {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+    return value;
+  };
+  Object.defineProperty(globalThis, name, {
+    configurable: true,
+    enumerable: true,
+    get: () => settle(load()),
+    set: settle,
+  });
+}
+
+/** The value of one global of a dependency: the module, or the module's property of that name. */
+function valueOf(dependency, name) {
+  const loaded = require(dependency.name);
+  if (dependency.global_is) return loaded;
+  const isModuleItself = dependency.global.length === 1 && !(name in Object(loaded));
+  return isModuleItself ? loaded : loaded[name];
+}
+
+/** Makes every member a global, and for groups (storages, connectors) their members too. */
+function defineMembers(members, areGroups) {
+  for (const [name, member] of Object.entries(members ?? {})) {
+    defineLazily(name, () => member);
+    if (areGroups) defineMembers(member, false);
+  }
+}
+
+function stackOf(error) {
+  const text = error instanceof Error ? error.stack : `Thrown: ${String(error)}`;
+  return error?.cause ? `${text}\nCaused by: ${stackOf(error.cause)}` : text;
+}
+
+/** Ends the process with exit code 1 once everything that was printed has left it. */
+function fail(error) {
+  process.exitCode = 1;
+  process.stderr.write(`${stackOf(error)}\n`, () => {
+    process.stdout.write('', () => process.exit(1));
+  });
+}
+
+/** A promise that nothing can settle any more would otherwise look like success. */
+function failUnlessSettled() {
+  let settled = false;
+  let idle = false;
+  process.on('beforeExit', () => {
+    idle = true;
+  });
+  process.on('exit', (code) => {
+    if (settled || !idle || code !== 0) return;
+    process.exitCode = 13; // as Node does for a top-level await that never settles
+    process.stderr.write('The promise that run() returned never settled, and nothing is left that could settle it.\n');
+  });
+  return () => {
+    settled = true;
+  };
+}
+
+function start() {
+  for (const dependency of dependencies) {
+    require.resolve(dependency.name); // a missing package is an error now, not in mid-run
+    for (const name of dependency.global) defineLazily(name, () => valueOf(dependency, name));
+  }
+
+  const { Core, Storages, Connectors } = globalThis.OWOX;
+  defineMembers(Core, false);
+  defineMembers(Storages, true);
+  defineMembers(Connectors, true);
+
+  const config = new Core.NodeJsConfig(JSON.parse(process.env.OW_CONFIG));
+  const runConfigText = process.env.OW_RUN_CONFIG;
+  const runConfig = runConfigText
+    ? new Core.AbstractRunConfig(JSON.parse(runConfigText))
+    : new Core.AbstractRunConfig();
+
+  const sourceName = config.getSourceName();
+  const storageName = config.getStorageName();
+  if (!globalThis[sourceName]) throw new Error(`Source class ${sourceName} not found`);
+  if (!globalThis[storageName]) throw new Error(`Storage class ${storageName} not found`);
+
+  const source = new globalThis[sourceName][`${sourceName}Source`](config);
+  const Connector = globalThis[sourceName][`${sourceName}Connector`];
+  const connector = new Connector(config, source, `${storageName}Storage`, runConfig);
+  return connector.run();
+}
+
+try {
+  const settle = failUnlessSettled();
+  Promise.resolve(start()).then(settle, (error) => {
+    settle();
+    fail(error);
+  });
+} catch (error) {
+  fail(error);
+}

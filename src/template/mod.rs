@@ -1,0 +1,48 @@
+//! The script that every run starts, `main.js` (contract, section 8).
+
+use serde_json::json;
+
+use crate::error::Result;
+use crate::manifest::Dependency;
+
+/// The script, with one placeholder for the dependencies.
+const SCRIPT: &str = include_str!("main.js");
+const PLACEHOLDER: &str = "__DEPENDENCIES__";
+
+/// Renders `main.js` for these dependencies. Names get into the script only inside a JSON
+/// literal, and only after [`Dependency::check`].
+///
+/// # Errors
+/// `INVALID_CONFIG` for a name that is no npm package name, or a global that is no identifier.
+pub fn render(dependencies: &[Dependency]) -> Result<String> {
+    let mut entries = Vec::with_capacity(dependencies.len());
+    for dependency in dependencies {
+        dependency.check()?;
+        entries.push(json!({
+            "name": dependency.name,
+            "global": dependency.global,
+            "global_is": dependency.global_is,
+        }));
+    }
+    Ok(SCRIPT.replacen(PLACEHOLDER, &serde_json::Value::from(entries).to_string(), 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_dependencies_never_reach_the_script() {
+        let hostile = |name: &str, global: &str| Dependency {
+            name: name.into(),
+            version: "1".into(),
+            global: vec![global.into()],
+            global_is: true,
+        };
+        render(&[hostile("x');process.exit(0)//", "x")]).unwrap_err();
+        render(&[hostile("x", "x;process.exit(0)")]).unwrap_err();
+        let script = render(&[hostile("x", "x")]).unwrap();
+        assert!(!script.contains(PLACEHOLDER));
+        assert!(script.contains(r#"[{"name":"x","global":["x"],"global_is":true}]"#));
+    }
+}
