@@ -22,5 +22,4 @@ pub mod options;
 pub mod output;
 pub mod process;
 pub mod run;
-pub mod supervisor;
 pub mod template;

@@ -17,7 +17,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
-use crate::process::protocol::{Report, StartRequest, frame, read_content};
+use crate::protocol::{Report, StartRequest, frame, read_content};
 
 /// From SIGTERM to SIGKILL when the host has died: every run of it must be gone within 2 s.
 const GRACE_AFTER_HOST: Duration = Duration::from_millis(1000);

@@ -1,5 +1,11 @@
-//! The supervisor helper, shipped beside the addon and started by it for each process.
+//! The supervisor helper, shipped beside the addon and started by it for each process. It shares
+//! two files with the library instead of linking it: small, and without anything of Node.
+
+#[path = "../process/protocol.rs"]
+pub mod protocol;
+#[path = "../supervisor.rs"]
+mod supervisor;
 
 fn main() -> std::process::ExitCode {
-    owox_connector_runner::supervisor::main()
+    supervisor::main()
 }

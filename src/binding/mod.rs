@@ -1,1 +1,25 @@
-//! JavaScript.
+//! The only place that knows napi: one file for each class that JavaScript sees.
+//!
+//! The core decides, the binding moves values. The thin JavaScript layer in `js/` subclasses
+//! these classes for what a native class cannot do; README says why.
+
+// napi's macros make the exported items; they are documented in index.d.ts.
+#![allow(missing_docs)]
+
+mod catch;
+mod cli;
+mod config;
+mod connector_execution_service;
+mod connector_runner;
+mod held;
+mod interfaces;
+mod js_values;
+mod node_js_environment;
+mod node_js_template_renderer;
+mod npm_dependency_manager;
+mod outcome;
+mod port;
+mod request;
+mod run_config;
+mod run_context;
+mod storage_type;

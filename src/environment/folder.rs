@@ -159,8 +159,11 @@ fn is_ours(name: Option<&OsStr>) -> bool {
     name.and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(LOCK_SUFFIX))
 }
 
-/// Deletes one run's directory and its lock; refuses anything else.
-fn remove(path: &Path) -> Result<()> {
+/// Deletes one run's directory and its lock; refuses anything that does not bear the name of one.
+///
+/// # Errors
+/// `INTERNAL`, naming the path that is left.
+pub fn remove(path: &Path) -> Result<()> {
     if !is_ours(path.file_name()) {
         return Err(RunnerError::new(
             Code::Internal,

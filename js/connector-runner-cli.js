@@ -1,0 +1,136 @@
+'use strict';
+// The command line. What to do and what to print is decided natively; this file only moves
+// arguments, files and texts.
+
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
+
+const { Config } = require('./config');
+const ConnectorExecutionService = require('./connector-execution-service');
+const { request } = require('./host');
+const { native } = require('./native');
+const { ConnectorRunError, inCallersRealm, settle } = require('./realm');
+const { RunConfig } = require('./run-config');
+
+/** Writes and waits until the stream takes more. */
+function write(stream, text) {
+  if (!text) return undefined;
+  return new Promise((resolve) => {
+    stream.write(text, () => resolve());
+  });
+}
+
+/** Shows a line that changes each second on a terminal, or once elsewhere. */
+function showProgress(textAt) {
+  if (!process.stderr.isTTY) {
+    process.stderr.write(`${textAt(0)}\n`);
+    return () => {};
+  }
+  const begun = Date.now();
+  const show = () => {
+    const seconds = Math.floor((Date.now() - begun) / 1000);
+    process.stderr.write(`\r\u001b[2K${textAt(seconds)}`);
+  };
+  show();
+  const timer = setInterval(show, 1000);
+  return () => {
+    clearInterval(timer);
+    process.stderr.write('\r\u001b[2K');
+  };
+}
+
+class ConnectorRunnerCli extends native.ConnectorRunnerCli {
+  constructor() {
+    super(Boolean(process.stderr.isTTY) && !process.env.NO_COLOR);
+  }
+
+  /**
+   * Runs what `process.argv` asks for. Never rejects.
+   * @returns {Promise<number>} the exit code, also set as `process.exitCode`
+   */
+  async run(argv) {
+    const plan = JSON.parse(super.plan([...argv]));
+    let exitCode = 0;
+    if (plan.action === 'print') {
+      await write(plan.isError ? process.stderr : process.stdout, plan.text);
+      exitCode = plan.exitCode;
+    } else {
+      try {
+        await this.#runConnector(plan);
+      } catch (error) {
+        const { message = String(error), hint, code } = error ?? {};
+        await write(process.stderr, super.failure(message, plan.config, hint, code));
+        exitCode = 1;
+      }
+    }
+    process.exitCode = exitCode;
+    return exitCode;
+  }
+
+  #readConfig(file) {
+    let text;
+    try {
+      text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
+    } catch (cause) {
+      throw new ConnectorRunError(`the configuration ${file} cannot be read: ${cause.message}`, {
+        code: 'INVALID_CONFIG',
+      });
+    }
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new ConnectorRunError(`${file} is not valid JSON`, {
+        code: 'INVALID_CONFIG',
+        hint: super.explain(text) ?? cause.message,
+      });
+    }
+  }
+
+  async #runConnector({ config: file, runType, data, state: stateFile, connectorsPackage, runsDir }) {
+    const options = { connectorsPackage: connectorsPackage ?? undefined, runsDir: runsDir ?? undefined };
+    const given = this.#readConfig(file);
+    const state = stateFile ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
+
+    const found = await settle(
+      inCallersRealm(() => super.findPathParameters(request([options], { config: given }))),
+    );
+    const { paths, notice } = JSON.parse(found.value);
+    if (notice) await write(process.stderr, `${notice}\n`);
+    const folder = path.dirname(path.resolve(file));
+    inCallersRealm(() =>
+      super.completeConfig(
+        request([], { config: given, folder, paths: JSON.stringify(paths), date: state.date }),
+      ),
+    );
+    const config = new Config({ datamartId: 'cli-runner', ...given });
+    const runConfig = new RunConfig({ type: runType, data, state });
+
+    const stopProgress = showProgress((seconds) => super.preparing(config.storage.name, seconds));
+    // A terminal gets what a person reads; anything else gets the connector's lines unchanged.
+    const rendered = (text) => super.render(text);
+    const onStdout = (text) => {
+      const readable = rendered(text); // also remembers the connector's summary
+      return write(process.stdout, process.stdout.isTTY ? readable : text);
+    };
+    const onStderr = (text) => write(process.stderr, text);
+    let result;
+    try {
+      result = await new ConnectorExecutionService(null, options).execute(
+        'cli-runner',
+        new Date().toISOString(),
+        config,
+        runConfig,
+        { logCapture: { onStdout, onStderr }, onSpawn: stopProgress },
+      );
+    } finally {
+      stopProgress();
+    }
+    const written =
+      stateFile && inCallersRealm(() => super.writeState(stateFile, runType, result.state?.date));
+    result.warnings = result.warnings.filter((warning) => warning !== notice);
+    await write(process.stderr, super.summary(result, written ? stateFile : undefined));
+  }
+}
+
+module.exports = ConnectorRunnerCli;

@@ -1,0 +1,19 @@
+'use strict';
+
+const ConnectorExecutionService = require('./connector-execution-service');
+const { native } = require('./native');
+const { inCallersRealm, makeObject } = require('./realm');
+
+class ConnectorRunner extends native.ConnectorRunner {
+  constructor(options) {
+    inCallersRealm(() => super(options, makeObject));
+    this.executionService = new ConnectorExecutionService(null, options);
+  }
+
+  // `...options` keeps the call as the original made it where no options are given.
+  async run(datamartId, runId, config, runConfig, stdio = 'inherit', ...options) {
+    return this.executionService.execute(datamartId, runId, config, runConfig, stdio, ...options);
+  }
+}
+
+module.exports = ConnectorRunner;

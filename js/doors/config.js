@@ -1,0 +1,5 @@
+'use strict';
+
+const { Config, SourceConfig, StorageConfig } = require('../config');
+
+module.exports = { Config, SourceConfig, StorageConfig };

@@ -1,0 +1,5 @@
+'use strict';
+
+const { RunConfig } = require('../run-config');
+
+module.exports = { RunConfig };

@@ -1,0 +1,5 @@
+'use strict';
+
+const { StorageType } = require('../storage-type');
+
+module.exports = { StorageType };

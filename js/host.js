@@ -1,0 +1,76 @@
+'use strict';
+// Facts about the program we run in, as JavaScript sees them at the moment of a call, and the
+// one function through which native code calls back.
+
+const path = require('node:path');
+
+const { packageRoot, supervisor } = require('./native');
+const { makeObject } = require('./realm');
+
+function currentFolder() {
+  try {
+    return process.cwd();
+  } catch {
+    return '/'; // it was deleted; paths that are absolute still work
+  }
+}
+
+/** The fields that every native request has. `options` are layers, later ones win. */
+function request(options, fields) {
+  return {
+    makeObject,
+    options,
+    host: {
+      variables: { ...process.env },
+      execPath: process.execPath,
+      cwd: currentFolder(),
+      programDir: process.argv[1] ? path.dirname(process.argv[1]) : undefined,
+      packageRoot,
+      supervisor,
+    },
+    ...fields,
+  };
+}
+
+/**
+ * The function that native code calls with a question and its payload. What a handler throws is
+ * kept in `thrown.error`, to be thrown again as the same object: it cannot cross.
+ */
+function port(handlers, thrown) {
+  return async (question, payload) => {
+    try {
+      const text = await handlers[question](payload);
+      return typeof text === 'string' ? { ok: true, text } : { ok: true };
+    } catch (error) {
+      thrown.error = error;
+      return { ok: false };
+    }
+  };
+}
+
+/** Calls a callback of the caller's; what it throws is reported, and the run goes on. */
+async function callBack(name, callback, ...args) {
+  if (typeof callback !== 'function') return;
+  try {
+    await callback(...args);
+  } catch (error) {
+    console.error(`Failed to call ${name} callback: ${error?.message ?? error}`);
+  }
+}
+
+/** Handlers for what a connector's process tells: its output and its pid. */
+function outputHandlers(stdio) {
+  const { logCapture, onSpawn } = stdio !== null && typeof stdio === 'object' ? stdio : {};
+  const deliver = (name, stream) => async (text) => {
+    if (logCapture?.passThrough) stream.write(text);
+    await callBack(name, logCapture?.[name], text);
+  };
+  return {
+    stdout: deliver('onStdout', process.stdout),
+    stderr: deliver('onStderr', process.stderr),
+    // not awaited: the connector's output must not wait for it
+    spawn: (pid) => void callBack('onSpawn', onSpawn, pid),
+  };
+}
+
+module.exports = { outputHandlers, port, request };

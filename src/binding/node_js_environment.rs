@@ -1,0 +1,139 @@
+//! `NodeJsEnvironment` (contract, section 6).
+
+use std::path::{Path, PathBuf};
+
+use napi::Env;
+use napi::bindgen_prelude::{Object, PromiseRaw, Unknown};
+use napi_derive::napi;
+
+use super::catch::Result;
+use super::connector_runner::check_options;
+use super::js_values::MakeObject;
+use super::npm_dependency_manager::parse_dependencies;
+use super::outcome::promise;
+use super::port::{Payload, Port, PortFunction};
+use super::request::Request;
+use super::run_context::read_variables;
+use crate::connectors::locate;
+use crate::environment::{self, RunFolder, cleanup, prepare, runs_root, write};
+use crate::error::RunnerError;
+use crate::process::Wiring;
+use crate::run::{Failure, Job, Outcome, execute};
+
+#[napi]
+pub struct NodeJsEnvironment;
+
+const CONNECTOR_ID_MISSING: &str = "Connector ID is required";
+const RUN_ID_MISSING: &str = "Run ID is required";
+
+#[napi]
+impl NodeJsEnvironment {
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, options: Unknown, make_object: MakeObject) -> Result<Self> {
+        check_options(&env, &options, make_object)?;
+        Ok(Self)
+    }
+
+    /// Makes a run's directory and gives its path. With `request.replaced` the caller's own
+    /// dependency manager and template renderer are asked through the port.
+    #[napi(catch_unwind)]
+    pub fn create_environment<'env>(
+        &self,
+        env: &'env Env,
+        request: Object<'env>,
+        port: PortFunction,
+    ) -> Result<PromiseRaw<'env, String>> {
+        let request = Request::new(env, &request)?;
+        let connector_id = request.safe_id("connectorId", CONNECTOR_ID_MISSING)?;
+        let run_id = request.safe_id("runId", RUN_ID_MISSING)?;
+        let options = request.options()?;
+        let host = request.host()?;
+        let replaced = request.flag("replaced")?;
+        let dependencies = if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
+        let port = Port::new(port);
+        promise(env, async move {
+            let create = async {
+                let root = runs_root(options.runs_dir.as_deref(), &host)?;
+                let folder = RunFolder::create(&root, &connector_id, &run_id)?;
+                if replaced {
+                    fill_by_caller(folder.path(), &port).await?;
+                } else {
+                    let package = locate(options.connectors_package.as_deref(), &host)?;
+                    prepare(folder.path(), &connector_id, &package, &dependencies, &host).await?;
+                }
+                Ok::<_, Failure>(folder.keep().display().to_string())
+            };
+            create.await
+        })
+    }
+
+    /// Runs `main.js` of a directory.
+    #[napi(catch_unwind)]
+    pub fn execute_connector<'env>(
+        &self,
+        env: &'env Env,
+        request: Object<'env>,
+        port: PortFunction,
+    ) -> Result<PromiseRaw<'env, String>> {
+        let request = Request::new(env, &request)?;
+        let options = request.options()?;
+        let host = request.host()?;
+        let directory = host.absolute(request.text("directory")?);
+        let wiring = Wiring::open(&request.stdio()?, options.inherit_stdin)?;
+        let variables = read_variables(&request.values, &request.member("variables")?)?;
+        let variables = options.env.apply(variables);
+        let port = Port::new(port);
+        promise(env, async move {
+            let _held = RunFolder::hold(&directory);
+            match execute(Job { directory: &directory, variables, wiring }, &host, &port).await {
+                Ok(execution) => execution.into_outcome(None),
+                Err(error) => Outcome::from(Failure::from(error)),
+            }
+        })
+    }
+
+    /// Removes every directory of these ids that no live run holds, or with
+    /// `request.directory` exactly that one.
+    #[napi(catch_unwind)]
+    pub fn cleanup<'env>(
+        &self,
+        env: &'env Env,
+        request: Object<'env>,
+    ) -> Result<PromiseRaw<'env, String>> {
+        let request = Request::new(env, &request)?;
+        let host = request.host()?;
+        if request.flag("directory")? {
+            let directory = PathBuf::from(request.text("directory")?);
+            return promise(env, blocking(move || environment::remove(&directory)));
+        }
+        let connector_id = request.safe_id("connectorId", CONNECTOR_ID_MISSING)?;
+        let run_id = request.safe_id("runId", RUN_ID_MISSING)?;
+        let options = request.options()?;
+        promise(
+            env,
+            blocking(move || {
+                let root = runs_root(options.runs_dir.as_deref(), &host)?;
+                cleanup(&root, &connector_id, &run_id)
+            }),
+        )
+    }
+}
+
+async fn blocking(
+    work: impl FnOnce() -> Result<(), RunnerError> + Send + 'static,
+) -> Result<Option<String>, RunnerError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|cause| Err(RunnerError::new(crate::error::Code::Internal, cause.to_string())))
+        .map(|()| None)
+}
+
+/// The order of contract section 6: package.json, install, all dependencies, script.
+async fn fill_by_caller(directory: &Path, port: &Port) -> Result<(), Failure> {
+    let manifest = port.ask("generatePackageJson", Payload::Nothing).await?.unwrap_or_default();
+    write(&directory.join("package.json"), &manifest)?;
+    let path = directory.display().to_string();
+    port.ask("installDependencies", Payload::Text(path)).await?;
+    let script = port.ask("render", Payload::Nothing).await?.unwrap_or_default();
+    write(&directory.join("main.js"), &script)?;
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The one JavaScript function of a run. Everything that a run tells or asks JavaScript goes
+//! through it, in order: two functions would have two queues.
+
+use napi::Status;
+use napi::bindgen_prelude::{FnArgs, Promise, ToNapiValue};
+use napi::sys;
+use napi::threadsafe_function::ThreadsafeFunction;
+use napi_derive::napi;
+
+use crate::error::{Code, RunnerError};
+use crate::output::{Batch, Observer, StreamKind};
+use crate::run::Failure;
+
+/// What is handed over with a call.
+pub enum Payload {
+    Nothing,
+    Number(u32),
+    Text(String),
+}
+
+impl ToNapiValue for Payload {
+    unsafe fn to_napi_value(env: sys::napi_env, value: Self) -> napi::Result<sys::napi_value> {
+        // SAFETY: called by napi with a live environment, on its thread.
+        unsafe {
+            match value {
+                Payload::Nothing => <()>::to_napi_value(env, ()),
+                Payload::Number(number) => u32::to_napi_value(env, number),
+                // one byte a character where that is possible: half the memory in V8
+                Payload::Text(text) if text.is_ascii() => {
+                    let env = napi::Env::from_raw(env);
+                    let text = env.create_string_latin1(text.as_bytes())?;
+                    Ok(napi::JsValue::raw(&text))
+                }
+                Payload::Text(text) => String::to_napi_value(env, text),
+            }
+        }
+    }
+}
+
+/// JavaScript's answer.
+#[napi(object)]
+pub struct Reply {
+    /// False when an object of the caller's threw; JavaScript keeps what it threw.
+    pub ok: bool,
+    /// What was asked for, where something was.
+    pub text: Option<String>,
+}
+
+type Arguments = FnArgs<(String, Payload)>;
+
+/// As napi hands it over: weak, since the pending promise of the run keeps the loop alive.
+pub type PortFunction = ThreadsafeFunction<Arguments, Promise<Reply>, Arguments, Status, false, true>;
+
+pub struct Port(PortFunction);
+
+impl Port {
+    pub fn new(function: PortFunction) -> Self {
+        Self(function)
+    }
+
+    /// Calls JavaScript and waits for its answer.
+    pub async fn ask(&self, question: &str, payload: Payload) -> Result<Option<String>, Failure> {
+        let arguments = (question.to_owned(), payload).into();
+        let closed = |cause: napi::Error| {
+            Failure::from(RunnerError::new(Code::Internal, format!("JavaScript did not answer: {}", cause.reason)))
+        };
+        let promise = self.0.call_async_catch(arguments).await.map_err(closed)?;
+        let reply = promise.await.map_err(closed)?;
+        if reply.ok { Ok(reply.text) } else { Err(Failure::Thrown) }
+    }
+}
+
+impl Observer for Port {
+    async fn output(&self, stream: StreamKind, batch: Batch) {
+        let name = match stream {
+            StreamKind::Stdout => "stdout",
+            StreamKind::Stderr => "stderr",
+        };
+        // JavaScript reports what a callback throws; the run goes on
+        let _ = self.ask(name, Payload::Text(batch.text)).await;
+    }
+
+    async fn started(&self, pid: u32) {
+        let _ = self.ask("spawn", Payload::Number(pid)).await;
+    }
+}

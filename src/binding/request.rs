@@ -1,0 +1,175 @@
+//! Reading what JavaScript asks for.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use napi::Env;
+use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
+use napi::{JsValue, ValueType};
+
+use super::catch::{Result, LetThrough};
+use super::js_values::{JsValues, as_object, is_truthy, text_of};
+use super::run_context::read_variables;
+use crate::config::{Kind, Values};
+use crate::error::{Code, RunnerError};
+use crate::host::Host;
+use crate::options::{OptionValue, Options};
+use crate::process::{Source, StdioSpec};
+
+/// Access to one request object.
+pub struct Request<'env> {
+    pub values: JsValues<'env>,
+    object: Unknown<'env>,
+}
+
+impl<'env> Request<'env> {
+    pub fn new(env: &'env Env, object: &Object<'env>) -> Result<Self> {
+        let make_object = object.get_named_property("makeObject").let_through()?;
+        Ok(Self { values: JsValues::new(env, make_object), object: object.to_unknown() })
+    }
+
+    pub fn member(&self, name: &str) -> Result<Unknown<'env>> {
+        self.values.member(&self.object, name)
+    }
+
+    pub fn text(&self, name: &str) -> Result<String> {
+        text_of(&self.member(name)?)
+    }
+
+    pub fn flag(&self, name: &str) -> Result<bool> {
+        is_truthy(&self.member(name)?)
+    }
+
+    /// Calls a method of the request; what it throws reaches the caller.
+    pub fn call(&self, name: &str) -> Result<Unknown<'env>> {
+        // SAFETY: js/ always passes a function under these names.
+        let function: napi::bindgen_prelude::Function<(), Unknown> =
+            unsafe { self.member(name)?.cast() }.let_through()?;
+        function.apply((), ()).let_through()
+    }
+
+    pub fn host(&self) -> Result<Host> {
+        let host = self.member("host")?;
+        let path = |name: &str| -> Result<Option<PathBuf>> {
+            let value = self.values.member(&host, name)?;
+            Ok(if is_truthy(&value)? { Some(PathBuf::from(text_of(&value)?)) } else { None })
+        };
+        Ok(Host {
+            variables: read_variables(&self.values, &self.values.member(&host, "variables")?)?,
+            exec_path: path("execPath")?.unwrap_or_default(),
+            cwd: path("cwd")?.unwrap_or_default(),
+            program_dir: path("programDir")?,
+            package_root: path("packageRoot")?.unwrap_or_default(),
+            supervisor: path("supervisor")?.unwrap_or_default(),
+        })
+    }
+
+    /// The options of all layers, later ones taking precedence.
+    pub fn options(&self) -> Result<Options> {
+        let layers = as_object(&self.member("options")?);
+        let mut options = Options::default();
+        for index in 0..layers.get_array_length().let_through()? {
+            let layer: Unknown = layers.get_element(index).let_through()?;
+            options = options.with(read_options(&self.values, &layer)?)?;
+        }
+        Ok(options)
+    }
+
+    /// Text of an id.
+    ///
+    /// # Errors
+    /// `INVALID_ID` where it is falsy, with the original's message.
+    pub fn id(&self, name: &str, missing: &str) -> Result<String> {
+        let value = self.member(name)?;
+        if !is_truthy(&value)? {
+            return Err(RunnerError::new(Code::InvalidId, missing).into());
+        }
+        text_of(&value)
+    }
+
+    /// Text of an id that has to fit into a variable and a name.
+    pub fn safe_id(&self, name: &str, missing: &str) -> Result<String> {
+        let id = self.id(name, missing)?;
+        if id.contains('\0') {
+            let message = format!("{name} contains a NUL character, which no environment variable can hold");
+            return Err(RunnerError::new(Code::InvalidId, message).into());
+        }
+        Ok(id)
+    }
+
+    pub fn stdio(&self) -> Result<StdioSpec> {
+        let stdio = self.member("stdio")?;
+        match self.values.kind(&stdio)? {
+            Kind::String => Ok(StdioSpec::from_text(&text_of(&stdio)?)?),
+            Kind::Array => {
+                let entries = as_object(&stdio);
+                let count = entries.get_array_length().let_through()?;
+                let sources: Result<Vec<_>> = (0..count)
+                    .map(|index| self.source(&entries.get_element(index).let_through()?))
+                    .collect();
+                Ok(StdioSpec::from_array(&sources?)?)
+            }
+            Kind::Object if is_truthy(&self.values.member(&stdio, "logCapture")?)? => Ok(StdioSpec::Capture),
+            _ => Ok(StdioSpec::default()),
+        }
+    }
+
+    fn source(&self, entry: &Unknown<'env>) -> Result<Source> {
+        Ok(match entry.get_type().let_through()? {
+            ValueType::String => Source::Text(text_of(entry)?),
+            ValueType::Undefined | ValueType::Null => Source::Absent,
+            ValueType::Number => descriptor(entry)?,
+            ValueType::Object => descriptor(&self.values.member(entry, "fd")?)?,
+            _ => Source::Other,
+        })
+    }
+}
+
+fn descriptor(value: &Unknown) -> Result<Source> {
+    if value.get_type().let_through()? != ValueType::Number {
+        return Ok(Source::Other);
+    }
+    let number = value.coerce_to_number().and_then(|number| number.get_double()).let_through()?;
+    #[expect(clippy::cast_possible_truncation, reason = "compared with the original right after")]
+    let descriptor = number as RawFd;
+    let is_descriptor = (f64::from(descriptor) - number).abs() < f64::EPSILON;
+    Ok(if is_descriptor { Source::Descriptor(descriptor) } else { Source::Other })
+}
+
+/// The names and values of an options object; undefined counts as left out.
+pub fn read_options<'env>(
+    values: &JsValues<'env>,
+    object: &Unknown<'env>,
+) -> Result<Vec<(String, OptionValue)>> {
+    let mut entries = Vec::new();
+    match values.kind(object)? {
+        Kind::Undefined | Kind::Null => return Ok(entries),
+        Kind::Object => {}
+        _ => return Err(RunnerError::new(Code::InvalidConfig, "options must be an object").into()),
+    }
+    for key in values.keys(object)? {
+        let value = values.get(object, &key)?;
+        let read = match values.kind(&value)? {
+            Kind::Undefined => continue,
+            Kind::String => OptionValue::Text(text_of(&value)?),
+            Kind::Array => texts(values, &value)?,
+            _ if value.get_type().let_through()? == ValueType::Boolean => OptionValue::Flag(is_truthy(&value)?),
+            _ => OptionValue::Other,
+        };
+        entries.push((text_of(&key)?, read));
+    }
+    Ok(entries)
+}
+
+fn texts<'env>(values: &JsValues<'env>, array: &Unknown<'env>) -> Result<OptionValue> {
+    let array = as_object(array);
+    let mut texts = Vec::new();
+    for index in 0..array.get_array_length().let_through()? {
+        let element: Unknown = array.get_element(index).let_through()?;
+        if values.kind(&element)? != Kind::String {
+            return Ok(OptionValue::Other);
+        }
+        texts.push(text_of(&element)?);
+    }
+    Ok(OptionValue::Texts(texts))
+}
