@@ -6,30 +6,28 @@ const path = require('node:path');
 
 const packageRoot = path.join(__dirname, '..');
 
-/** The platform's name in file and package names, such as `linux-x64-gnu`. */
-function platformName() {
-  if (process.platform !== 'linux') return `${process.platform}-${process.arch}`;
-  process.report.excludeNetwork = true; // the report would look up host names
-  const { glibcVersionRuntime } = process.report.getReport().header;
-  return `linux-${process.arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`;
-}
+/** Platform names that may fit, as in file and package names. */
+const platforms =
+  process.platform === 'linux'
+    ? [`linux-${process.arch}-gnu`, `linux-${process.arch}-musl`]
+    : [`${process.platform}-${process.arch}`];
 
-const platform = platformName();
-const fileName = `connector-runner.${platform}.node`;
-
-/** Folders that may hold the addon: what was built here, then the prebuilt package. */
-function candidates() {
-  const folders = [path.join(packageRoot, 'npm', platform)];
-  try {
-    const manifest = require.resolve(`@owox/connector-runner-${platform}/package.json`);
-    folders.push(path.dirname(manifest));
-  } catch {
-    // not installed
+/** Files that may be the addon: what was built here, then a prebuilt package. */
+function* candidates() {
+  for (const platform of platforms) {
+    const file = `connector-runner.${platform}.node`;
+    yield path.join(packageRoot, 'npm', platform, file);
+    try {
+      const manifest = require.resolve(`@owox/connector-runner-${platform}/package.json`);
+      yield path.join(path.dirname(manifest), file);
+    } catch {
+      // not installed
+    }
   }
-  return folders;
 }
 
 function missing(cause) {
+  const platform = platforms[0];
   const windows = process.platform === 'win32' ? ' On Windows, use it inside WSL.' : '';
   const error = new Error(
     `The native addon of @owox/connector-runner for ${platform} (Node.js ${process.version}) ` +
@@ -44,14 +42,16 @@ function missing(cause) {
 }
 
 function load() {
-  const folder = candidates().find((candidate) => existsSync(path.join(candidate, fileName)));
-  if (!folder) throw missing();
-  try {
-    const native = require(path.join(folder, fileName));
-    return { native, supervisor: path.join(folder, 'connector-supervisor') };
-  } catch (cause) {
-    throw missing(cause);
+  let failure;
+  for (const file of candidates()) {
+    if (!existsSync(file)) continue;
+    try {
+      return { native: require(file), supervisor: path.join(path.dirname(file), 'connector-supervisor') };
+    } catch (cause) {
+      failure ??= cause; // built for another C library, perhaps
+    }
   }
+  throw missing(failure);
 }
 
-module.exports = { ...load(), packageRoot, platform };
+module.exports = { ...load(), packageRoot };

@@ -62,7 +62,9 @@ function inCallersRealm(work, ErrorClass = Error) {
   try {
     return work();
   } catch (error) {
-    throw ofThisRealm(error, ErrorClass);
+    const ours = ofThisRealm(error, ErrorClass);
+    if (ours !== error) Error.captureStackTrace?.(ours, inCallersRealm);
+    throw ours;
   }
 }
 

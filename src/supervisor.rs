@@ -20,7 +20,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use crate::protocol::{Report, StartRequest, frame, read_content};
 
 /// From SIGTERM to SIGKILL when the host has died: every run of it must be gone within 2 s.
-const GRACE_AFTER_HOST: Duration = Duration::from_millis(1000);
+const GRACE_AFTER_HOST: Duration = Duration::from_secs(1);
 
 /// How long the rest of a tree may take to go after SIGKILL.
 const SWEEP_LIMIT: Duration = Duration::from_secs(5);
@@ -110,6 +110,7 @@ fn start(request: &StartRequest, descriptors: Vec<OwnedFd>) -> io::Result<Child>
     for (target, descriptor) in (3..).zip(parked) {
         placed.push(place(&descriptor, target)?);
     }
+    close_on_exec_from(placed.last().map_or(3, |last| last.as_raw_fd() + 1));
 
     let mut command = Command::new(&request.program);
     command
@@ -148,6 +149,25 @@ fn place(descriptor: &OwnedFd, target: RawFd) -> io::Result<OwnedFd> {
         OwnedFd::from_raw_fd(target)
     };
     Ok(placed)
+}
+
+/// Lets no descriptor from this number on reach the process: hosts leak theirs.
+fn close_on_exec_from(first: RawFd) {
+    // SAFETY: only flags of this process's descriptors change.
+    let marked = unsafe {
+        libc::syscall(libc::SYS_close_range, first.cast_unsigned(), u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    if marked == 0 {
+        return;
+    }
+    // before Linux 5.11, or refused by a sandbox
+    let Ok(open) = fs::read_dir("/proc/self/fd") else { return };
+    for number in open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        if number >= first {
+            // SAFETY: as above; a number that is not open any more is an error without effect.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
 }
 
 /// Names what could not be started, and for the usual reasons what to do.
@@ -194,7 +214,7 @@ fn wait(child: &mut Child, socket: &UnixStream) -> io::Result<Option<ExitStatus>
             Err(error) => return Err(error.into()),
         }
         if !watched[0].revents().is_empty() {
-            return Ok(child.try_wait()?); // the host sends nothing: it has closed the socket
+            return child.try_wait(); // the host sends nothing: it has closed the socket
         }
     }
 }

@@ -60,11 +60,13 @@ impl ConnectorRunnerCli {
         let name_of = |section: &str| -> Result<String> {
             text_of(&request.values.member(&request.values.member(&config, section)?, "name")?)
         };
-        let (source, storage) = (name_of("source")?, crate::config::storage_name(&name_of("storage")?).to_owned());
+        let (source, storage) =
+            (name_of("source")?, crate::config::storage_name(&name_of("storage")?).to_owned());
         promise(env, async move {
             let connectors = find_connectors(options.connectors_package.as_deref(), &host).await?;
             let paths = cli::path_parameters(&connectors.catalog, &source, &storage);
-            let answer = serde_json::json!({ "paths": paths, "notice": connectors.package.fallback_notice() });
+            let answer =
+                serde_json::json!({ "paths": paths, "notice": connectors.package.fallback_notice() });
             Ok::<_, RunnerError>(Some(answer.to_string()))
         })
     }
@@ -140,7 +142,11 @@ impl ConnectorRunnerCli {
         let _ = env;
         let number = |object: &Object, name: &str| -> Result<u64> {
             let value: f64 = object.get_named_property(name).let_through()?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole milliseconds of ours")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "whole milliseconds of ours"
+            )]
             Ok(value as u64)
         };
         let timings: Object = result.get_named_property("timings").let_through()?;

@@ -4,7 +4,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Function, Unknown};
 use napi_derive::napi;
 
-use super::catch::{Result, LetThrough};
+use super::catch::{LetThrough, Result};
 use super::held::{Held, release_when_collected};
 use super::js_values::{JsValues, MakeObject, is_truthy, text_of};
 use crate::config::{
@@ -40,12 +40,7 @@ fn build_section<'env>(
 }
 
 /// A copy of the named properties.
-fn copy<'env>(
-    values: &JsValues<'env>,
-    held: &Held,
-    env: &'env Env,
-    names: &[&str],
-) -> Result<Unknown<'env>> {
+fn copy<'env>(values: &JsValues<'env>, held: &Held, env: &'env Env, names: &[&str]) -> Result<Unknown<'env>> {
     let copy = values.object()?;
     for name in names {
         values.define_member(&copy, name, &held.get(env, name)?)?;
@@ -178,11 +173,7 @@ impl Config {
     }
 
     #[napi(catch_unwind)]
-    pub fn to_object<'env>(
-        &self,
-        env: &'env Env,
-        make_object: MakeObject<'env>,
-    ) -> Result<Unknown<'env>> {
+    pub fn to_object<'env>(&self, env: &'env Env, make_object: MakeObject<'env>) -> Result<Unknown<'env>> {
         let values = JsValues::new(env, make_object);
         let copied = copy(&values, &self.held, env, &FIELDS)?;
         for name in ["source", "storage"] {

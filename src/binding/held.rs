@@ -3,7 +3,7 @@
 use napi::Env;
 use napi::bindgen_prelude::{ObjectRef, Unknown};
 
-use super::catch::{Result, LetThrough};
+use super::catch::{LetThrough, Result};
 use super::js_values::as_object;
 
 /// One JavaScript object whose properties are what a native object holds by reference. Let go

@@ -3,7 +3,7 @@
 use napi::bindgen_prelude::{Function, JsObjectValue, Object, ToNapiValue, Unknown};
 use napi::{Env, JsValue, Property, PropertyAttributes, ValueType, sys};
 
-use super::catch::{JsError, Result, LetThrough};
+use super::catch::{JsError, LetThrough, Result};
 use crate::config::{Field, Kind, Values};
 
 /// A JavaScript function that makes an empty object. New objects are made in the caller's realm,

@@ -49,7 +49,8 @@ impl NodeJsEnvironment {
         let options = request.options()?;
         let host = request.host()?;
         let replaced = request.flag("replaced")?;
-        let dependencies = if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
+        let dependencies =
+            if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
         let port = Port::new(port);
         promise(env, async move {
             let create = async {
@@ -95,11 +96,7 @@ impl NodeJsEnvironment {
     /// Removes every directory of these ids that no live run holds, or with
     /// `request.directory` exactly that one.
     #[napi(catch_unwind)]
-    pub fn cleanup<'env>(
-        &self,
-        env: &'env Env,
-        request: Object<'env>,
-    ) -> Result<PromiseRaw<'env, String>> {
+    pub fn cleanup<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let host = request.host()?;
         if request.flag("directory")? {

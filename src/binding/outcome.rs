@@ -5,7 +5,7 @@ use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use serde::Serialize;
 
-use super::catch::{Result, LetThrough};
+use super::catch::{LetThrough, Result};
 use crate::error::{ErrorKind, RunnerError};
 use crate::run::{Failure, Outcome, Report};
 
@@ -70,10 +70,10 @@ impl<T: Into<Option<String>>, F: Into<Failure>> From<Result<T, F>> for Answer {
 }
 
 /// A promise of the answer's JSON text. It only rejects for a bug of ours, such as a panic.
-pub fn promise<'env, A: Into<Answer>>(
-    env: &'env Env,
+pub fn promise<A: Into<Answer>>(
+    env: &Env,
     future: impl Future<Output = A> + Send + 'static,
-) -> Result<PromiseRaw<'env, String>> {
+) -> Result<PromiseRaw<'_, String>> {
     env.spawn_future(async move {
         let answer: Answer = future.await.into();
         serde_json::to_string(&answer).map_err(|cause| napi::Error::from_reason(cause.to_string()))

@@ -62,7 +62,10 @@ impl Port {
     pub async fn ask(&self, question: &str, payload: Payload) -> Result<Option<String>, Failure> {
         let arguments = (question.to_owned(), payload).into();
         let closed = |cause: napi::Error| {
-            Failure::from(RunnerError::new(Code::Internal, format!("JavaScript did not answer: {}", cause.reason)))
+            Failure::from(RunnerError::new(
+                Code::Internal,
+                format!("JavaScript did not answer: {}", cause.reason),
+            ))
         };
         let promise = self.0.call_async_catch(arguments).await.map_err(closed)?;
         let reply = promise.await.map_err(closed)?;

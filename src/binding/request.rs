@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
 use napi::{JsValue, ValueType};
 
-use super::catch::{Result, LetThrough};
+use super::catch::{LetThrough, Result};
 use super::js_values::{JsValues, as_object, is_truthy, text_of};
 use super::run_context::read_variables;
 use crate::config::{Kind, Values};
@@ -104,9 +104,8 @@ impl<'env> Request<'env> {
             Kind::Array => {
                 let entries = as_object(&stdio);
                 let count = entries.get_array_length().let_through()?;
-                let sources: Result<Vec<_>> = (0..count)
-                    .map(|index| self.source(&entries.get_element(index).let_through()?))
-                    .collect();
+                let sources: Result<Vec<_>> =
+                    (0..count).map(|index| self.source(&entries.get_element(index).let_through()?)).collect();
                 Ok(StdioSpec::from_array(&sources?)?)
             }
             Kind::Object if is_truthy(&self.values.member(&stdio, "logCapture")?)? => Ok(StdioSpec::Capture),
@@ -153,7 +152,9 @@ pub fn read_options<'env>(
             Kind::Undefined => continue,
             Kind::String => OptionValue::Text(text_of(&value)?),
             Kind::Array => texts(values, &value)?,
-            _ if value.get_type().let_through()? == ValueType::Boolean => OptionValue::Flag(is_truthy(&value)?),
+            _ if value.get_type().let_through()? == ValueType::Boolean => {
+                OptionValue::Flag(is_truthy(&value)?)
+            }
             _ => OptionValue::Other,
         };
         entries.push((text_of(&key)?, read));

@@ -56,11 +56,7 @@ impl RunConfig {
     }
 
     #[napi(catch_unwind)]
-    pub fn to_object<'env>(
-        &self,
-        env: &'env Env,
-        make_object: MakeObject<'env>,
-    ) -> Result<Unknown<'env>> {
+    pub fn to_object<'env>(&self, env: &'env Env, make_object: MakeObject<'env>) -> Result<Unknown<'env>> {
         let values = JsValues::new(env, make_object);
         let copy = values.object()?;
         for name in FIELDS {

@@ -4,7 +4,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Function, Unknown};
 use napi_derive::napi;
 
-use super::catch::{Result, LetThrough};
+use super::catch::{LetThrough, Result};
 use super::held::{Held, release_when_collected};
 use super::js_values::{JsValues, MakeObject, as_object, text_of};
 use crate::config::{Kind, Values};

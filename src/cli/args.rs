@@ -164,11 +164,7 @@ pub fn plan(argv: &[String]) -> Plan {
         },
         Err(error) => {
             let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            Plan::Print {
-                text: error.render().to_string(),
-                is_error: !wanted,
-                exit_code: i32::from(!wanted),
-            }
+            Plan::Print { text: error.render().to_string(), is_error: !wanted, exit_code: i32::from(!wanted) }
         }
     }
 }
@@ -178,8 +174,8 @@ mod tests {
     use super::*;
 
     fn of(args: &[&str]) -> Plan {
-        let argv: Vec<_> = ["node", "cli.js"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        plan(&argv)
+        let all: Vec<_> = ["node", "cli.js"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
+        plan(&all)
     }
 
     fn printed(args: &[&str]) -> (String, bool, i32) {
@@ -193,22 +189,39 @@ mod tests {
     fn a_path_is_a_run_with_or_without_the_word() {
         for args in [&["a.json"][..], &["run", "a.json"]] {
             let Plan::Run(run) = of(args) else { panic!("no run") };
-            assert_eq!((run.config.as_str(), run.run_type.as_str(), run.data.len()), ("a.json", "INCREMENTAL", 0));
+            assert_eq!(
+                (run.config.as_str(), run.run_type.as_str(), run.data.len()),
+                ("a.json", "INCREMENTAL", 0)
+            );
         }
     }
 
     #[test]
     fn options_reach_the_run() {
         let Plan::Run(run) = of(&[
-            "a.json", "--run-type", "manual_backfill", "--data", "StartDate=2026-01-01", "--data", "Q=a=b",
-            "--state", "s.json", "--connectors", "@owox/connectors", "--runs-dir", "/r",
+            "a.json",
+            "--run-type",
+            "manual_backfill",
+            "--data",
+            "StartDate=2026-01-01",
+            "--data",
+            "Q=a=b",
+            "--state",
+            "s.json",
+            "--connectors",
+            "@owox/connectors",
+            "--runs-dir",
+            "/r",
         ]) else {
             panic!("no run")
         };
         assert_eq!(run.run_type, "MANUAL_BACKFILL");
         assert_eq!(
             run.data,
-            [json!({"configField":"StartDate","value":"2026-01-01"}), json!({"configField":"Q","value":"a=b"})]
+            [
+                json!({"configField":"StartDate","value":"2026-01-01"}),
+                json!({"configField":"Q","value":"a=b"})
+            ]
         );
         assert_eq!(run.state.as_deref(), Some("s.json"));
         assert_eq!(run.connectors_package.as_deref(), Some("@owox/connectors"));

@@ -12,10 +12,18 @@ pub fn explain(text: &str) -> Option<String> {
     let full = error.to_string();
     // serde_json ends its messages with the place
     let reason = full.split(" at line ").next().unwrap_or(&full);
+    let before = text_before(text, line, column);
+    let hint = if before.trim_end().ends_with(',') { " (is there a comma too many?)" } else { "" };
     let source = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
     let before: String = source.chars().take(column.saturating_sub(1)).collect();
     let marker = " ".repeat(before.chars().count());
-    Some(format!("line {line}, column {column}: {reason}\n  {source}\n  {marker}^"))
+    Some(format!("line {line}, column {column}: {reason}{hint}\n  {source}\n  {marker}^"))
+}
+
+/// The text before a place.
+fn text_before(text: &str, line: usize, column: usize) -> &str {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    text.get(..start + column.saturating_sub(1)).unwrap_or(text)
 }
 
 /// The path of the field that a message of the configuration rules is about.
@@ -58,7 +66,11 @@ mod tests {
     fn a_malformed_file_is_explained_by_line_and_column() {
         let explained = explain("{\n  \"name\": \"x\",\n  \"source\": }\n").unwrap();
         assert_eq!(explained, "line 3, column 13: expected value\n    \"source\": }\n              ^");
-        assert!(explain("{\"a\": 1,}").unwrap().starts_with("line 1, column 9: trailing comma"));
+        assert!(
+            explain("{\"a\": 1,}")
+                .unwrap()
+                .starts_with("line 1, column 9: key must be a string (is there a comma too many?)")
+        );
         assert!(explain("").unwrap().starts_with("line 1, column 0: EOF"));
         assert_eq!(explain("{}"), None);
     }
@@ -77,7 +89,10 @@ mod tests {
             "storages": { "T": { "parameters": { "File": { "format": "path" } } }, "U": null },
         }))
         .unwrap();
-        assert_eq!(path_parameters(&catalog, "S", "T"), [("source", "Path".into()), ("storage", "File".into())]);
+        assert_eq!(
+            path_parameters(&catalog, "S", "T"),
+            [("source", "Path".into()), ("storage", "File".into())]
+        );
         assert_eq!(path_parameters(&catalog, "X", "U"), []);
     }
 }

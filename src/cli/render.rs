@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 struct Message<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
+    #[serde(borrow, rename = "message")]
+    text: Option<&'a RawValue>,
     #[serde(borrow)]
     warning: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -76,7 +76,7 @@ impl Renderer {
             return None; // shown at the end
         }
         match text(message.kind)?.as_str() {
-            "log" => text(message.message),
+            "log" => text(message.text),
             "addWarningToCurrentStatus" => {
                 Some(self.paint("33", &format!("warning: {}", text(message.warning).unwrap_or_default())))
             }
@@ -138,11 +138,7 @@ pub fn summary(renderer: &Renderer, facts: &SummaryFacts) -> String {
     }
     row(
         "Time",
-        format!(
-            "{} preparing, {} connector",
-            seconds(facts.environment_ms),
-            seconds(facts.execution_ms)
-        ),
+        format!("{} preparing, {} connector", seconds(facts.environment_ms), seconds(facts.execution_ms)),
     );
     if let Some(file) = &facts.state_file {
         row("State", format!("{file} (the next run goes on from here)"));
@@ -157,7 +153,12 @@ pub fn summary(renderer: &Renderer, facts: &SummaryFacts) -> String {
 }
 
 /// What is shown of a failure, after the contract's first line.
-pub fn failure_text(message: &str, field: Option<(&str, &str)>, hint: Option<&str>, code: Option<&str>) -> String {
+pub fn failure_text(
+    message: &str,
+    field: Option<(&str, &str)>,
+    hint: Option<&str>,
+    code: Option<&str>,
+) -> String {
     let mut text = format!("Error running connector: {message}\n");
     if let Some((field, file)) = field {
         let _ = writeln!(text, "  see \"{field}\" in {file}");
@@ -204,15 +205,19 @@ mod tests {
     #[test]
     fn messages_are_rendered_and_other_lines_pass() {
         let mut renderer = Renderer::new(false);
-        let rendered = renderer.render(concat!(
+        let shown = renderer.render(concat!(
             "plain text\n",
             "{\"type\":\"log\",\"message\":\"hello\"}{\"type\":\"isInProgress\",\"status\":1}\n",
             "{\"type\":\"addWarningToCurrentStatus\",\"warning\":\"w\"}\n",
             "{\"type\":\"somethingNew\",\"x\":1}\n",
             "no end"
         ));
-        assert_eq!(rendered, "plain text\nhello\nwarning: w\nno end");
-        assert!(Renderer::new(true).render("{\"type\":\"error\",\"error\":\"e\"}\n").contains("\u{1b}[31merror: e"));
+        assert_eq!(shown, "plain text\nhello\nwarning: w\nno end");
+        assert!(
+            Renderer::new(true)
+                .render("{\"type\":\"error\",\"error\":\"e\"}\n")
+                .contains("\u{1b}[31merror: e")
+        );
     }
 
     #[test]
@@ -246,7 +251,12 @@ mod tests {
     #[test]
     fn a_failure_names_field_and_hint() {
         assert_eq!(
-            failure_text("Source name is required", Some(("source.name", "a.json")), Some("x\ny\n"), Some("INVALID_CONFIG")),
+            failure_text(
+                "Source name is required",
+                Some(("source.name", "a.json")),
+                Some("x\ny\n"),
+                Some("INVALID_CONFIG")
+            ),
             "Error running connector: Source name is required\n  see \"source.name\" in a.json\n  x\n  y\n  code INVALID_CONFIG\n"
         );
         assert_eq!(failure_text("m", None, None, None), "Error running connector: m\n");
@@ -254,7 +264,10 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!(["7", "999", "1,000", "1,234,567"], [7, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str));
+        assert_eq!(
+            ["7", "999", "1,000", "1,234,567"],
+            [7, 999, 1000, 1_234_567].map(grouped).each_ref().map(String::as_str)
+        );
         assert_eq!([0, 949, 59_940, 61_000].map(seconds), ["0.0 s", "0.9 s", "59.9 s", "1 min 1 s"]);
     }
 }

@@ -31,7 +31,10 @@ pub fn read_state(path: &Path) -> Result<String> {
 fn invalid(path: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
     RunnerError::new(
         Code::InvalidConfig,
-        format!("the state file {} cannot be used: {cause}; mend it, or delete it to start anew", path.display()),
+        format!(
+            "the state file {} cannot be used: {cause}; mend it, or delete it to start anew",
+            path.display()
+        ),
     )
 }
 
@@ -75,7 +78,8 @@ mod tests {
         assert!(write_state(&path, "INCREMENTAL", Some("2026-01-02T00:00:00.000Z")).unwrap());
         let written = "{\"date\":\"2026-01-02T00:00:00.000Z\"}\n";
         assert_eq!(read_state(&path).unwrap(), written);
-        for (run_type, date) in [("MANUAL_BACKFILL", Some("x")), ("CUSTOM", Some("x")), ("INCREMENTAL", None)] {
+        for (run_type, date) in [("MANUAL_BACKFILL", Some("x")), ("CUSTOM", Some("x")), ("INCREMENTAL", None)]
+        {
             assert!(!write_state(&path, run_type, date).unwrap());
         }
         assert_eq!(read_state(&path).unwrap(), written);
@@ -90,7 +94,11 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let error = read_state(&path).unwrap_err();
             assert_eq!(error.code, Code::InvalidConfig);
-            assert!(error.message.contains("s.json") && error.message.contains("delete it"), "{}", error.message);
+            assert!(
+                error.message.contains("s.json") && error.message.contains("delete it"),
+                "{}",
+                error.message
+            );
         }
     }
 

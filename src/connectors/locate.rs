@@ -29,9 +29,8 @@ impl Package {
     pub fn fallback_notice(&self) -> Option<String> {
         self.is_fallback.then(|| {
             format!(
-                "{CONNECTORS_PACKAGE} is not installed; using the reference package {} that ships with the \
-                 runner. Install {CONNECTORS_PACKAGE}, or name a package with the option connectorsPackage \
-                 (--connectors, OWOX_CONNECTORS_PACKAGE)",
+                "Using the reference package {}, since {CONNECTORS_PACKAGE} is not installed \
+                 (connectorsPackage, --connectors or OWOX_CONNECTORS_PACKAGE names another)",
                 self.title()
             )
         })

@@ -224,7 +224,11 @@ pub(super) fn digest(texts: &[&str]) -> String {
         hash.update(text.len().to_le_bytes());
         hash.update(text);
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let first_half: [u8; 8] = std::array::from_fn({
+        let hash = hash.finalize();
+        move |index| hash[index]
+    });
+    format!("{:016x}", u64::from_be_bytes(first_half))
 }
 
 #[cfg(test)]
@@ -278,10 +282,10 @@ mod tests {
         let left = RunFolder::create(root.path(), "a", "b").unwrap().keep();
         let other = RunFolder::create(root.path(), "a", "c").unwrap().keep();
         let held = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        let hold = RunFolder::hold(&held).unwrap();
+        let lock = RunFolder::hold(&held).unwrap();
         cleanup(root.path(), "a", "b").unwrap();
         assert!(live.path().exists() && other.exists() && held.exists() && !left.exists());
-        drop(hold);
+        drop(lock);
         cleanup(root.path(), "a", "b").unwrap();
         assert!(live.path().exists() && !held.exists());
     }
@@ -316,8 +320,8 @@ mod tests {
         let closed = folder.path().join("closed/deep");
         fs::create_dir_all(&closed).unwrap();
         fs::write(closed.join("file"), "x").unwrap();
-        fs::set_permissions(&closed, fs::Permissions::from_mode(0)).unwrap();
-        fs::set_permissions(closed.parent().unwrap(), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).unwrap();
+        fs::set_permissions(closed.parent().unwrap(), fs::Permissions::from_mode(0o0)).unwrap();
         folder.remove().unwrap();
         assert_eq!(names(root.path()), [""; 0]);
     }

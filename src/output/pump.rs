@@ -71,7 +71,7 @@ pub async fn pump<O: Observer>(
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let mut state = Stream {
-        stream,
+        kind: stream,
         sink,
         framer: Framer::default(),
         inspector: Inspector::default(),
@@ -120,7 +120,7 @@ pub async fn pump<O: Observer>(
 }
 
 struct Stream {
-    stream: StreamKind,
+    kind: StreamKind,
     sink: Sink,
     framer: Framer,
     inspector: Inspector,
@@ -132,11 +132,11 @@ impl Stream {
         if bytes.is_empty() {
             return;
         }
-        if self.stream == StreamKind::Stderr {
+        if self.kind == StreamKind::Stderr {
             self.tail.push(bytes);
         }
         if self.sink == Sink::Host {
-            write_to_host(self.stream, bytes.to_vec()).await;
+            write_to_host(self.kind, bytes.to_vec()).await;
         }
         let mut batches = Vec::new();
         self.framer.push(bytes, &mut batches);
@@ -151,11 +151,11 @@ impl Stream {
 
     async fn hand_over<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
         for batch in batches {
-            if self.stream == StreamKind::Stdout && batch.kind == BatchKind::Json {
+            if self.kind == StreamKind::Stdout && batch.kind == BatchKind::Json {
                 self.inspector.read(&batch.text);
             }
             if self.sink == Sink::Observer {
-                observer.output(self.stream, batch).await;
+                observer.output(self.kind, batch).await;
             }
         }
     }

@@ -30,7 +30,7 @@ pub struct Execution {
     pid: u32,
     exit: Exit,
     spawn_ms: u64,
-    execution_ms: u64,
+    ran_ms: u64,
     total_ms: u64,
     inspector: Inspector,
     stderr_tail: Option<String>,
@@ -65,7 +65,7 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
         read(first, observer, &end),
         read(second, observer, &end),
     );
-    let (exit, execution_ms) = exit?;
+    let (exit, ran_ms) = exit?;
 
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
@@ -79,7 +79,7 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
         }
     }
     let total_ms = milliseconds(begun);
-    Ok(Execution { pid, exit, spawn_ms, execution_ms, total_ms, inspector, stderr_tail })
+    Ok(Execution { pid, exit, spawn_ms, ran_ms, total_ms, inspector, stderr_tail })
 }
 
 /// Waits for the exit and for the rest of the tree to go, then tells the streams, which need not
@@ -118,8 +118,8 @@ impl Execution {
             timings: Timings {
                 environment_ms: 0,
                 spawn_ms: self.spawn_ms,
-                execution_ms: self.execution_ms,
-                cleanup_ms: self.total_ms.saturating_sub(self.spawn_ms + self.execution_ms),
+                execution_ms: self.ran_ms,
+                cleanup_ms: self.total_ms.saturating_sub(self.spawn_ms + self.ran_ms),
             },
             environment: environment.map(|info| Environment { key: info.key, cached: info.cached }),
             resources: Resources { peak_rss_bytes: self.exit.peak_rss_bytes, cpu_ms: self.exit.cpu_ms },

@@ -1,0 +1,410 @@
+/**
+ * `@owox/connector-runner`: runs OWOX Data Marts connectors, each in a Node.js process of its own.
+ *
+ * Units: times are milliseconds, sizes bytes, unless a name says otherwise. Every error has a
+ * stable `code`; see {@link ErrorCode}.
+ */
+
+// ---------------------------------------------------------------------------------------------
+// Configuration
+// ---------------------------------------------------------------------------------------------
+
+/** Parameters by name, as people write them: a primitive, `{ value }`, or a one-of choice. */
+export type Parameters = Record<string, unknown>;
+
+/** What `new SourceConfig` and `new StorageConfig` take. */
+export interface SectionInput {
+  /** Name of the source or storage: its folder in the connectors package. */
+  name: string;
+  /** Its parameters. */
+  config: Parameters;
+}
+
+/** What `toObject()` of a source or storage gives. */
+export interface SectionObject {
+  name: string;
+  /** The parameters in the form that connectors read; the same object at each call. */
+  config: Record<string, unknown>;
+}
+
+/** Where data comes from. */
+export class SourceConfig {
+  /**
+   * Checks and transforms: a primitive `v` becomes `{ value: v }`, an object with a key `value`
+   * stays the same reference, any other object is a one-of whose first key is the choice.
+   * @throws {Error} `INVALID_CONFIG`, such as `Source name is required`
+   */
+  constructor(input: SectionInput | SourceConfig);
+  readonly name: string;
+  readonly config: Record<string, unknown>;
+  toObject(): SectionObject;
+  /** @throws {Error} `INVALID_CONFIG` */
+  validate(): true;
+}
+
+/** Where data is kept. */
+export class StorageConfig {
+  /**
+   * Checks and transforms: a primitive `v` becomes `{ value: v }`, an object stays. The names
+   * `GOOGLE_BIGQUERY` and `AWS_ATHENA` (and `SNOWFLAKE`, `AWS_REDSHIFT`, `DATABRICKS`) become the
+   * connectors package's own.
+   * @throws {Error} `INVALID_CONFIG`, such as `Storage name is required`
+   */
+  constructor(input: SectionInput | StorageConfig);
+  readonly name: string;
+  readonly config: Record<string, unknown>;
+  toObject(): SectionObject;
+  /** @throws {Error} `INVALID_CONFIG` */
+  validate(): true;
+}
+
+/** What `new Config` takes; further fields are accepted and left out of `toObject()`. */
+export interface ConfigInput {
+  /** May be left out: `run(datamartId, …)` supplies it. */
+  datamartId?: string;
+  /** Name of the configuration. */
+  name: string;
+  source: SectionInput | SourceConfig;
+  storage: SectionInput | StorageConfig;
+  [further: string]: unknown;
+}
+
+/** What a connector is told: the content of `OW_CONFIG`. */
+export interface ConfigObject {
+  datamartId: string | undefined;
+  name: string;
+  source: SectionObject;
+  storage: SectionObject;
+}
+
+/** A connector's configuration. */
+export class Config {
+  /** @throws {Error} `INVALID_CONFIG`, such as `Storage configuration is required` */
+  constructor(input: ConfigInput | Config);
+  static fromObject(input: ConfigInput | Config): Config;
+  readonly datamartId: string | undefined;
+  readonly name: string;
+  readonly source: SourceConfig;
+  readonly storage: StorageConfig;
+  toObject(): ConfigObject;
+  /** @throws {Error} `INVALID_CONFIG` */
+  validate(): true;
+}
+
+/** Run types that connectors know; other strings pass through to them. */
+export type RunType = 'INCREMENTAL' | 'MANUAL_BACKFILL' | 'FULL_REFRESH' | 'CUSTOM';
+
+/** What `new RunConfig` takes. Nothing is required; untyped payloads are fine. */
+export interface RunConfigInput {
+  /** See {@link RunType}. */
+  type?: unknown;
+  /** Fields of the run, usually `[{ configField, value }]`. */
+  data?: unknown;
+  /** Where the last run ended, usually `{ date }`. */
+  state?: unknown;
+}
+
+/** What to load. Objects are kept by reference: a later change shows through. */
+export class RunConfig {
+  constructor(input?: RunConfigInput);
+  /** What was passed to the constructor. */
+  readonly config: unknown;
+  readonly type: unknown;
+  readonly data: unknown;
+  readonly state: unknown;
+  toObject(): { type: unknown; data: unknown; state: unknown };
+}
+
+/** Anything that can stand for a {@link Config} in a run. */
+export interface ConfigLike {
+  storage: { name: string };
+  source?: { name: string };
+  toObject(): unknown;
+}
+
+/** Anything that can stand for a {@link RunConfig} in a run. */
+export interface RunConfigLike {
+  toObject(): unknown;
+}
+
+/** Names under which hosts know the storages. */
+export declare const StorageType: {
+  readonly GOOGLE_BIGQUERY: 'GOOGLE_BIGQUERY';
+  readonly AWS_ATHENA: 'AWS_ATHENA';
+};
+export type StorageType = (typeof StorageType)[keyof typeof StorageType];
+
+/** What identifies a run and what its process is told. */
+export class RunContext {
+  constructor(
+    datamartId: string,
+    runId: string,
+    config: ConfigLike,
+    runConfig?: RunConfigLike,
+    stdio?: ConnectorStdio,
+  );
+  readonly datamartId: string;
+  readonly runId: string;
+  readonly config: ConfigLike;
+  readonly runConfig: RunConfigLike | undefined;
+  /** `'inherit'` by default. */
+  readonly stdio: ConnectorStdio;
+  /**
+   * All of `process.env` at this moment, plus `OW_DATAMART_ID`, `OW_RUN_ID`, `OW_CONFIG` and
+   * `OW_RUN_CONFIG`.
+   */
+  getEnvironmentVariables(): Record<string, string>;
+  /** `` `${datamartId}-${runId}` `` */
+  getUniqueId(): string;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Running
+// ---------------------------------------------------------------------------------------------
+
+/** One descriptor of the connector's process. */
+export type StdioEntry =
+  | 'inherit'
+  | 'ignore'
+  | 'pipe'
+  | number
+  | { readonly fd: number | undefined }
+  | null
+  | undefined;
+
+/** Output goes to callbacks, in whole lines and in order. */
+export interface LogCaptureStdio {
+  logCapture?: {
+    /**
+     * Gets whole lines: in one call either only lines that are JSON objects, or only lines that
+     * are not. A returned promise is awaited before the next call (back-pressure).
+     */
+    onStdout?: (text: string) => unknown;
+    /** Gets only what the connector wrote to stderr. */
+    onStderr?: (text: string) => unknown;
+    /** Whether output also goes to `process.stdout` and `process.stderr`; false by default. */
+    passThrough?: boolean;
+  };
+  /** Called once, before any output, with the pid that leads the connector's process group. */
+  onSpawn?: (pid: number) => unknown;
+}
+
+/**
+ * Where output goes. `'inherit'`: to the host's own descriptors. `'ignore'`, `'pipe'`: nowhere.
+ * In an array, descriptors and streams go straight to the process and are not inspected.
+ */
+export type ConnectorStdio = 'inherit' | 'ignore' | 'pipe' | StdioEntry[] | LogCaptureStdio | null;
+
+/** Options of one run. */
+export interface RunOptions {
+  /**
+   * Variables that reach the connector: all (`'inherit'`, the default), what programs need to
+   * find programs, certificates, proxies and emulators (`'minimal'`), or these names. The run's
+   * own `OW_*` always do.
+   */
+  env?: 'inherit' | 'minimal' | string[];
+  /**
+   * `'none'` also lets a connector read the host's standard input where output is inherited.
+   * This version enforces no isolation; asking for any is refused with `ISOLATION_UNAVAILABLE`.
+   */
+  isolation?: 'none';
+}
+
+/** Options of a runner, service or environment; a run's own options win. */
+export interface RunnerOptions extends RunOptions {
+  /**
+   * Name of an installed npm package, or path of a package's folder. By default
+   * `OWOX_CONNECTORS_PACKAGE`, then `@owox/connectors`, then the reference package.
+   */
+  connectorsPackage?: string;
+  /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
+  runsDir?: string;
+  /** `'off'`: each run installs for itself, which is all that this version does. */
+  store?: 'off';
+}
+
+/** How a run ended. */
+export interface RunResult {
+  status: 'success' | 'failed';
+  /** Null if a signal ended the process. */
+  exitCode: number | null;
+  /** Name of the signal that ended the process, such as `SIGTERM`. */
+  signal: string | null;
+  pid: number;
+  /** From the call to the end of clean-up, ms. */
+  durationMs: number;
+  /** The same by phase, ms. */
+  timings: { environmentMs: number; spawnMs: number; executionMs: number; cleanupMs: number };
+  /** Which environment it had; the key is equal for equal dependencies. Absent for a directory that the caller prepared. */
+  environment?: { key: string; cached: boolean };
+  /** Largest resident size of one process of the run, bytes; CPU time, ms. */
+  resources: { peakRssBytes: number; cpuMs: number };
+  /** The last `updateCurrentStatus`; 5 means error. */
+  lastStatus: number | null;
+  /** Warnings of the connector, and of the runner about itself. */
+  warnings: string[];
+  /** Where the next incremental run goes on: the last `updateLastRequstedDate`. */
+  state: { date?: string } | null;
+  /** What was enforced. This version: nothing beyond a process, a session and a directory of its own. */
+  isolation: { mode: 'none'; layers: [] };
+}
+
+/** Stable codes of errors. */
+export type ErrorCode =
+  | 'INVALID_CONFIG'
+  | 'STORAGE_NOT_FOUND'
+  | 'STORAGE_UNSUPPORTED'
+  | 'INVALID_ID'
+  | 'CONNECTORS_NOT_FOUND'
+  | 'INSTALL_FAILED'
+  | 'SPAWN_FAILED'
+  | 'CONNECTOR_FAILED'
+  | 'ISOLATION_UNAVAILABLE'
+  | 'NATIVE_MISSING'
+  | 'INTERNAL';
+
+/** Why a run was rejected. */
+export class ConnectorRunError extends Error {
+  constructor(
+    message: string,
+    details?: { code?: string; result?: RunResult; stderrTail?: string; hint?: string },
+  );
+  readonly code: ErrorCode;
+  /** Where the connector's process was started. */
+  readonly result?: RunResult;
+  /** The end of what the connector wrote to stderr, up to 16 KiB. */
+  readonly stderrTail?: string;
+  /** More help where the message is fixed, such as npm's output. */
+  readonly hint?: string;
+}
+
+/** Runs connectors. */
+export class ConnectorRunner {
+  /** @throws {Error} `INVALID_CONFIG` for an option that is unknown, wrong, or not built yet */
+  constructor(options?: RunnerOptions);
+  executionService: ConnectorExecutionService;
+  /**
+   * Runs one connector to its end.
+   * @throws {ConnectorRunError} when anything but success came of it
+   */
+  run(
+    datamartId: string,
+    runId: string,
+    config: ConfigLike | ConfigInput,
+    runConfig?: RunConfigLike | RunConfigInput,
+    stdio?: ConnectorStdio,
+    options?: RunOptions,
+  ): Promise<RunResult>;
+}
+
+/** Runs connectors, in an environment of its own or one of the caller's. */
+export class ConnectorExecutionService {
+  /** A custom environment decides all by itself; such runs resolve to `undefined`. */
+  constructor(executionEnvironment?: ExecutionEnvironmentLike | null, options?: RunnerOptions);
+  executionEnvironment: ExecutionEnvironmentLike;
+  /** As {@link ConnectorRunner.run}. */
+  execute(
+    datamartId: string,
+    runId: string,
+    config: ConfigLike | ConfigInput,
+    runConfig?: RunConfigLike | RunConfigInput,
+    stdio?: ConnectorStdio,
+    options?: RunOptions,
+  ): Promise<RunResult>;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Environments
+// ---------------------------------------------------------------------------------------------
+
+/** One npm package of an environment, and the globals it becomes in `main.js`. */
+export interface Dependency {
+  name: string;
+  version: string;
+  global?: string[];
+  /** Whether the module itself is the global, instead of its properties. */
+  global_is?: boolean;
+}
+
+/** What a custom environment has. */
+export interface ExecutionEnvironmentLike {
+  /** Makes an environment and gives its path. */
+  createEnvironment(
+    datamartId: string,
+    runId: string,
+    dependencies: Dependency[],
+  ): Promise<string> | string;
+  /** Runs the connector in it. */
+  executeConnector(
+    path: string,
+    env: Record<string, string>,
+    stdio: ConnectorStdio,
+  ): Promise<unknown> | unknown;
+  /** Removes it; called also after a failure. */
+  cleanup(datamartId: string, runId: string): Promise<unknown> | unknown;
+}
+
+/** Base class for environments: each method rejects until it is overridden. */
+export class ExecutionEnvironment implements ExecutionEnvironmentLike {
+  createEnvironment(datamartId: string, runId: string, dependencies: Dependency[]): Promise<string>;
+  executeConnector(path: string, env: Record<string, string>, stdio: ConnectorStdio): Promise<unknown>;
+  cleanup(datamartId: string, runId: string): Promise<unknown>;
+}
+
+/** Base class for dependency managers: each method throws or rejects until it is overridden. */
+export class DependencyManager {
+  installDependencies(workDir: string): Promise<unknown>;
+  getDefaultDependencies(): Dependency[];
+  generatePackageJson(connectorId: string, dependencies: Dependency[]): object;
+}
+
+/** Base class for template renderers. */
+export class TemplateRenderer {
+  /** @throws {Error} until it is overridden */
+  render(dependencies: Dependency[]): string;
+}
+
+/** A directory with `package.json`, `node_modules` and `main.js`, and `node` to run it. */
+export class NodeJsEnvironment extends ExecutionEnvironment {
+  constructor(options?: RunnerOptions);
+  /** May be replaced; then it is asked instead of native code. */
+  dependencyManager: DependencyManager;
+  /** May be replaced; then it is asked instead of native code. */
+  templateRenderer: TemplateRenderer;
+  createEnvironment(connectorId: string, runId: string, dependencies?: Dependency[]): Promise<string>;
+  /** `env` undefined means `process.env`; numbers become text, undefined values are left out. */
+  executeConnector(
+    path: string,
+    env?: Record<string, unknown>,
+    stdio?: ConnectorStdio,
+  ): Promise<RunResult>;
+  /** Removes every directory of these ids that no live run holds. */
+  cleanup(connectorId: string, runId: string): Promise<void>;
+}
+
+/** Installs with npm. */
+export class NpmDependencyManager extends DependencyManager {
+  constructor(options?: RunnerOptions);
+  /** @throws {ConnectorRunError} `INSTALL_FAILED`, `npm install failed: <code>` */
+  installDependencies(workDir: string): Promise<void>;
+  getDefaultDependencies(): Dependency[];
+  generatePackageJson(
+    connectorId: string,
+    dependencies?: Dependency[],
+  ): { name: string; private: true; dependencies: Record<string, string> };
+}
+
+/** Renders `main.js`. */
+export class NodeJsTemplateRenderer extends TemplateRenderer {
+  /** @throws {Error} `INVALID_CONFIG` for a name that is no npm package or identifier */
+  render(dependencies: Dependency[]): string;
+}
+
+/** The command line. */
+export class ConnectorRunnerCli {
+  /**
+   * Runs what `process.argv` asks for, and prints. Never rejects.
+   * @returns the exit code, which is also set as `process.exitCode`
+   */
+  run(argv: readonly string[]): Promise<number>;
+}

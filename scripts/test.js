@@ -1,0 +1,46 @@
+'use strict';
+// Runs the JavaScript tests in __test__/ with Node's own runner. The addon must be built.
+//   node scripts/test.js [--smoke] [--OPTION=VALUE of node's] [FILE…]
+// The files are listed here because Node 20 can neither expand patterns nor find this folder.
+
+const { existsSync, readdirSync } = require('node:fs');
+const path = require('node:path');
+
+const { root, run } = require('./tools');
+
+const FOLDER = path.join(root, '__test__');
+
+/** What shows that the addon works on another Node: its values, its doors, and real runs. */
+const SMOKE = ['exports.test.js', 'vectors.test.js'];
+
+function everyFile() {
+  return readdirSync(FOLDER, { recursive: true })
+    .filter((name) => name.endsWith('.test.js') && !name.includes('node_modules'))
+    .sort();
+}
+
+/** Node's options and the files to run, as paths from the root. */
+function plan(args) {
+  const options = args.filter((arg) => arg.startsWith('-') && arg !== '--smoke');
+  const named = args.filter((arg) => !arg.startsWith('-'));
+  if (named.length > 0) return { options, files: named };
+  const names = args.includes('--smoke') ? SMOKE : everyFile();
+  return { options, files: names.map((name) => path.relative(root, path.join(FOLDER, name))) };
+}
+
+function main() {
+  const { options, files } = plan(process.argv.slice(2));
+  const lost = files.filter((file) => !existsSync(path.resolve(root, file)));
+  if (files.length === 0 || lost.length > 0) {
+    console.error(
+      files.length === 0
+        ? `There are no tests: ${FOLDER} has no file that ends with .test.js`
+        : `No such test file: ${lost.join(', ')}. Name files from ${root}, options as --name=value`,
+    );
+    return 1;
+  }
+  console.log(`Node.js ${process.version}`);
+  return run(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files]);
+}
+
+process.exitCode = main();
