@@ -8,7 +8,6 @@ const rules = {
   'no-constructor-return': 'error',
   'no-return-assign': 'error',
   'no-self-compare': 'error',
-  'no-template-curly-in-string': 'error',
   'no-throw-literal': 'error',
   'no-unmodified-loop-condition': 'error',
   'no-unreachable-loop': 'error',

@@ -84,7 +84,13 @@ test('called without new, a class is a TypeError', () => {
 });
 
 test('what a getter throws arrives as the same object', () => {
-  const reasons = [new Error('mine'), new TypeError('mine'), { not: 'an error' }, 'text', undefined];
+  const reasons = [
+    new Error('mine'),
+    new TypeError('mine'),
+    { not: 'an error' },
+    'text',
+    undefined,
+  ];
   for (const reason of reasons) {
     const throwing = () => ({
       enumerable: true,

@@ -17,7 +17,19 @@ function random(seed) {
   };
 }
 
-const KEYS = ['a', 'b', 'value', 'items', '__proto__', 'constructor', '0', '10', '', 'ключ', '\ud800'];
+const KEYS = [
+  'a',
+  'b',
+  'value',
+  'items',
+  '__proto__',
+  'constructor',
+  '0',
+  '10',
+  '',
+  'ключ',
+  '\ud800',
+];
 const LEAVES = [null, undefined, true, 0, -0, 1.5, 1e21, NaN, '', 'text', '2026-01-01', '\udfff\0'];
 
 function generator(seed) {
@@ -71,7 +83,11 @@ for (const Class of [SourceConfig, StorageConfig]) {
       const text = JSON.stringify(once.config);
       assert.equal(JSON.stringify(twice.config), text, `seed ${seed}`);
       for (const key of Object.keys(config)) {
-        assert.equal(twice.config[key], once.config[key], `seed ${seed}: ${key} is the same object`);
+        assert.equal(
+          twice.config[key],
+          once.config[key],
+          `seed ${seed}: ${key} is the same object`,
+        );
       }
       assert.deepEqual(Object.keys(once.config), Object.keys(config), `seed ${seed}`);
     }

@@ -31,6 +31,9 @@ test('objects that stay as they are stay the same reference', () => {
   assert.equal(storage.parameter, parameter);
   assert.equal(storage.array, array);
   assert.equal(storage.anything, anything);
+  const config = new Config(whole({ source: half({ parameter }), storage: half({ anything }) }));
+  assert.equal(config.toObject().source.config.parameter, parameter);
+  assert.equal(config.toObject().storage.config.anything, anything);
 });
 
 test('the input is not changed, and config is the same object each time', () => {
@@ -201,7 +204,9 @@ test('key order: integers first, then as written', () => {
 });
 
 test('configs of another realm (Jest, vm) are read like our own', () => {
-  const input = vm.runInNewContext(`(${JSON.stringify(whole({ source: half({ l: [1], c: {} }) }))})`);
+  const input = vm.runInNewContext(
+    `(${JSON.stringify(whole({ source: half({ l: [1], c: {} }) }))})`,
+  );
   const config = new Config(input);
   assert.equal(JSON.stringify(config.source.config), '{"l":{"value":[1]},"c":{}}');
 });

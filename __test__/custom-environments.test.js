@@ -2,12 +2,15 @@
 // Contract, section 5: execution environments of the user's own.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const { after, test } = require('node:test');
 
 const { Config, ConnectorRunError, ExecutionEnvironment } = require('@owox/connector-runner');
 const { ConnectorExecutionService, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
+const { NodeJsEnvironment } = require('@owox/connector-runner');
 const { NODE_MANIFEST, configOf, connectorsPackage } = require('./support/connectors');
-const { rejection } = require('./support/output');
+const { capture, rejection } = require('./support/output');
+const { scriptFolder, tempFolder } = require('./support/temp');
 
 const dependencies = [{ name: 'left-pad', version: '1.3.0', global: ['pad'], global_is: true }];
 const node = (enabled, more) => ({ environment: { node: { enabled, ...more } } });
@@ -188,6 +191,20 @@ test('a call without arguments rejects, and so does the same through ConnectorRu
   const message = 'Datamart ID is required';
   assert.equal((await rejection(new ConnectorExecutionService().execute())).message, message);
   assert.equal((await rejection(new ConnectorRunner().run())).message, message);
+});
+
+test('a subclass of ours that runs in a folder of its own succeeds, and the folder stays', async (t) => {
+  const folder = scriptFolder(t, `console.log('mine')`);
+  class Prepared extends NodeJsEnvironment {
+    async createEnvironment() {
+      return folder;
+    }
+  }
+  const environment = new Prepared({ ...options, runsDir: tempFolder(t) });
+  const { stdout, stdio } = capture();
+  await execute(environment, 'Null', stdio);
+  assert.deepEqual(stdout, ['mine\n']);
+  assert.ok(fs.existsSync(folder));
 });
 
 test('an odd manifest concerns its own storage only, and only true enables', async (t) => {

@@ -2,6 +2,8 @@
 // Contract, section 1: everything that can be required.
 
 const assert = require('node:assert/strict');
+const { readFileSync } = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
 const runner = require('@owox/connector-runner');
@@ -27,9 +29,9 @@ const DTO = ['Config', 'RunConfig', 'SourceConfig', 'StorageConfig'];
 
 /** Every path with and without `.js`, and what it gives. */
 const doors = [
-  ...Object.entries(PATHS).flatMap(([path, gives]) => [
-    [`${PACKAGE}/${path}`, gives],
-    [`${PACKAGE}/${path}.js`, gives],
+  ...Object.entries(PATHS).flatMap(([door, gives]) => [
+    [`${PACKAGE}/${door}`, gives],
+    [`${PACKAGE}/${door}.js`, gives],
   ]),
   [`${PACKAGE}/src/application/dto`, DTO],
   [`${PACKAGE}/src/application/dto/index.js`, DTO],
@@ -43,14 +45,14 @@ test('the package itself has the documented names', () => {
 });
 
 test('every deep path gives the very classes of the package, with and without .js', () => {
-  for (const [path, gives] of doors) {
-    const loaded = require(path);
+  for (const [door, gives] of doors) {
+    const loaded = require(door);
     if (typeof gives === 'string') {
-      assert.equal(loaded, runner[gives], path);
+      assert.equal(loaded, runner[gives], door);
       assert.equal(loaded.name, gives);
     } else {
-      assert.deepEqual(Object.keys(loaded).sort(), [...gives].sort(), path);
-      for (const name of gives) assert.equal(loaded[name], runner[name], `${path} ${name}`);
+      assert.deepEqual(Object.keys(loaded).sort(), [...gives].sort(), door);
+      for (const name of gives) assert.equal(loaded[name], runner[name], `${door} ${name}`);
     }
   }
 });
@@ -59,26 +61,28 @@ test('every path can be imported, by default and by name', async () => {
   const package_ = await import(PACKAGE);
   assert.equal(package_.default, runner);
   for (const name of ['ConnectorRunner', ...DTO]) assert.equal(package_[name], runner[name], name);
-  for (const [path, gives] of doors) {
-    const loaded = await import(path);
+  for (const [door, gives] of doors) {
+    const loaded = await import(door);
     if (typeof gives === 'string') {
-      assert.equal(loaded.default, runner[gives], path);
+      assert.equal(loaded.default, runner[gives], door);
     } else {
-      for (const name of gives) assert.equal(loaded[name], runner[name], `${path} ${name}`);
+      for (const name of gives) assert.equal(loaded[name], runner[name], `${door} ${name}`);
     }
   }
 });
 
-test('the CLI wrapper and package.json have paths too', () => {
+test('package.json has a path, and the two scripts are files of one line', () => {
   assert.equal(require(`${PACKAGE}/package.json`).name, PACKAGE);
-  for (const path of ['src/cli-wrapper', 'src/cli-wrapper.js']) {
-    assert.equal(require.resolve(`${PACKAGE}/${path}`).endsWith('src/cli-wrapper.js'), true);
+  for (const script of ['src/cli-wrapper.js', 'src/cli/connector-runner-cli.js']) {
+    const text = readFileSync(path.join(__dirname, '..', script), 'utf8');
+    const lines = text.split('\n').filter((line) => line && !line.startsWith('#!'));
+    assert.equal(lines.length, 1, script);
   }
 });
 
 test('what is not documented stays closed', () => {
-  for (const path of ['js/native.js', 'src/core', 'index.js']) {
-    assert.throws(() => require(`${PACKAGE}/${path}`), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
+  for (const door of ['js/native.js', 'src/core', 'index.js']) {
+    assert.throws(() => require(`${PACKAGE}/${door}`), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' });
   }
 });
 

@@ -32,9 +32,11 @@ function showProgress(textAt) {
     process.stderr.write(`\r\u001b[2K${textAt(seconds)}`);
   };
   show();
-  const timer = setInterval(show, 1000);
+  let timer = setInterval(show, 1000);
   return () => {
+    if (!timer) return;
     clearInterval(timer);
+    timer = undefined;
     process.stderr.write('\r\u001b[2K');
   };
 }

@@ -3,6 +3,7 @@
 // one function through which native code calls back.
 
 const path = require('node:path');
+const { inspect } = require('node:util');
 
 const { packageRoot, supervisor } = require('./native');
 const { makeObject } = require('./realm');
@@ -54,7 +55,8 @@ async function callBack(name, callback, ...args) {
   try {
     await callback(...args);
   } catch (error) {
-    console.error(`Failed to call ${name} callback: ${error?.message ?? error}`);
+    const reason = error instanceof Error ? error.message : inspect(error);
+    console.error(`Failed to call ${name} callback: ${reason}`);
   }
 }
 

@@ -2,21 +2,9 @@
 // What a native class cannot do: objects, errors and promises of the caller's realm. In Jest
 // each test file has a realm of its own, and `instanceof Error` fails for native errors.
 
-const CODES = new Set([
-  'INVALID_CONFIG',
-  'STORAGE_NOT_FOUND',
-  'STORAGE_UNSUPPORTED',
-  'INVALID_ID',
-  'CONNECTORS_NOT_FOUND',
-  'INSTALL_FAILED',
-  'SPAWN_FAILED',
-  'CONNECTOR_FAILED',
-  'ISOLATION_UNAVAILABLE',
-  'INTERNAL',
-]);
-
-/** Prefix of codes whose error is a TypeError. */
-const TYPE = 'TYPE/';
+/** How native code marks the codes of its errors; the second makes a TypeError. */
+const PLAIN = 'owox:';
+const TYPE = 'owox:TypeError:';
 
 /** Native code calls this for each object it makes. */
 const makeObject = () => ({});
@@ -40,21 +28,15 @@ class ConnectorRunError extends Error {
 
 /** A native error as one of this realm; whatever the caller's own code threw stays as it is. */
 function ofThisRealm(error, ErrorClass) {
-  const code = error?.code;
-  if (typeof code !== 'string') return error;
-  if (code.startsWith(TYPE)) {
-    return withHidden(new TypeError(error.message), { code: code.slice(TYPE.length) });
+  const marked = error?.code;
+  if (typeof marked !== 'string' || !marked.startsWith(PLAIN)) return error;
+  if (marked.startsWith(TYPE)) {
+    return withHidden(new TypeError(error.message), { code: marked.slice(TYPE.length) });
   }
-  if (CODES.has(code) && !(error instanceof ConnectorRunError)) {
-    return ErrorClass === ConnectorRunError
-      ? new ConnectorRunError(error.message, { code })
-      : withHidden(new ErrorClass(error.message), { code });
-  }
-  if (code === 'GenericFailure') {
-    // napi's code for a panic or a failed conversion
-    return withHidden(new ErrorClass(`internal error: ${error.message}`), { code: 'INTERNAL' });
-  }
-  return error;
+  const code = marked.slice(PLAIN.length);
+  return ErrorClass === ConnectorRunError
+    ? new ConnectorRunError(error.message, { code })
+    : withHidden(new ErrorClass(error.message), { code });
 }
 
 /** Calls native code; its errors are thrown as errors of this realm. */
@@ -77,7 +59,8 @@ async function settle(promise, thrown = {}) {
   try {
     answer = JSON.parse(await promise);
   } catch (error) {
-    throw ofThisRealm(error, ConnectorRunError);
+    // only a bug of ours, such as a panic, rejects the native promise
+    throw new ConnectorRunError(`internal error: ${error?.message}`, { code: 'INTERNAL' });
   }
   const { failure, result, stderrTail, value } = answer;
   if (!failure) return { result, value };
@@ -105,4 +88,4 @@ function showGetters(instance, names) {
   }
 }
 
-module.exports = { ConnectorRunError, TYPE, inCallersRealm, makeObject, settle, showGetters };
+module.exports = { ConnectorRunError, inCallersRealm, makeObject, settle, showGetters };

@@ -11,7 +11,14 @@ const { root, run } = require('./tools');
 const FOLDER = path.join(root, '__test__');
 
 /** What shows that the addon works on another Node: its values, its doors, and real runs. */
-const SMOKE = ['exports.test.js', 'vectors.test.js'];
+const SMOKE = [
+  'exports.test.js',
+  'vectors.test.js',
+  'documented-examples.test.js',
+  'execute-connector.test.js',
+  'capture.test.js',
+  'callbacks.test.js',
+];
 
 function everyFile() {
   return readdirSync(FOLDER, { recursive: true })

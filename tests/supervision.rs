@@ -163,6 +163,7 @@ const TREE: &str = "sleep 1000 & echo $! >&3; \
 /// Reads this many pids, which must come.
 fn read_pids(reader: &mut impl Read, count: usize) -> Vec<String> {
     let mut text = Vec::new();
+    #[expect(clippy::naive_bytecount, reason = "a handful of bytes")]
     while text.iter().filter(|byte| **byte == b'\n').count() < count {
         let mut byte = [0];
         reader.read_exact(&mut byte).expect("a pid");

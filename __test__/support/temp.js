@@ -16,7 +16,10 @@ function writeFiles(folder, files) {
   for (const [name, content] of Object.entries(files)) {
     const file = path.join(folder, name);
     fs.mkdirSync(path.dirname(file), { recursive: true });
-    fs.writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content, null, 2));
+    fs.writeFileSync(
+      file,
+      typeof content === 'string' ? content : JSON.stringify(content, null, 2),
+    );
   }
   return folder;
 }

@@ -2,8 +2,10 @@
 
 use crate::error::{ErrorKind, RunnerError};
 
-/// Prefix of the code of an error that JavaScript shall make a `TypeError`.
-const TYPE: &str = "TYPE/";
+/// Prefixes of the codes of our errors on their way through napi. They tell JavaScript that it
+/// has to make the error of its own realm; a code on an error of the caller's means nothing.
+const PLAIN: &str = "owox:";
+const TYPE: &str = "owox:TypeError:";
 
 /// Error of synchronous functions: its status becomes `error.code`.
 pub type JsError = napi::Error<String>;
@@ -15,7 +17,7 @@ impl From<RunnerError> for JsError {
     fn from(error: RunnerError) -> Self {
         let code = error.code.as_str();
         let status = match error.kind {
-            ErrorKind::Plain => code.to_owned(),
+            ErrorKind::Plain => format!("{PLAIN}{code}"),
             ErrorKind::Type => format!("{TYPE}{code}"),
         };
         JsError::new(status, error.message)

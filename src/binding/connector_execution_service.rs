@@ -103,8 +103,7 @@ async fn run_here(
 ) -> Outcome {
     let prepared = async {
         let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
-        let dependencies =
-            storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)?.to_vec();
+        let dependencies = storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)?;
         if let Some(source) = &names.source {
             check_source(&connectors.catalog, &connectors.package, source)?;
         }
@@ -124,7 +123,7 @@ async fn run_here(
 async fn run_elsewhere(port: &Port, options: &Options, host: &Host, names: &Names) -> Outcome {
     let prepared = async {
         let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
-        storage_dependencies(&connectors.catalog, &connectors.package, &names.storage).map(<[_]>::to_vec)
+        storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)
     };
     match prepared.await {
         Ok(dependencies) => lifecycle(&mut CallersEnvironment { port }, &dependencies).await,

@@ -15,7 +15,7 @@ use super::port::{Payload, Port, PortFunction};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
-use crate::environment::{self, RunFolder, cleanup, prepare, runs_root, write};
+use crate::environment::{RunFolder, cleanup, discard, prepare, runs_root, write};
 use crate::error::RunnerError;
 use crate::process::Wiring;
 use crate::run::{Failure, Job, Outcome, execute};
@@ -99,13 +99,16 @@ impl NodeJsEnvironment {
     pub fn cleanup<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let host = request.host()?;
+        let options = request.options()?;
         if request.flag("directory")? {
             let directory = PathBuf::from(request.text("directory")?);
-            return promise(env, blocking(move || environment::remove(&directory)));
+            return promise(
+                env,
+                blocking(move || discard(&runs_root(options.runs_dir.as_deref(), &host)?, &directory)),
+            );
         }
         let connector_id = request.safe_id("connectorId", CONNECTOR_ID_MISSING)?;
         let run_id = request.safe_id("runId", RUN_ID_MISSING)?;
-        let options = request.options()?;
         promise(
             env,
             blocking(move || {

@@ -3,7 +3,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::connectors::{Catalog, Manifest};
+use crate::connectors::{Catalog, parameters};
 
 /// Why a text is not JSON, with line and column; `None` where it is.
 pub fn explain(text: &str) -> Option<String> {
@@ -43,18 +43,14 @@ pub fn missing_field(message: &str) -> Option<&'static str> {
 
 /// The parameters of this source and storage that are paths: (`source` or `storage`, name).
 pub fn path_parameters(catalog: &Catalog, source: &str, storage: &str) -> Vec<(&'static str, String)> {
-    let of = |section, manifest: Option<&Option<Manifest>>| {
-        manifest
-            .and_then(Option::as_ref)
-            .map(|manifest| &manifest.parameters)
-            .into_iter()
-            .flatten()
-            .filter(|(_, parameter)| parameter.format.as_deref() == Some("path"))
-            .map(move |(name, _)| (section, name.clone()))
+    let of = |section, manifests, name| {
+        let all = parameters(manifests, name).into_iter();
+        all.filter(|(_, parameter)| parameter.format.as_deref() == Some("path"))
+            .map(move |(name, _)| (section, name))
             .collect::<Vec<_>>()
     };
-    let mut paths = of("source", catalog.sources.get(source));
-    paths.extend(of("storage", catalog.storages.get(storage)));
+    let mut paths = of("source", &catalog.sources, source);
+    paths.extend(of("storage", &catalog.storages, storage));
     paths
 }
 
@@ -84,11 +80,11 @@ mod tests {
 
     #[test]
     fn path_parameters_come_from_the_manifests() {
-        let catalog: Catalog = serde_json::from_value(serde_json::json!({
+        let json = serde_json::json!({
             "sources": { "S": { "parameters": { "Path": { "format": "path" }, "Other": {} } } },
             "storages": { "T": { "parameters": { "File": { "format": "path" } } }, "U": null },
-        }))
-        .unwrap();
+        });
+        let catalog: Catalog = serde_json::from_str(&json.to_string()).unwrap();
         assert_eq!(
             path_parameters(&catalog, "S", "T"),
             [("source", "Path".into()), ("storage", "File".into())]

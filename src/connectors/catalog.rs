@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::Package;
 use crate::error::{Code, Result, RunnerError};
@@ -26,18 +27,33 @@ pub struct Catalog {
     error: Option<String>,
     /// Sources by name; the manifest is optional.
     #[serde(default)]
-    pub sources: BTreeMap<String, Option<Manifest>>,
+    pub sources: Manifests,
     /// Storages by name.
     #[serde(default)]
-    pub storages: BTreeMap<String, Option<Manifest>>,
+    pub storages: Manifests,
 }
 
-/// What of a manifest matters here.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub struct Manifest {
-    /// Parameters by name: an extension that the reference package uses.
+/// Manifests by name, unread: an odd one concerns its own source or storage only.
+pub type Manifests = BTreeMap<String, Option<Box<RawValue>>>;
+
+/// The parameters of a source or storage; none where its manifest has none or is odd.
+pub fn parameters(manifests: &Manifests, name: &str) -> BTreeMap<String, Parameter> {
+    let raw = manifests.get(name).and_then(Option::as_ref);
+    raw.and_then(|raw| serde_json::from_str::<Manifest>(raw.get()).ok())
+        .map(|manifest| manifest.parameters)
+        .unwrap_or_default()
+}
+
+/// The parameters of a manifest: an extension that the reference package uses.
+#[derive(Default, Deserialize)]
+struct Manifest {
     #[serde(default)]
-    pub parameters: BTreeMap<String, Parameter>,
+    parameters: BTreeMap<String, Parameter>,
+}
+
+/// The environments of a storage's manifest.
+#[derive(Default, Deserialize)]
+struct StorageManifest {
     #[serde(default)]
     environment: Option<Environments>,
 }
@@ -58,8 +74,9 @@ struct Environments {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 struct NodeEnvironment {
+    /// Anything may stand here; only `true` enables.
     #[serde(default)]
-    enabled: bool,
+    enabled: Option<Box<RawValue>>,
     #[serde(default)]
     dependencies: Vec<Dependency>,
 }
@@ -68,23 +85,25 @@ struct NodeEnvironment {
 ///
 /// # Errors
 /// `STORAGE_NOT_FOUND` or `STORAGE_UNSUPPORTED`, with the original's messages.
-pub fn storage_dependencies<'a>(
-    catalog: &'a Catalog,
-    package: &Package,
-    storage: &str,
-) -> Result<&'a [Dependency]> {
+pub fn storage_dependencies(catalog: &Catalog, package: &Package, storage: &str) -> Result<Vec<Dependency>> {
     let manifest = catalog.storages.get(storage).ok_or_else(|| {
         not_found(Code::StorageNotFound, format!("Storage {storage} not found"), package, &catalog.storages)
     })?;
     let manifest = manifest.as_ref().ok_or_else(|| {
         RunnerError::new(Code::StorageNotFound, format!("Storage {storage} manifest not found"))
     })?;
-    match manifest.environment.as_ref().and_then(|environment| environment.node.as_ref()) {
-        Some(node) if node.enabled => Ok(&node.dependencies),
-        _ => Err(RunnerError::new(
+    let unsupported = || {
+        RunnerError::new(
             Code::StorageUnsupported,
             format!("Storage {storage} does not support node environment"),
-        )),
+        )
+    };
+    let manifest: StorageManifest = serde_json::from_str(manifest.get())
+        .map_err(|cause| unsupported().with_hint(format!("its manifest is not as expected: {cause}")))?;
+    let node = manifest.environment.and_then(|environment| environment.node).unwrap_or_default();
+    match node.enabled {
+        Some(enabled) if enabled.get() == "true" => Ok(node.dependencies),
+        _ => Err(unsupported()),
     }
 }
 
@@ -102,12 +121,7 @@ pub fn check_source(catalog: &Catalog, package: &Package, source: &str) -> Resul
 /// Names what was searched and what is there. The message is the original's, and the rest a
 /// hint; but where only the reference package was there, the message itself says how to get the
 /// real one.
-fn not_found(
-    code: Code,
-    message: String,
-    package: &Package,
-    known: &BTreeMap<String, Option<Manifest>>,
-) -> RunnerError {
+fn not_found(code: Code, message: String, package: &Package, known: &Manifests) -> RunnerError {
     let names: Vec<_> = known.keys().map(String::as_str).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let searched = format!("{} has {names}", package.title());
@@ -202,15 +216,16 @@ mod tests {
     use crate::manifest::PackageManifest;
 
     fn catalog() -> Catalog {
-        serde_json::from_value(serde_json::json!({
+        let json = serde_json::json!({
             "sources": { "S": null },
             "storages": {
                 "Bare": null, "Empty": {}, "Off": { "environment": { "node": { "enabled": false } } },
                 "On": { "environment": { "node": { "enabled": true, "dependencies": [
                     { "name": "a", "version": "1", "global": ["A"], "global_is": true } ] } } },
+                "Odd": { "environment": { "node": { "enabled": "true" } } }, "Odder": { "environment": 7 },
             },
-        }))
-        .unwrap()
+        });
+        serde_json::from_str(&json.to_string()).unwrap()
     }
 
     fn package(is_fallback: bool) -> Package {
@@ -223,16 +238,14 @@ mod tests {
 
     #[test]
     fn storages_are_refused_in_the_original_words() {
-        let refuse = |name, fallback| {
-            storage_dependencies(&catalog(), &package(fallback), name).map(<[_]>::len).unwrap_err()
-        };
+        let refuse = |name, fallback| storage_dependencies(&catalog(), &package(fallback), name).unwrap_err();
         let missing = refuse("X", false);
         assert_eq!(missing.code, Code::StorageNotFound);
         assert_eq!(missing.message, "Storage X not found");
-        assert_eq!(missing.hint.unwrap(), "p without version has Bare, Empty, Off, On");
+        assert_eq!(missing.hint.unwrap(), "p without version has Bare, Empty, Odd, Odder, Off, On");
         assert!(refuse("X", true).message.ends_with("npm install @owox/connectors"));
         assert_eq!(refuse("Bare", false).message, "Storage Bare manifest not found");
-        for name in ["Empty", "Off"] {
+        for name in ["Empty", "Off", "Odd", "Odder"] {
             let error = refuse(name, false);
             assert_eq!(error.code, Code::StorageUnsupported);
             assert_eq!(error.message, format!("Storage {name} does not support node environment"));

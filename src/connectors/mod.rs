@@ -3,5 +3,5 @@
 mod catalog;
 mod locate;
 
-pub use catalog::{Catalog, Manifest, Parameter, check_source, read as read_catalog, storage_dependencies};
+pub use catalog::{Catalog, check_source, parameters, read as read_catalog, storage_dependencies};
 pub use locate::{Package, locate};

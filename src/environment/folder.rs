@@ -159,11 +159,17 @@ fn is_ours(name: Option<&OsStr>) -> bool {
     name.and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(LOCK_SUFFIX))
 }
 
-/// Deletes one run's directory and its lock; refuses anything that does not bear the name of one.
+/// Deletes the directory of a run below `root`. A folder that the caller made elsewhere is the
+/// caller's, and stays.
 ///
 /// # Errors
 /// `INTERNAL`, naming the path that is left.
-pub fn remove(path: &Path) -> Result<()> {
+pub fn discard(root: &Path, path: &Path) -> Result<()> {
+    if path.parent() == Some(root) && is_ours(path.file_name()) { remove(path) } else { Ok(()) }
+}
+
+/// Deletes one run's directory and its lock; refuses anything that does not bear the name of one.
+fn remove(path: &Path) -> Result<()> {
     if !is_ours(path.file_name()) {
         return Err(RunnerError::new(
             Code::Internal,
@@ -308,6 +314,8 @@ mod tests {
         cleanup(root.path(), "a", "b").unwrap();
         assert!(precious.exists() && planted.symlink_metadata().is_ok());
 
+        discard(root.path(), outside.path()).unwrap();
+        discard(root.path(), &outside.path().join(planted.file_name().unwrap())).unwrap();
         assert!(remove(outside.path()).unwrap_err().message.contains("refused"));
         assert!(remove(Path::new("/")).is_err());
         assert!(precious.exists());

@@ -3,6 +3,8 @@
 // Everything up to the call of run() is synchronous: a connector may wait with deasync, which
 // hangs for ever when it is entered from a promise callback.
 
+const { inspect } = require('node:util');
+
 const dependencies = __DEPENDENCIES__;
 
 /** Makes `name` a global whose value is loaded at first use, and can be set like any other. */
@@ -34,21 +36,25 @@ function valueOf(dependency, name) {
 
 /** Makes every member a global, and for groups (storages, connectors) their members too. */
 function defineMembers(members, areGroups) {
+  if (typeof members === 'string') return; // its characters are no members
   for (const [name, member] of Object.entries(members ?? {})) {
     defineLazily(name, () => member);
     if (areGroups) defineMembers(member, false);
   }
 }
 
-function stackOf(error) {
-  const text = error instanceof Error ? error.stack : `Thrown: ${String(error)}`;
-  return error?.cause ? `${text}\nCaused by: ${stackOf(error.cause)}` : text;
+/** Stack and causes of whatever was thrown, which may be anything. */
+function describe(thrown, depth = 0) {
+  if (typeof thrown?.message !== 'string') return `Thrown: ${inspect(thrown)}`;
+  const text = thrown.stack || `${thrown.name}: ${thrown.message}`;
+  const hasCause = thrown.cause !== undefined && depth < 5;
+  return hasCause ? `${text}\nCaused by: ${describe(thrown.cause, depth + 1)}` : text;
 }
 
 /** Ends the process with exit code 1 once everything that was printed has left it. */
 function fail(error) {
   process.exitCode = 1;
-  process.stderr.write(`${stackOf(error)}\n`, () => {
+  process.stderr.write(`${describe(error)}\n`, () => {
     process.stdout.write('', () => process.exit(1));
   });
 }

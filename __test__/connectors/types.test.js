@@ -1,0 +1,103 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { Core } = require('../../packages/connectors');
+const { addDays, dateKind, toDay } = require('../../packages/connectors/src/Core/dates');
+
+/** The type of a column with these values. */
+function typeOf(values, { declared, isText = true } = {}) {
+  const types = new Core.TypeInference(declared === undefined ? {} : { c: declared }, { isText });
+  types.observe(values.map((c) => ({ c })));
+  return types.columns.get('c').type;
+}
+
+test('types of texts', () => {
+  const cases = [
+    [[null, null], null],
+    [['1', '-5', '0', null], 'integer'],
+    [['9223372036854775807', '-9223372036854775808'], 'integer'],
+    [['9223372036854775808'], 'string'],
+    [['1', '2.5'], 'number'],
+    [['2.5', '1'], 'number'],
+    [['1e5', '-0.25', '-0'], 'number'],
+    [['0.30000000000000004'], 'number'],
+    [['0.1234567890123456789'], 'string'],
+    [['1e400'], 'string'],
+    [['1e-400'], 'string'],
+    [['007'], 'string'],
+    [['1', '007'], 'string'],
+    [['+49'], 'string'],
+    [[' 1'], 'string'],
+    [['1.', '.5'], 'string'],
+    [['true', 'FALSE'], 'boolean'],
+    [['true', '1'], 'string'],
+    [['2024-02-29'], 'date'],
+    [['2023-02-29'], 'string'],
+    [['2024-01-01', '2024-01-01T10:00:00'], 'timestamp'],
+    [['2024-01-01 10:00:00.123456'], 'timestamp'],
+    [['2024-01-01T10:00:00.123456789'], 'string'],
+    [['2024-01-01T10:00:00Z', '2024-01-01 10:00:00+02:00'], 'timestamptz'],
+    [['2024-01-01T10:00:00Z', '2024-01-01T10:00:00'], 'string'],
+    [['2024-01-01', '2024-01-01T10:00:00Z'], 'string'],
+    [['1', 'x', '2'], 'string'],
+    [['2024'], 'integer'],
+  ];
+  for (const [values, expected] of cases) assert.equal(typeOf(values), expected, String(values));
+});
+
+test('large integers and decimals never share a column of doubles, in any order', () => {
+  const big = '9007199254740993';
+  for (const values of [[big, '0.5'], ['0.5', big], ['1', big, '0.5'], ['1', '0.5', big]]) {
+    assert.equal(typeOf(values), 'string', String(values));
+  }
+});
+
+test('types of JavaScript values', () => {
+  const cases = [
+    [[1, 2], 'integer'],
+    [[1, 2.5], 'number'],
+    [[2 ** 53], 'number'],
+    [[2n ** 62n], 'integer'],
+    [[2n ** 63n], 'string'],
+    [[true], 'boolean'],
+    [[new Date(0)], 'timestamptz'],
+    [[{ a: 1 }, [1]], 'json'],
+    [['1'], 'string'],
+    [['2024-01-01'], 'date'],
+  ];
+  for (const [values, expected] of cases) {
+    assert.equal(typeOf(values, { isText: false }), expected, String(values));
+  }
+});
+
+test('declared types take what the cast takes, and refuse the rest', () => {
+  assert.equal(typeOf(['007', '+1'], { declared: 'integer' }), 'integer');
+  assert.equal(typeOf(['1', '.5', '0.1234567890123456789'], { declared: 'number' }), 'number');
+  assert.equal(typeOf(['1'], { declared: 'string' }), 'string');
+  const refused = [
+    ['1.5', 'integer'],
+    ['9223372036854775808', 'integer'],
+    ['1,5', 'number'],
+    ['yes', 'boolean'],
+    ['2024-01-01T00:00:00', 'date'],
+    ['2024-01-01T00:00:00Z', 'timestamp'],
+    ['{', 'json'],
+  ];
+  for (const [value, declared] of refused) {
+    assert.throws(() => typeOf([value], { declared }), /Column "c" is declared as/, value);
+  }
+  assert.throws(() => typeOf(['1'], { declared: 'text' }), /unknown type "text": use one of string/);
+});
+
+test('days', () => {
+  assert.equal(addDays('2024-03-01', -1), '2024-02-29');
+  assert.equal(toDay('2024-01-01T23:30:00-05:00'), '2024-01-02');
+  assert.equal(toDay('2024-01-01 23:30:00.123456-0500'), '2024-01-02');
+  assert.equal(toDay('2024-01-01T23:30:00'), '2024-01-01');
+  assert.equal(toDay(new Date('2024-01-01T23:30:00Z')), '2024-01-01');
+  assert.equal(toDay('01/02/2024'), null);
+  assert.equal(toDay(5), null);
+  assert.equal(dateKind('2024-01-01T10:00Z'), null);
+  assert.equal(dateKind('2024-13-01'), null);
+});

@@ -1,0 +1,1 @@
+export { Config, SourceConfig, StorageConfig, RunConfig } from '../../index';

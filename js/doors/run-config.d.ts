@@ -1,0 +1,1 @@
+export { RunConfig } from '../../index';

@@ -1,0 +1,3 @@
+import runner = require('../../index');
+
+export = runner.RunContext;

@@ -1,0 +1,200 @@
+'use strict';
+
+const { ConnectorError } = require('./errors');
+const { DateSpan } = require('./DateSpan');
+const { importRange, lastDate } = require('./importRange');
+const { RUN_TYPE } = require('./AbstractRunConfig');
+const { STATUS } = require('./status');
+const { today } = require('./dates');
+const { TypeInference } = require('./TypeInference');
+
+const PROGRESS_EVERY_MS = 10_000;
+
+/**
+ * One run: which dates, fetch, save, state, messages. It is the same for every source, so a
+ * connector is usually an empty subclass.
+ */
+class AbstractConnector {
+  /**
+   * @param {import('./AbstractConfig').AbstractConfig} config
+   * @param {import('./AbstractSource').AbstractSource} source
+   * @param {string | Function} storageClass the storage class or its name, such as `DuckDbStorage`
+   * @param {import('./AbstractRunConfig').AbstractRunConfig} runConfig
+   */
+  constructor(config, source, storageClass, runConfig) {
+    const Storage = typeof storageClass === 'string' ? findStorage(storageClass) : storageClass;
+    this.config = config;
+    this.source = source;
+    this.storage = new Storage(config);
+    this.runConfig = runConfig;
+  }
+
+  /**
+   * Runs the import. It resolves when the rows are committed and the state is printed.
+   *
+   * @returns {Promise<void>}
+   * @throws {ConnectorError}
+   */
+  async run() {
+    const { config } = this;
+    config.updateCurrentStatus(STATUS.IMPORT_IN_PROGRESS);
+    let summaries;
+    try {
+      summaries = await this.#import();
+    } catch (error) {
+      config.updateCurrentStatus(STATUS.ERROR);
+      throw error;
+    }
+    config.updateLastImportDate(new Date());
+    config.updateCurrentStatus(STATUS.IMPORT_DONE);
+    for (const summary of summaries) await config.log(sentenceOf(summary), { summary });
+  }
+
+  async #import() {
+    const { config, runConfig, source, storage } = this;
+    this.#applyRunConfig();
+    config.validate();
+    const range = importRange(config, runConfig, source);
+    const tables = source.tables();
+    config.log(announcementOf(config, runConfig, range));
+
+    const summaries = [];
+    const spans = [];
+    try {
+      await storage.open();
+      for (const table of tables) {
+        const span = new DateSpan();
+        spans.push(span);
+        summaries.push(await this.#importTable(table, range, span, tables.length === 1));
+      }
+    } finally {
+      await storage.close();
+    }
+    this.#printState(spans);
+    return summaries;
+  }
+
+  async #importTable(table, range, span, isOnly) {
+    const { config, runConfig, source, storage } = this;
+    const { uniqueKeys = [], dateColumn = null } = table;
+    const name = storage.tableNameFor(table, { isOnly });
+    const replace = runConfig.type === RUN_TYPE.FULL_REFRESH;
+    if (uniqueKeys.length === 0 && dateColumn === null && !replace) {
+      config.addWarningToCurrentStatus(
+        `Rows are added to table "${name}" again with each run, because there are neither unique ` +
+          'keys nor a date column: set them, or use FULL_REFRESH'
+      );
+    }
+
+    const types = new TypeInference(table.types, table);
+    const progress = new Progress(config, name);
+    try {
+      await storage.begin({ name, uniqueKeys, dateColumn, replace });
+      for await (const rows of source.fetch(table, range)) {
+        types.observe(rows);
+        if (dateColumn !== null) span.observe(rows, dateColumn);
+        await storage.write(rows);
+        progress.add(rows.length);
+      }
+      progress.phase = 'saving';
+      const saved = await storage.commit(types.columns);
+      if (saved.duplicates > 0) {
+        config.addWarningToCurrentStatus(
+          `${count(saved.duplicates)} rows for table "${name}" were left out, because a later row ` +
+            `has the same ${uniqueKeys.join(', ')}`
+        );
+      }
+      const { rows, total, location, look } = saved;
+      return { rows, total, table: name, location, firstDate: span.first, lastDate: span.last, look };
+    } finally {
+      progress.stop();
+    }
+  }
+
+  #applyRunConfig() {
+    const { config, runConfig } = this;
+    runConfig.validate();
+    const takesData = [RUN_TYPE.MANUAL_BACKFILL, RUN_TYPE.CUSTOM].includes(runConfig.type);
+    if (runConfig.type === RUN_TYPE.MANUAL_BACKFILL) {
+      // The range is the run's own: the configuration's dates must not narrow it.
+      for (const name of ['StartDate', 'EndDate']) {
+        if (config.isDefined(name)) config.setValue(name, null);
+      }
+    }
+    if (takesData) {
+      for (const [name, value] of runConfig.overrides) config.setValue(name, value);
+    } else if (runConfig.overrides.length > 0) {
+      config.addWarningToCurrentStatus(
+        `The run's data is ignored in ${runConfig.type} runs: use MANUAL_BACKFILL or CUSTOM`
+      );
+    }
+    for (const name of config.unknownParameters()) {
+      config.addWarningToCurrentStatus(`Parameter "${name}" is unknown and ignored: check its name`);
+    }
+  }
+
+  /** Only called when all rows are committed: a state ahead of the data would lose rows. */
+  #printState(spans) {
+    const { config, runConfig, source } = this;
+    const moves = [RUN_TYPE.INCREMENTAL, RUN_TYPE.FULL_REFRESH].includes(runConfig.type);
+    if (!moves || !source.hasDates) return;
+    // A row from the future must not keep the next run from loading what comes before it.
+    const loaded = spans.map(({ last }) => last).filter((last) => last !== null);
+    const candidates = loaded.map((last) => (last < today() ? last : today()));
+    if (runConfig.type === RUN_TYPE.INCREMENTAL) candidates.push(lastDate(config, runConfig));
+    const state = candidates.filter((day) => day !== null).sort().at(-1);
+    if (state !== undefined) config.updateLastRequstedDate(new Date(`${state}T00:00:00.000Z`));
+  }
+}
+
+/** Tells a person, and a host that waits for output, that a long run is alive. */
+class Progress {
+  phase = 'reading';
+  #rows = 0;
+  #timer;
+
+  constructor(config, table) {
+    this.#timer = setInterval(() => {
+      config.isInProgress();
+      config.log(`Table "${table}": ${this.phase}, ${count(this.#rows)} rows so far`);
+    }, PROGRESS_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  add(rows) {
+    this.#rows += rows;
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+  }
+}
+
+function findStorage(className) {
+  // Required here because the package's index needs this module first.
+  const { Storages } = require('..');
+  for (const members of Object.values(Storages)) {
+    if (Object.hasOwn(members, className)) return members[className];
+  }
+  if (typeof globalThis[className] === 'function') return globalThis[className];
+  throw new ConnectorError(
+    `There is no storage class ${className}: use one of ${Object.keys(Storages).join(', ')}`
+  );
+}
+
+function announcementOf(config, runConfig, { start, end }) {
+  const days = `${start === null ? 'the beginning' : start} to ${end === null ? 'the end' : end}`;
+  return `${runConfig.type} import from ${config.getSourceName()}, ${days}`;
+}
+
+function sentenceOf({ rows, total, table, location, firstDate, lastDate: last }) {
+  const dates = firstDate === null ? '' : ` (${firstDate} to ${last})`;
+  const inTable = rows === total ? '' : `; it has ${count(total)} rows now`;
+  return `Loaded ${count(rows)} rows into table "${table}" of ${location}${dates}${inTable}`;
+}
+
+function count(number) {
+  return number.toLocaleString('en-US');
+}
+
+module.exports = { AbstractConnector };

@@ -1,0 +1,55 @@
+'use strict';
+
+const { NotImplementedError } = require('./errors');
+const { parametersOf } = require('./parameters');
+
+/**
+ * Where rows come from. Extend it, and write `tables()` and `fetch()`.
+ *
+ * @typedef {object} Table what a source fetches into one table of the storage
+ * @property {string} name unique within the source
+ * @property {string[]} [uniqueKeys] columns that identify a row; without them see the README
+ * @property {string} [dateColumn] column with the row's date, which the state is made of
+ * @property {Record<string, string>} [types] column types that are known; the rest is inferred
+ * @property {boolean} [isText] whether values are text of any type, as in a CSV file; else only
+ *   dates are looked for in texts, and "1" stays a text
+ *
+ * @typedef {object} DateRange
+ * @property {string | null} start first day, YYYY-MM-DD; `null` means from the beginning
+ * @property {string | null} end last day, included; `null` means no end
+ */
+class AbstractSource {
+  /**
+   * Only declares the parameters: values are read later, when the run has put its own in.
+   *
+   * @param {import('./AbstractConfig').AbstractConfig} config
+   * @param {object} manifest
+   */
+  constructor(config, manifest) {
+    this.config = config.mergeParameters(parametersOf(manifest));
+  }
+
+  /** @returns {boolean} whether rows can be asked for by date */
+  get hasDates() {
+    return true;
+  }
+
+  /** @returns {Table[]} called once a run, before the first `fetch` */
+  tables() {
+    throw new NotImplementedError(this, 'tables');
+  }
+
+  /**
+   * Yields rows in batches of a few thousand at most, so that memory stays flat. A value is text,
+   * number, bigint, boolean, Date, object, array or null; a missing property is like null.
+   *
+   * @param {Table} _table
+   * @param {DateRange} _range
+   * @returns {AsyncGenerator<Record<string, unknown>[]>}
+   */
+  fetch(_table, _range) {
+    throw new NotImplementedError(this, 'fetch');
+  }
+}
+
+module.exports = { AbstractSource };

@@ -1,0 +1,79 @@
+'use strict';
+
+const { NotImplementedError } = require('./errors');
+const { parametersOf } = require('./parameters');
+
+/**
+ * Where rows go. A run calls `open()`, then for each table `begin()`, `write()` as often as needed
+ * and `commit()`, and at the end, also after a failure, `close()`.
+ *
+ * Rows must be invisible until `commit()`, and all of them visible after it: a run that is killed
+ * leaves the table as it was. Column types are known only at `commit()`, so rows are staged as text
+ * (`toText`) and cast there.
+ *
+ * @typedef {object} Plan
+ * @property {string} name the table's name
+ * @property {string[]} uniqueKeys
+ * @property {string | null} dateColumn
+ * @property {boolean} replace whether the rows replace the table's content (FULL_REFRESH)
+ *
+ * @typedef {object} Saved
+ * @property {number} rows saved by this run
+ * @property {number} duplicates rows left out because a later one has the same unique keys
+ * @property {number} total rows in the table now
+ * @property {string} location where the table is, for a person
+ * @property {string} [look] a command that shows the data
+ */
+class AbstractStorage {
+  /**
+   * Only declares the parameters: values are read later, when the run has put its own in.
+   *
+   * @param {import('./AbstractConfig').AbstractConfig} config
+   * @param {object} manifest
+   */
+  constructor(config, manifest) {
+    this.config = config.mergeParameters(parametersOf(manifest));
+  }
+
+  /**
+   * The name of the table for one of the source's tables: `DestinationTableName`, with the
+   * table's own name appended where the source has several.
+   *
+   * @param {{ name: string }} table
+   * @param {{ isOnly: boolean }} options
+   * @returns {string}
+   */
+  tableNameFor(table, { isOnly }) {
+    const name = this.config.getValue('DestinationTableName');
+    if (name === null) return table.name;
+    return isOnly ? name : `${name}_${table.name}`;
+  }
+
+  /** Connects, and fails early where that is not possible. */
+  async open() {
+    throw new NotImplementedError(this, 'open');
+  }
+
+  /** @param {Plan} _plan */
+  async begin(_plan) {
+    throw new NotImplementedError(this, 'begin');
+  }
+
+  /** @param {Record<string, unknown>[]} _rows */
+  async write(_rows) {
+    throw new NotImplementedError(this, 'write');
+  }
+
+  /**
+   * @param {Map<string, import('./TypeInference').Column>} _columns in the order they first came
+   * @returns {Promise<Saved>}
+   */
+  async commit(_columns) {
+    throw new NotImplementedError(this, 'commit');
+  }
+
+  /** Drops what was not committed and lets go of everything. Never throws. */
+  async close() {}
+}
+
+module.exports = { AbstractStorage };

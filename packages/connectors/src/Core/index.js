@@ -1,0 +1,27 @@
+'use strict';
+
+const { ConnectorError, NotImplementedError } = require('./errors');
+const { AbstractConfig } = require('./AbstractConfig');
+const { NodeJsConfig } = require('./NodeJsConfig');
+const { AbstractRunConfig, RUN_TYPE } = require('./AbstractRunConfig');
+const { AbstractSource } = require('./AbstractSource');
+const { AbstractStorage } = require('./AbstractStorage');
+const { AbstractConnector } = require('./AbstractConnector');
+const { STATUS } = require('./status');
+const { toText } = require('./toText');
+const { TypeInference } = require('./TypeInference');
+
+module.exports = {
+  ConnectorError,
+  NotImplementedError,
+  AbstractConfig,
+  NodeJsConfig,
+  AbstractRunConfig,
+  AbstractSource,
+  AbstractStorage,
+  AbstractConnector,
+  TypeInference,
+  toText,
+  RUN_TYPE,
+  STATUS,
+};

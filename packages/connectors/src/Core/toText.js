@@ -1,0 +1,16 @@
+'use strict';
+
+/**
+ * A row's value as text that a storage can cast without loss.
+ *
+ * @param {unknown} value
+ * @returns {string | null}
+ */
+function toText(value) {
+  if (typeof value === 'string') return value;
+  if (value === null || value === undefined) return null;
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+module.exports = { toText };

@@ -1,0 +1,145 @@
+'use strict';
+
+const { ConnectorError } = require('../../Core/errors');
+
+const QUOTE = 34;
+const CR = 13;
+const LF = 10;
+
+/**
+ * A CSV record.
+ *
+ * @typedef {object} CsvRecord
+ * @property {string[]} fields
+ * @property {number} line where it starts in the file, counted from 1
+ */
+
+/**
+ * Splits CSV text into records as RFC 4180 has it: quoted fields may hold delimiters, line ends and
+ * doubled quotes. Lines may end in LF, CRLF or CR; blank lines are skipped.
+ *
+ * Text comes in chunks cut anywhere. A record that is not complete yet is kept as text and read
+ * again with the next chunk, which keeps the parser free of state; the limit on a record's length
+ * bounds both that and the memory.
+ */
+class CsvParser {
+  #delimiter;
+  #maxRecordLength;
+  #rest = '';
+  #line = 1;
+
+  /**
+   * @param {object} [options]
+   * @param {string} [options.delimiter] one character
+   * @param {number} [options.maxRecordLength] in characters
+   */
+  constructor({ delimiter = ',', maxRecordLength = 16 * 1024 * 1024 } = {}) {
+    this.#delimiter = delimiter.charCodeAt(0);
+    this.#maxRecordLength = maxRecordLength;
+  }
+
+  /**
+   * @param {string} text
+   * @returns {CsvRecord[]} the records that are complete
+   * @throws {ConnectorError} naming the line
+   */
+  write(text) {
+    return this.#parse(this.#rest + text, false);
+  }
+
+  /** @returns {CsvRecord[]} the last record, where the file does not end in a line end */
+  end() {
+    return this.#parse(this.#rest, true);
+  }
+
+  #parse(text, isLast) {
+    const records = [];
+    let start = 0;
+    while (start < text.length) {
+      const record = this.#readRecord(text, start, isLast);
+      if (record === null) break;
+      const code = text.charCodeAt(start);
+      if (code !== CR && code !== LF) records.push({ fields: record.fields, line: this.#line });
+      this.#line += record.lines;
+      start = record.end;
+    }
+    this.#rest = text.slice(start);
+    if (this.#rest.length > this.#maxRecordLength) {
+      throw this.#error(
+        `the record has more than ${this.#maxRecordLength} characters`,
+        'probably a quote is opened and never closed'
+      );
+    }
+    return records;
+  }
+
+  /** One record from `start` on, or `null` where its end is not in the text yet. */
+  #readRecord(text, start, isLast) {
+    const { length } = text;
+    const fields = [];
+    let lines = 1;
+    let at = start;
+    for (;;) {
+      if (text.charCodeAt(at) === QUOTE) {
+        const close = closingQuote(text, at + 1);
+        // A quote at the very end may be the first of a doubled one.
+        if (!isLast && (close === -1 || close + 1 === length)) return null;
+        if (close === -1) {
+          throw this.#error('a quoted field is not closed', 'add the missing quote');
+        }
+        const field = text.slice(at + 1, close);
+        lines += lineEndsIn(field);
+        fields.push(field.includes('"') ? field.replaceAll('""', '"') : field);
+        at = close + 1;
+      } else {
+        const end = this.#endOfField(text, at);
+        fields.push(text.slice(at, end));
+        at = end;
+      }
+
+      if (at === length) return isLast ? { fields, lines, end: length } : null;
+      const code = text.charCodeAt(at);
+      if (code === this.#delimiter) {
+        at += 1;
+      } else if (code === LF) {
+        return { fields, lines, end: at + 1 };
+      } else if (code === CR) {
+        // The LF of a CRLF may be in the next chunk.
+        if (at + 1 === length && !isLast) return null;
+        return { fields, lines, end: text.charCodeAt(at + 1) === LF ? at + 2 : at + 1 };
+      } else {
+        throw this.#error(
+          `field ${fields.length} goes on after its closing quote`,
+          'double the quotes inside a quoted field, or check the delimiter'
+        );
+      }
+    }
+  }
+
+  #endOfField(text, start) {
+    let at = start;
+    for (; at < text.length; at += 1) {
+      const code = text.charCodeAt(at);
+      if (code === this.#delimiter || code === LF || code === CR) break;
+    }
+    return at;
+  }
+
+  #error(cause, remedy) {
+    return new ConnectorError(`CSV record at line ${this.#line}: ${cause}; ${remedy}`);
+  }
+}
+
+/** The position of the quote that ends a field: the first that is not doubled; -1 if none. */
+function closingQuote(text, start) {
+  let at = text.indexOf('"', start);
+  while (at !== -1 && text.charCodeAt(at + 1) === QUOTE) at = text.indexOf('"', at + 2);
+  return at;
+}
+
+function lineEndsIn(field) {
+  if (!field.includes('\n') && !field.includes('\r')) return 0;
+  return field.match(/\r\n|\n|\r/g).length;
+}
+
+module.exports = { CsvParser };

@@ -1,0 +1,129 @@
+'use strict';
+
+const { AbstractSource } = require('../../Core/AbstractSource');
+const { ConnectorError } = require('../../Core/errors');
+const { toDay } = require('../../Core/dates');
+const { CsvLayout } = require('./CsvLayout');
+const { CsvParser } = require('./CsvParser');
+const { readText } = require('./readText');
+const manifest = require('./manifest.json');
+
+/** Rows of a CSV file. The file is always read from its beginning: it has no index of dates. */
+class CsvFileSource extends AbstractSource {
+  constructor(config) {
+    super(config, manifest);
+  }
+
+  get hasDates() {
+    return this.config.getValue('DateColumn') !== null;
+  }
+
+  tables() {
+    const { config } = this;
+    return [
+      {
+        name: tableNameOf(config.getValue('Path')),
+        uniqueKeys: config.getValue('UniqueKeys'),
+        dateColumn: config.getValue('DateColumn'),
+        types: this.#types(),
+        isText: true,
+      },
+    ];
+  }
+
+  /** Rows without a date are left out as soon as the run has a first or last day. */
+  async *fetch({ dateColumn }, { start, end }) {
+    const isInRange = (row, line) => {
+      if (dateColumn === null || row[dateColumn] === null) return start === null && end === null;
+      const day = toDay(row[dateColumn]);
+      if (day === null) {
+        throw new ConnectorError(
+          `Line ${line} has the ${dateColumn} "${row[dateColumn]}", which is no ISO date like ` +
+            '2024-01-31: correct it, or choose another DateColumn'
+        );
+      }
+      return (start === null || day >= start) && (end === null || day <= end);
+    };
+
+    let layout = null;
+    for await (const records of this.#records()) {
+      const rows = [];
+      for (const record of records) {
+        if (layout === null) {
+          layout = this.#layoutOf(record);
+          if (this.config.getValue('HasHeader')) continue;
+        }
+        const row = layout.toRow(record);
+        if (isInRange(row, record.line)) rows.push(row);
+      }
+      if (rows.length > 0) yield rows;
+    }
+    if (layout === null) {
+      throw new ConnectorError('The CSV file is empty, without even a header: check Path');
+    }
+  }
+
+  async *#records() {
+    const parser = new CsvParser({ delimiter: this.#delimiter() });
+    const text = readText(this.config.getValue('Path'), this.config.getValue('Encoding'));
+    for await (const chunk of text) yield parser.write(chunk);
+    yield parser.end();
+  }
+
+  #delimiter() {
+    const given = this.config.getValue('Delimiter');
+    const delimiter = given === '\\t' ? '\t' : given;
+    if (delimiter.length !== 1 || '"\r\n'.includes(delimiter)) {
+      throw new ConnectorError(
+        `Delimiter "${given}" must be one character, and no quote or line end: correct it`
+      );
+    }
+    return delimiter;
+  }
+
+  /** A list and not an object, because a configuration takes objects for one-of choices. */
+  #types() {
+    const entries = this.config.getValue('Types').map((entry) => {
+      const match = /^(.+):\s*(\w+)$/s.exec(entry);
+      if (match === null) {
+        throw new ConnectorError(`Types has the entry "${entry}": write it like "zip: string"`);
+      }
+      return [match[1].trim(), match[2]];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  #layoutOf({ fields, line }) {
+    const { config } = this;
+    const hasHeader = config.getValue('HasHeader');
+    const given = config.getValue('Columns');
+    if (given !== null && given.length !== fields.length) {
+      throw new ConnectorError(
+        `Columns names ${given.length} columns, but line ${line} of the file has ` +
+          `${fields.length}: name them all, or check Delimiter`
+      );
+    }
+    const names = hasHeader ? fields : fields.map((_, index) => `column${index + 1}`);
+    const dateColumn = config.getValue('DateColumn');
+    return new CsvLayout(given ?? names, {
+      fields: config.getValue('Fields'),
+      nullValues: config.getValue('NullValues'),
+      required: [
+        ...config.getValue('UniqueKeys'),
+        ...(dateColumn === null ? [] : [dateColumn]),
+      ],
+      known: Object.keys(this.#types()),
+    });
+  }
+}
+
+/** "exchange rates" for https://host/exchange%20rates.csv?x=1 */
+function tableNameOf(location) {
+  const path = /^(?:https?|file):/i.test(location) && URL.canParse(location)
+    ? decodeURIComponent(new URL(location).pathname)
+    : location;
+  const file = path.split(/[\\/]/).at(-1);
+  return file.replace(/\.[^.]*$/, '') || 'csv';
+}
+
+module.exports = { CsvFileSource };

@@ -1,0 +1,6 @@
+'use strict';
+
+const { CsvFileSource } = require('./Source');
+const { CsvFileConnector } = require('./Connector');
+
+module.exports = { CsvFileSource, CsvFileConnector, manifest: require('./manifest.json') };

@@ -1,0 +1,240 @@
+'use strict';
+
+const { ConnectorError } = require('../../Core/errors');
+const { SQL_TYPES, reconcile } = require('./columnTypes');
+const {
+  insertFrom,
+  isLastOf,
+  keysOf,
+  partitions,
+  quote,
+  selectStaged,
+  upsertFrom,
+} = require('./sql');
+
+const EXACT_AS_DOUBLE = 2n ** 53n;
+
+/** Brings staged rows into their table, in one transaction: all of them or, on failure, nothing. */
+class Publication {
+  #connection;
+  #plan;
+  #staging;
+  #rowsPerPass;
+  #table;
+
+  /**
+   * @param {import('@duckdb/node-api').DuckDBConnection} connection
+   * @param {import('../../Core/AbstractStorage').Plan} plan
+   * @param {import('./Staging').Staging} staging
+   * @param {{ rowsPerPass: number }} options rows to upsert at a time, which bounds the memory
+   */
+  constructor(connection, plan, staging, { rowsPerPass }) {
+    this.#connection = connection;
+    this.#plan = plan;
+    this.#staging = staging;
+    this.#rowsPerPass = rowsPerPass;
+  }
+
+  /**
+   * @param {Map<string, import('../../Core/TypeInference').Column>} types of the staged columns
+   * @returns {Promise<{ rows: number, duplicates: number, total: number }>}
+   */
+  async run(types) {
+    await this.#connection.run('BEGIN TRANSACTION');
+    try {
+      const result = await this.#publish(types);
+      await this.#connection.run('COMMIT');
+      return result;
+    } catch (cause) {
+      // Where DuckDB has ended the transaction itself, there is nothing to roll back.
+      await this.#connection.run('ROLLBACK').catch(() => {});
+      if (cause instanceof ConnectorError) throw cause;
+      const isMemory = cause.message.startsWith('Out of Memory Error');
+      const reason = isMemory ? 'out of memory: raise MemoryLimitMb' : cause.message;
+      const message = `Cannot save table "${this.#plan.name}", which is as it was: ${reason}`;
+      throw new ConnectorError(message, { cause });
+    }
+  }
+
+  async #publish(types) {
+    const { name, replace } = this.#plan;
+    const [[catalog]] = await this.#rows('SELECT current_database()');
+    this.#table = `${quote(catalog)}.main.${quote(name)}`;
+    const existing = await this.#describe();
+    const isThere = existing.size > 0;
+    if (this.#staging.rowCount === 0) {
+      if (isThere && replace) await this.#connection.run(`DELETE FROM ${this.#table}`);
+      return { rows: 0, duplicates: 0, total: isThere ? await this.#count() : 0 };
+    }
+
+    const columns = await this.#columns(types, existing);
+    const duplicates = await this.#countDuplicates(columns);
+    const { table } = this.#staging;
+    const select = (...conditions) => {
+      if (duplicates > 0) conditions.push(isLastOf(table, columns));
+      return selectStaged(table, columns, conditions);
+    };
+    if (isThere && !replace) {
+      await this.#update(columns, select, existing.size);
+    } else {
+      await this.#create(columns, select());
+    }
+    return { rows: this.#staging.rowCount - duplicates, duplicates, total: await this.#count() };
+  }
+
+  async #create(columns, query) {
+    const definitions = columns.map(({ name, sqlType }) => `${name} ${sqlType}`);
+    await this.#connection.run(`DROP TABLE IF EXISTS ${this.#table}`);
+    await this.#connection.run(`CREATE TABLE ${this.#table} (${definitions.join(', ')})`);
+    await this.#connection.run(insertFrom(this.#table, columns, query));
+  }
+
+  async #update(columns, select, tableColumns) {
+    for (const { name, sqlType, change } of columns) {
+      const alter = { add: `ADD COLUMN ${name} ${sqlType}`, retype: `ALTER ${name} TYPE ${sqlType}` };
+      if (change !== 'none') await this.#connection.run(`ALTER TABLE ${this.#table} ${alter[change]}`);
+    }
+    const { uniqueKeys, dateColumn } = this.#plan;
+    const added = columns.filter(({ change }) => change === 'add').length;
+    const isWhole = columns.length === tableColumns + added;
+    if (uniqueKeys.length > 0) {
+      const passes = Math.ceil(this.#staging.rowCount / this.#rowsPerPass);
+      for (const part of partitions(columns, passes)) {
+        for (const statement of upsertFrom(this.#table, columns, select(part), isWhole)) {
+          await this.#connection.run(statement);
+        }
+      }
+      return;
+    }
+    if (dateColumn !== null) await this.#deleteDays(columns);
+    await this.#connection.run(insertFrom(this.#table, columns, select()));
+  }
+
+  /** Without unique keys, the days that come again are replaced as a whole. */
+  async #deleteDays(columns) {
+    const { name, value } = columns.find(({ source }) => source === this.#plan.dateColumn);
+    await this.#connection.run(
+      `DELETE FROM ${this.#table} WHERE CAST(${name} AS DATE) IN ` +
+        `(SELECT CAST(${value} AS DATE) FROM ${this.#staging.table})`
+    );
+  }
+
+  /** The staged columns with the types that they have, or get, in the table. */
+  async #columns(types, existing) {
+    const { uniqueKeys, dateColumn, replace } = this.#plan;
+    this.#checkNames();
+    const columns = [];
+    for (const [source, staged] of this.#staging.columns) {
+      const name = quote(source);
+      const have = existing.get(source.toLowerCase());
+      const column = types.get(source);
+      const isFree = replace && column.type !== null;
+      const differs = column.type !== null && have !== SQL_TYPES[column.type];
+      const isEmpty = have !== undefined && !isFree && differs && (await this.#isEmpty(name));
+      const plan = reconcile(isFree ? undefined : have, column, isEmpty);
+      if (plan === null) throw this.#misfit(source, have, column);
+      if (plan.needsExactDoubles) await this.#checkExactDoubles(source, name);
+      columns.push({
+        ...plan,
+        name,
+        source,
+        staged,
+        value: `CAST(${staged} AS ${plan.sqlType})`,
+        isKey: uniqueKeys.includes(source),
+      });
+    }
+    for (const needed of [...uniqueKeys, ...(dateColumn === null ? [] : [dateColumn])]) {
+      if (!this.#staging.columns.has(needed)) {
+        throw new ConnectorError(
+          `The rows for table "${this.#plan.name}" have no column "${needed}": ` +
+            'correct the unique keys and the date column'
+        );
+      }
+    }
+    await this.#checkKeys(columns);
+    return columns;
+  }
+
+  #checkNames() {
+    const seen = new Map();
+    for (const name of this.#staging.columns.keys()) {
+      const other = seen.get(name.toLowerCase());
+      if (other !== undefined) {
+        throw new ConnectorError(
+          `Columns "${other}" and "${name}" differ in case only, which DuckDB cannot tell apart: ` +
+            'rename one of them'
+        );
+      }
+      seen.set(name.toLowerCase(), name);
+    }
+  }
+
+  async #checkKeys(columns) {
+    for (const { source, staged } of columns.filter(({ isKey }) => isKey)) {
+      const sql = `SELECT count(*) FROM ${this.#staging.table} WHERE ${staged} IS NULL`;
+      const [[missing]] = await this.#rows(sql);
+      if (missing > 0n) {
+        throw new ConnectorError(
+          `The unique key "${source}" has no value in ${missing} rows: choose other unique keys`
+        );
+      }
+    }
+  }
+
+  async #countDuplicates(columns) {
+    if (this.#plan.uniqueKeys.length === 0) return 0;
+    const groups = `SELECT 1 FROM ${this.#staging.table} GROUP BY ${keysOf(columns)}`;
+    const [[distinct]] = await this.#rows(`SELECT count(*) FROM (${groups})`);
+    return this.#staging.rowCount - Number(distinct);
+  }
+
+  async #checkExactDoubles(source, name) {
+    const sql = `SELECT count(*) FROM ${this.#table} WHERE abs(${name}) > ${EXACT_AS_DOUBLE}`;
+    const [[inexact]] = await this.#rows(sql);
+    if (inexact > 0n) {
+      throw new ConnectorError(
+        `Column "${source}" of table "${this.#plan.name}" has integers that decimals cannot hold ` +
+          'exactly, so it cannot take decimals: declare it as string, and run a FULL_REFRESH'
+      );
+    }
+  }
+
+  #misfit(source, sqlType, { type, example }) {
+    const shown = example === undefined ? '' : `, such as "${example}"`;
+    return new ConnectorError(
+      `Column "${source}" of table "${this.#plan.name}" is ${sqlType}, but the rows bring values of ` +
+        `the type ${type}${shown}: correct the values, declare the column's type, or run a ` +
+        'FULL_REFRESH, which makes the table anew'
+    );
+  }
+
+  /** @returns {Promise<Map<string, string>>} SQL type by name in lower case; empty if no table */
+  async #describe() {
+    const where =
+      "WHERE table_catalog = current_database() AND table_schema = 'main' " +
+      'AND lower(table_name) = lower($1)';
+    const { name } = this.#plan;
+    const tables = await this.#rows(`SELECT table_type FROM information_schema.tables ${where}`, [name]);
+    if (tables.length > 0 && tables[0][0] !== 'BASE TABLE') {
+      throw new ConnectorError(`"${name}" is a view: choose another DestinationTableName`);
+    }
+    const sql = `SELECT lower(column_name), data_type FROM information_schema.columns ${where}`;
+    return new Map(await this.#rows(sql, [name]));
+  }
+
+  async #isEmpty(name) {
+    const [[values]] = await this.#rows(`SELECT count(${name}) FROM ${this.#table}`);
+    return values === 0n;
+  }
+
+  async #count() {
+    const [[rows]] = await this.#rows(`SELECT count(*) FROM ${this.#table}`);
+    return Number(rows);
+  }
+
+  async #rows(sql, values) {
+    return (await this.#connection.runAndReadAll(sql, values)).getRows();
+  }
+}
+
+module.exports = { Publication };

@@ -1,0 +1,118 @@
+'use strict';
+
+const { availableParallelism } = require('node:os');
+const { isAbsolute } = require('node:path');
+const { AbstractStorage } = require('../../Core/AbstractStorage');
+const { ConnectorError } = require('../../Core/errors');
+const { Publication } = require('./Publication');
+const { quote } = require('./sql');
+const { Staging } = require('./Staging');
+const manifest = require('./manifest.json');
+
+/** What upserting them takes, measured with rows of ten columns. */
+const ROWS_PER_MEGABYTE = 1500;
+
+/**
+ * A table in a DuckDB database file. Rows are staged as text in a temporary table and brought into
+ * the table by one transaction, so a run that is killed leaves the table as it was.
+ */
+class DuckDbStorage extends AbstractStorage {
+  #api = null;
+  #instance = null;
+  #connection = null;
+  #staging = null;
+  #plan = null;
+
+  constructor(config) {
+    super(config, manifest);
+  }
+
+  async open() {
+    const path = this.config.getValue('DatabasePath');
+    if (!isAbsolute(path)) {
+      throw new ConnectorError(
+        `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`
+      );
+    }
+    // Not at the top: the manifest's parameters can be read without DuckDB.
+    this.#api = require('@duckdb/node-api');
+    try {
+      this.#instance = await this.#api.DuckDBInstance.create(path, this.#options());
+    } catch (cause) {
+      throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause)}`, { cause });
+    }
+    this.#connection = await this.#instance.connect();
+    // Days of moments are days in UTC, here as in the sources.
+    await this.#connection.run("SET TimeZone = 'UTC'");
+  }
+
+  async begin(plan) {
+    this.#plan = plan;
+    const maxRows = this.config.getValue('MaxBufferSize');
+    this.#staging = new Staging(this.#api, this.#connection, { maxRows });
+  }
+
+  async write(rows) {
+    await this.#staging.write(rows);
+  }
+
+  async commit(columns) {
+    await this.#staging.finish();
+    const rowsPerPass = this.config.getValue('MemoryLimitMb') * ROWS_PER_MEGABYTE;
+    const publication = new Publication(this.#connection, this.#plan, this.#staging, { rowsPerPass });
+    const result = await publication.run(columns);
+    await this.#staging.drop();
+    const location = this.config.getValue('DatabasePath');
+    return { ...result, location, look: lookAt(location, this.#plan) };
+  }
+
+  /** Closing writes the log into the database file, drops what is staged, and frees the lock. */
+  async close() {
+    this.#connection?.closeSync();
+    this.#instance?.closeSync();
+    this.#connection = null;
+    this.#instance = null;
+  }
+
+  #options() {
+    return {
+      memory_limit: `${this.config.getValue('MemoryLimitMb')}MB`,
+      // Each thread needs buffers of its own, which many cores would fill the limit with.
+      threads: String(Math.min(availableParallelism(), 4)),
+      // A run reaches no network but for its source.
+      autoinstall_known_extensions: 'false',
+    };
+  }
+}
+
+function reasonOf({ message }) {
+  const [firstLine] = message.split('\n');
+  if (/set lock|being used by another process/.test(message)) {
+    const process = /PID (\d+)/.exec(message);
+    const who = process === null ? 'another process' : `the process ${process[1]}`;
+    return `it is in use by ${who}; close it there, or wait, and run again`;
+  }
+  if (/not a valid DuckDB database/.test(message)) {
+    return 'it is no DuckDB database; name another file in DatabasePath';
+  }
+  if (/No such file or directory|cannot find the path/.test(message)) {
+    return 'its folder does not exist; create it, or correct DatabasePath';
+  }
+  return `${firstLine}; check DatabasePath and the permissions`;
+}
+
+/** A command for DuckDB's own command line tool. */
+function lookAt(path, { name, dateColumn }) {
+  const order = dateColumn === null ? '' : ` ORDER BY ${quote(dateColumn)} DESC`;
+  const words = ['duckdb', '-readonly', path, `FROM ${quote(name)}${order} LIMIT 10`];
+  return words.map(quoteForShell).join(' ');
+}
+
+function quoteForShell(word) {
+  if (/^[\w./:\\-]+$/.test(word)) return word;
+  return process.platform === 'win32'
+    ? `"${word.replaceAll('"', '\\"')}"`
+    : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+module.exports = { DuckDbStorage };

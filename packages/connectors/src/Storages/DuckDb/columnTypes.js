@@ -1,0 +1,53 @@
+'use strict';
+
+const SQL_TYPES = {
+  string: 'VARCHAR',
+  integer: 'BIGINT',
+  number: 'DOUBLE',
+  boolean: 'BOOLEAN',
+  date: 'DATE',
+  timestamp: 'TIMESTAMP',
+  timestamptz: 'TIMESTAMP WITH TIME ZONE',
+  json: 'JSON',
+};
+
+const TYPES = new Map(Object.entries(SQL_TYPES).map(([type, sqlType]) => [sqlType, type]));
+// Tables that others have made may have these; what does not fit in makes the cast fail.
+for (const sqlType of ['TINYINT', 'SMALLINT', 'INTEGER', 'HUGEINT']) TYPES.set(sqlType, 'integer');
+
+/** Changes of a column's type that keep each value as it was. */
+const LOSSLESS = new Set([
+  'integer to number', // as long as a double holds the values: `needsExactDoubles`
+  'integer to string',
+  'date to string',
+  'date to timestamp',
+]);
+
+/**
+ * How a column of a run goes into a column of the table.
+ *
+ * @param {string | undefined} sqlType of the table's column; `undefined` when it has none yet
+ * @param {import('../../Core/TypeInference').Column} column of the run
+ * @param {boolean} isEmpty whether the table's column has no value at all
+ * @returns {{ sqlType: string, change: 'none' | 'add' | 'retype', needsExactDoubles?: boolean }
+ *   | null} `null` where the values cannot go in without loss
+ */
+function reconcile(sqlType, column, isEmpty) {
+  const wanted = SQL_TYPES[column.type ?? 'string'];
+  if (sqlType === undefined) return { sqlType: wanted, change: 'add' };
+  if (column.type === null || sqlType === wanted) return { sqlType, change: 'none' };
+  if (isEmpty) return { sqlType: wanted, change: 'retype' };
+
+  const type = TYPES.get(sqlType);
+  const fits =
+    type === column.type ||
+    type === 'string' ||
+    (type === 'number' && column.type === 'integer' && !column.hasBigInteger) ||
+    (type === 'timestamp' && column.type === 'date');
+  if (fits) return { sqlType, change: 'none' };
+  const change = `${type} to ${column.type}`;
+  if (!LOSSLESS.has(change)) return null;
+  return { sqlType: wanted, change: 'retype', needsExactDoubles: change === 'integer to number' };
+}
+
+module.exports = { SQL_TYPES, reconcile };

@@ -1,0 +1,5 @@
+'use strict';
+
+const { DuckDbStorage } = require('./Storage');
+
+module.exports = { DuckDbStorage, manifest: require('./manifest.json') };

@@ -1,0 +1,71 @@
+'use strict';
+
+/** A name as SQL, safe whatever it holds. */
+function quote(name) {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/**
+ * A column as SQL needs it.
+ *
+ * @typedef {object} SqlColumn
+ * @property {string} name quoted
+ * @property {string} value expression that gives the staged value in the column's type
+ * @property {boolean} isKey
+ */
+
+/** @returns {string} a query for the staged rows, typed */
+function selectStaged(staging, columns, conditions = []) {
+  const values = columns.map(({ name, value }) => `${value} AS ${name}`);
+  const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
+  return `SELECT ${values.join(', ')} FROM ${staging}${where}`;
+}
+
+/** @returns {string} a condition that leaves the last of the rows with equal keys */
+function isLastOf(staging, columns) {
+  return `rowid IN (SELECT max(rowid) FROM ${staging} GROUP BY ${keysOf(columns)})`;
+}
+
+/** @returns {string[]} conditions that each leave a part of the rows, together all */
+function partitions(columns, count) {
+  if (count <= 1) return ['true'];
+  const part = `hash(${keysOf(columns)}) % ${count}`;
+  return Array.from({ length: count }, (_, index) => `${part} = ${index}`);
+}
+
+function keysOf(columns) {
+  return columns.filter(({ isKey }) => isKey).map(({ value }) => value).join(', ');
+}
+
+function insertFrom(table, columns, query) {
+  return `INSERT INTO ${table} (${columns.map(({ name }) => name).join(', ')}) ${query}`;
+}
+
+/**
+ * Upserts the rows of a query.
+ *
+ * Changed rows are deleted and inserted again, since DuckDB keeps updated values in memory until the
+ * commit, but deleted ones not: so large upserts fit into little memory. Rows that are the same stay
+ * untouched. Only where the table has columns that the rows lack, rows are updated, to keep these.
+ *
+ * @param {boolean} isWhole whether the rows have all columns of the table
+ * @returns {string[]} statements
+ */
+function upsertFrom(table, columns, query, isWhole) {
+  const keys = columns.filter(({ isKey }) => isKey).map(({ name }) => `t.${name} = s.${name}`);
+  const others = columns.filter(({ isKey }) => !isKey).map(({ name }) => name);
+  const merge = `MERGE INTO ${table} AS t USING (${query}) AS s ON (${keys.join(' AND ')})`;
+  const isChanged = others.map((name) => `t.${name} IS DISTINCT FROM s.${name}`).join(' OR ');
+  const names = columns.map(({ name }) => name);
+  const insert =
+    `WHEN NOT MATCHED THEN INSERT (${names.join(', ')}) ` +
+    `VALUES (${names.map((name) => `s.${name}`).join(', ')})`;
+  if (others.length === 0) return [`${merge} ${insert}`];
+  if (isWhole) {
+    return [`${merge} WHEN MATCHED AND (${isChanged}) THEN DELETE`, `${merge} ${insert}`];
+  }
+  const update = others.map((name) => `${name} = s.${name}`).join(', ');
+  return [`${merge} WHEN MATCHED AND (${isChanged}) THEN UPDATE SET ${update} ${insert}`];
+}
+
+module.exports = { insertFrom, isLastOf, keysOf, partitions, quote, selectStaged, upsertFrom };
