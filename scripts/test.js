@@ -1,6 +1,6 @@
 'use strict';
 // Runs the JavaScript tests in __test__/ with Node's own runner. The addon must be built.
-//   node scripts/test.js [--smoke] [--OPTION=VALUE of node's] [FILE…]
+//   node scripts/test.js [--OPTION=VALUE of node's] [FILE…]
 // The files are listed here because Node 20 can neither expand patterns nor find this folder.
 
 const { existsSync, readdirSync } = require('node:fs');
@@ -10,16 +10,6 @@ const { root, run } = require('./tools');
 
 const FOLDER = path.join(root, '__test__');
 
-/** What shows that the addon works on another Node: its values, its doors, and real runs. */
-const SMOKE = [
-  'exports.test.js',
-  'vectors.test.js',
-  'documented-examples.test.js',
-  'execute-connector.test.js',
-  'capture.test.js',
-  'callbacks.test.js',
-];
-
 function everyFile() {
   return readdirSync(FOLDER, { recursive: true })
     .filter((name) => name.endsWith('.test.js') && !name.includes('node_modules'))
@@ -28,11 +18,10 @@ function everyFile() {
 
 /** Node's options and the files to run, as paths from the root. */
 function plan(args) {
-  const options = args.filter((arg) => arg.startsWith('-') && arg !== '--smoke');
+  const options = args.filter((arg) => arg.startsWith('-'));
   const named = args.filter((arg) => !arg.startsWith('-'));
   if (named.length > 0) return { options, files: named };
-  const names = args.includes('--smoke') ? SMOKE : everyFile();
-  return { options, files: names.map((name) => path.relative(root, path.join(FOLDER, name))) };
+  return { options, files: everyFile().map((name) => path.relative(root, path.join(FOLDER, name))) };
 }
 
 function main() {
