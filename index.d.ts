@@ -164,13 +164,7 @@ export class RunContext {
 
 /** One descriptor of the connector's process. */
 export type StdioEntry =
-  | 'inherit'
-  | 'ignore'
-  | 'pipe'
-  | number
-  | { readonly fd: number | undefined }
-  | null
-  | undefined;
+  'inherit' | 'ignore' | 'pipe' | number | { readonly fd: number | undefined } | null | undefined;
 
 /** Output goes to callbacks, in whole lines and in order. */
 export interface LogCaptureStdio {
@@ -347,7 +341,11 @@ export interface ExecutionEnvironmentLike {
 /** Base class for environments: each method rejects until it is overridden. */
 export class ExecutionEnvironment implements ExecutionEnvironmentLike {
   createEnvironment(datamartId: string, runId: string, dependencies: Dependency[]): Promise<string>;
-  executeConnector(path: string, env: Record<string, string>, stdio: ConnectorStdio): Promise<unknown>;
+  executeConnector(
+    path: string,
+    env: Record<string, string>,
+    stdio: ConnectorStdio,
+  ): Promise<unknown>;
   cleanup(datamartId: string, runId: string): Promise<unknown>;
 }
 
@@ -371,7 +369,11 @@ export class NodeJsEnvironment extends ExecutionEnvironment {
   dependencyManager: DependencyManager;
   /** May be replaced; then it is asked instead of native code. */
   templateRenderer: TemplateRenderer;
-  createEnvironment(connectorId: string, runId: string, dependencies?: Dependency[]): Promise<string>;
+  createEnvironment(
+    connectorId: string,
+    runId: string,
+    dependencies?: Dependency[],
+  ): Promise<string>;
   /** `env` undefined means `process.env`; numbers become text, undefined values are left out. */
   executeConnector(
     path: string,

@@ -27,7 +27,11 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     const isOurs = environment instanceof NodeJsEnvironment;
     const config = datamartId && runId ? asConfig(givenConfig) : givenConfig;
     const context = new RunContext(datamartId, runId, config, runConfig, stdio);
-    const layers = [isOurs ? NodeJsEnvironment.optionsOf(environment) : undefined, this.#options, options];
+    const layers = [
+      isOurs ? NodeJsEnvironment.optionsOf(environment) : undefined,
+      this.#options,
+      options,
+    ];
     const asked = request(layers, {
       datamartId,
       runId,
@@ -44,7 +48,11 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     const handlers = {
       ...outputHandlers(stdio),
       createEnvironment: async (dependencies) => {
-        directory = await environment.createEnvironment(datamartId, runId, JSON.parse(dependencies));
+        directory = await environment.createEnvironment(
+          datamartId,
+          runId,
+          JSON.parse(dependencies),
+        );
       },
       executeConnector: async () => {
         const variables = context.getEnvironmentVariables();

@@ -88,8 +88,18 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector({ config: file, runType, data, state: stateFile, connectorsPackage, runsDir }) {
-    const options = { connectorsPackage: connectorsPackage ?? undefined, runsDir: runsDir ?? undefined };
+  async #runConnector({
+    config: file,
+    runType,
+    data,
+    state: stateFile,
+    connectorsPackage,
+    runsDir,
+  }) {
+    const options = {
+      connectorsPackage: connectorsPackage ?? undefined,
+      runsDir: runsDir ?? undefined,
+    };
     const given = this.#readConfig(file);
     const state = stateFile ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts

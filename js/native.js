@@ -46,7 +46,10 @@ function load() {
   for (const file of candidates()) {
     if (!existsSync(file)) continue;
     try {
-      return { native: require(file), supervisor: path.join(path.dirname(file), 'connector-supervisor') };
+      return {
+        native: require(file),
+        supervisor: path.join(path.dirname(file), 'connector-supervisor'),
+      };
     } catch (cause) {
       failure ??= cause; // built for another C library, perhaps
     }

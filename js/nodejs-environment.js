@@ -56,7 +56,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
     const asked = request([this.#options], {
       directory,
       stdio,
-      variables: env === undefined ? { ...process.env } : env,
+      variables: env ?? { ...process.env },
     });
     const { result } = await settle(
       inCallersRealm(

@@ -42,8 +42,7 @@ async function build({ targetDir } = {}) {
       artifacts.addon = message.filenames.find((name) => /\.(so|dylib)$/.test(name));
     }
   }
-  const exitCode =
-    cargo.exitCode ?? (await new Promise((resolve) => cargo.once('close', resolve)));
+  const exitCode = cargo.exitCode ?? (await new Promise((resolve) => cargo.once('close', resolve)));
   if (exitCode !== 0 || !artifacts.addon || !artifacts.supervisor) {
     throw new Error(`cargo build failed (exit code ${exitCode}); its messages are above`);
   }

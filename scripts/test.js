@@ -21,7 +21,10 @@ function plan(args) {
   const options = args.filter((arg) => arg.startsWith('-'));
   const named = args.filter((arg) => !arg.startsWith('-'));
   if (named.length > 0) return { options, files: named };
-  return { options, files: everyFile().map((name) => path.relative(root, path.join(FOLDER, name))) };
+  return {
+    options,
+    files: everyFile().map((name) => path.relative(root, path.join(FOLDER, name))),
+  };
 }
 
 function main() {

@@ -97,7 +97,7 @@ test('validate lists everything that is wrong, with name and remedy', () => {
         'Parameter "Window" must be 0 or more, but is -1: correct it',
       ]);
       return true;
-    }
+    },
   );
 });
 
@@ -117,7 +117,10 @@ test('a one-of takes the parameters of the chosen one', () => {
   assert.equal(chosen.validate(), true);
   assert.equal(chosen.getValue('Login'), 'key');
   assert.equal(chosen.getValue('Login', 'Key'), 'k');
-  assert.throws(() => make({ Login: { value: 'key', items: {} } }).validate(), /"Login.Key" is required/);
+  assert.throws(
+    () => make({ Login: { value: 'key', items: {} } }).validate(),
+    /"Login.Key" is required/,
+  );
   assert.throws(() => make({ Login: { value: 'other' } }).validate(), /must be one of key, none/);
   assert.throws(() => make({}).validate(), /"Login" is required/);
 });
@@ -133,7 +136,10 @@ test('unknown parameters are told apart from defined ones', () => {
   const config = new AbstractConfig({ Path: '/x', Delimeter: ';' });
   new Connectors.CsvFile.CsvFileSource(config);
   assert.deepEqual(config.unknownParameters(), ['Delimeter']);
-  assert.throws(() => config.setValue('Delimeter', ','), /no parameter "Delimeter": use one of Path/);
+  assert.throws(
+    () => config.setValue('Delimeter', ','),
+    /no parameter "Delimeter": use one of Path/,
+  );
 });
 
 test('NodeJsConfig reads source and storage, and refuses contradictions', () => {
@@ -146,7 +152,10 @@ test('NodeJsConfig reads source and storage, and refuses contradictions', () => 
   assert.equal(config.getSourceName(), 'S');
   assert.equal(config.getStorageName(), 'T');
   assert.deepEqual({ ...config }, { A: { value: 1 }, B: { value: 2 }, C: { value: 3 } });
-  assert.throws(() => make({ A: { value: 1 } }, { A: { value: 2 } }), /"A" has one value in the source/);
+  assert.throws(
+    () => make({ A: { value: 1 } }, { A: { value: 2 } }),
+    /"A" has one value in the source/,
+  );
 });
 
 test('messages are JSON lines with type and time, also when there are many', () => {
@@ -168,10 +177,15 @@ test('messages are JSON lines with type and time, also when there are many', () 
   const options = { encoding: 'utf8', maxBuffer: 1 << 26 };
   const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], options);
   assert.equal(stderr, '');
-  const messages = stdout.trimEnd().split('\n').map((line) => JSON.parse(line));
+  const messages = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line));
   assert.ok(messages.every(({ at }) => new Date(at).toISOString() === at));
   const logs = messages.slice(0, 20000);
-  assert.ok(logs.every(({ type, message, i }, n) => type === 'log' && message === `№ ${n}` && i === n));
+  assert.ok(
+    logs.every(({ type, message, i }, n) => type === 'log' && message === `№ ${n}` && i === n),
+  );
   assert.deepEqual(
     messages.slice(20000).map(({ at, ...rest }) => rest),
     [
@@ -180,7 +194,7 @@ test('messages are JSON lines with type and time, also when there are many', () 
       { type: 'updateLastImportDate', date: '2024-01-02T00:00:00.000Z' },
       { type: 'addWarningToCurrentStatus', warning: 'careful' },
       { type: 'isInProgress', status: true },
-    ]
+    ],
   );
 });
 
@@ -190,6 +204,9 @@ test('a run config has defaults, and takes data as a list or as an object', () =
   const object = new AbstractRunConfig({ type: 'CUSTOM', data: { A: 1 } });
   assert.deepEqual(list.overrides, [['A', 1]]);
   assert.deepEqual(object.overrides, [['A', 1]]);
-  assert.throws(() => new AbstractRunConfig({ type: 'SOMETIMES' }).validate(), /"SOMETIMES" is unknown/);
+  assert.throws(
+    () => new AbstractRunConfig({ type: 'SOMETIMES' }).validate(),
+    /"SOMETIMES" is unknown/,
+  );
   assert.throws(() => new AbstractRunConfig({ data: [{ field: 'A' }] }).validate(), /configField/);
 });

@@ -20,9 +20,12 @@ test('a run prints its statuses, its state after the commit, and a summary at th
       'updateLastImportDate',
       'updateCurrentStatus',
       'log',
-    ]
+    ],
   );
-  assert.deepEqual(config.of('updateCurrentStatus').map(({ status }) => status), [1, 3]);
+  assert.deepEqual(
+    config.of('updateCurrentStatus').map(({ status }) => status),
+    [1, 3],
+  );
   assert.equal(config.of('updateLastRequstedDate')[0].date, '2024-01-05T00:00:00.000Z');
   assert.deepEqual(config.messages.at(-1), {
     type: 'log',
@@ -56,11 +59,20 @@ test('the range of days by run type', async () => {
     [{ LastRequestedDate: '2023-12-01' }, { state }, '2023-12-01', null],
     [
       { ...configured, LastRequestedDate: '2024-02-01' },
-      { type: 'MANUAL_BACKFILL', data: data({ StartDate: '2020-01-01', EndDate: '2020-12-31' }), state },
+      {
+        type: 'MANUAL_BACKFILL',
+        data: data({ StartDate: '2020-01-01', EndDate: '2020-12-31' }),
+        state,
+      },
       '2020-01-01',
       '2020-12-31',
     ],
-    [configured, { type: 'MANUAL_BACKFILL', data: data({ StartDate: '2020-01-01' }) }, '2020-01-01', null],
+    [
+      configured,
+      { type: 'MANUAL_BACKFILL', data: data({ StartDate: '2020-01-01' }) },
+      '2020-01-01',
+      null,
+    ],
     [{ LastRequestedDate: '2024-02-01' }, { type: 'FULL_REFRESH', state }, null, null],
     [configured, { type: 'FULL_REFRESH', state }, '2023-06-01', '2024-06-30'],
     [
@@ -109,7 +121,7 @@ test('the state moves forward in incremental runs and full refreshes only', asyn
   assert.deepEqual(await printed({}, {}, [{ day: '9999-12-31' }]), [now]);
 });
 
-test('CUSTOM puts the run\'s values in place of the configured ones', async () => {
+test("CUSTOM puts the run's values in place of the configured ones", async () => {
   const run = { type: 'CUSTOM', data: data({ City: 'Kyiv' }) };
   const { connector, source } = memoryRun({ City: 'Lviv' }, run);
   await connector.run();
@@ -117,7 +129,10 @@ test('CUSTOM puts the run\'s values in place of the configured ones', async () =
 });
 
 test('data in other runs is ignored with a warning, and so are unknown parameters', async () => {
-  const { connector, config, source } = memoryRun({ City: 'Lviv', Citty: 1 }, { data: data({ City: 'Kyiv' }) });
+  const { connector, config, source } = memoryRun(
+    { City: 'Lviv', Citty: 1 },
+    { data: data({ City: 'Kyiv' }) },
+  );
   await connector.run();
   assert.equal(source.requests[0].city, 'Lviv');
   const warnings = config.of('addWarningToCurrentStatus').map(({ warning }) => warning);
@@ -131,13 +146,20 @@ test('what cannot run fails with status 5, before the storage is opened', async 
     [{}, { type: 'MANUAL_BACKFILL' }, /needs a StartDate in the run's data/],
     [{ StartDate: 'soon' }, {}, /"StartDate" must be a date/],
     [{ StartDate: '2024-02-01', EndDate: '2024-01-01' }, {}, /is after EndDate 2024-01-01/],
-    [{}, { type: 'CUSTOM', data: data({ Town: 'Kyiv' }) }, /no parameter "Town": use one of StartDate/],
+    [
+      {},
+      { type: 'CUSTOM', data: data({ Town: 'Kyiv' }) },
+      /no parameter "Town": use one of StartDate/,
+    ],
     [{}, { state: { date: 'yesterday' } }, /state's date "yesterday" is no date/],
   ];
   for (const [parameters, runConfig, message] of cases) {
     const { connector, config, storage } = memoryRun(parameters, runConfig);
     await assert.rejects(connector.run(), { name: 'ConnectorError', message });
-    assert.deepEqual(config.of('updateCurrentStatus').map(({ status }) => status), [1, 5]);
+    assert.deepEqual(
+      config.of('updateCurrentStatus').map(({ status }) => status),
+      [1, 5],
+    );
     assert.ok(!storage.calls.includes('open'));
   }
 });
@@ -172,14 +194,20 @@ test('a source with several tables fills one each, and reads the state off all o
   const begun = storage.calls.filter((call) => call.startsWith('begin'));
   assert.deepEqual(begun, ['begin x_a', 'begin x_b']);
   assert.equal(config.of('updateLastRequstedDate').length, 1);
-  assert.equal(config.messages.slice(-2).every(({ summary }) => summary !== undefined), true);
+  assert.equal(
+    config.messages.slice(-2).every(({ summary }) => summary !== undefined),
+    true,
+  );
 });
 
 test('a table with neither keys nor dates is loaded with a warning', async () => {
   const { connector, config, source } = memoryRun();
   source.tables = () => [{ name: 'a' }];
   await connector.run();
-  assert.match(config.of('addWarningToCurrentStatus')[0].warning, /added to table "a" again with each/);
+  assert.match(
+    config.of('addWarningToCurrentStatus')[0].warning,
+    /added to table "a" again with each/,
+  );
 });
 
 test('storage classes are found by name, in the package or as a global', async () => {
@@ -187,7 +215,12 @@ test('storage classes are found by name, in the package or as a global', async (
   const { MemorySource, MemoryStorage, RecordingConfig } = require('./support/memory');
   const config = new RecordingConfig({});
   const make = (name) =>
-    new Core.AbstractConnector(config, new MemorySource(config), name, new Core.AbstractRunConfig());
+    new Core.AbstractConnector(
+      config,
+      new MemorySource(config),
+      name,
+      new Core.AbstractRunConfig(),
+    );
   assert.equal(make('DuckDbStorage').storage.constructor.name, 'DuckDbStorage');
   globalThis.MemoryStorage = MemoryStorage;
   assert.ok(make('MemoryStorage').storage instanceof MemoryStorage);

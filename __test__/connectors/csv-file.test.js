@@ -43,7 +43,10 @@ async function withServer(handler, use) {
 
 test('reads a file by path and by file URL', async () => {
   const path = fileWith('a,b\n1,x\n2,\n');
-  const rows = [{ a: '1', b: 'x' }, { a: '2', b: null }];
+  const rows = [
+    { a: '1', b: 'x' },
+    { a: '2', b: null },
+  ];
   assert.deepEqual(await read(path), rows);
   assert.deepEqual(await read(pathToFileURL(path).href), rows);
 });
@@ -59,7 +62,9 @@ test('delimiter, header, names, null values', async () => {
   assert.deepEqual(named[1], { a: '2', b: null, c: 'x' });
   const renamed = await read(path, { Delimiter: ';', Columns: ['a', 'b', 'c'] });
   assert.deepEqual(renamed, [{ a: '2', b: '-', c: 'x' }]);
-  assert.deepEqual(await read(fileWith('a\tb\n1\t2\n'), { Delimiter: '\\t' }), [{ a: '1', b: '2' }]);
+  assert.deepEqual(await read(fileWith('a\tb\n1\t2\n'), { Delimiter: '\\t' }), [
+    { a: '1', b: '2' },
+  ]);
 });
 
 test('selected fields, with keys and date column always among them', async () => {
@@ -82,10 +87,13 @@ test('names that JavaScript has other uses for', async () => {
   ]);
 });
 
-test('a last column without a name is left out if it is empty, as in the ECB\'s file', async () => {
+test("a last column without a name is left out if it is empty, as in the ECB's file", async () => {
   assert.deepEqual(await read(fileWith('a,b,\n1,2,\n')), [{ a: '1', b: '2' }]);
   assert.deepEqual(await read(fileWith('a,b\n1,2,\n')), [{ a: '1', b: '2' }]);
-  await assert.rejects(read(fileWith('a,b,\n1,2,3\n')), /Line 2 has a value in field 3, which has no name/);
+  await assert.rejects(
+    read(fileWith('a,b,\n1,2,3\n')),
+    /Line 2 has a value in field 3, which has no name/,
+  );
   assert.deepEqual(await read(fileWith(',b\n0,2\n')), [{ column1: '0', b: '2' }]);
 });
 
@@ -94,20 +102,31 @@ test('lines that do not fit fail and are named', async () => {
   await assert.rejects(read(fileWith('a,b\n1,2,3\n')), /Line 2 has 3 fields instead of 2/);
   await assert.rejects(read(fileWith('a,a\n1,2\n')), /2 columns named "a"/);
   await assert.rejects(read(fileWith('')), /empty, without even a header/);
-  await assert.rejects(read(fileWith('a,b\n'), { Columns: ['a'] }), /names 1 columns, but line 1 .* has 2/);
-  await assert.rejects(read(fileWith('a'), { Delimiter: ',,' }), /Delimiter ",," must be one character/);
+  await assert.rejects(
+    read(fileWith('a,b\n'), { Columns: ['a'] }),
+    /names 1 columns, but line 1 .* has 2/,
+  );
+  await assert.rejects(
+    read(fileWith('a'), { Delimiter: ',,' }),
+    /Delimiter ",," must be one character/,
+  );
   assert.deepEqual(await read(fileWith('a,b\n')), []);
 });
 
 test('only days in the range, both ends included', async () => {
-  const path = fileWith('d\n2024-01-01\n2024-01-02T10:00:00\n2024-01-03\n2024-01-03T23:30:00-05:00\n""\n');
+  const path = fileWith(
+    'd\n2024-01-01\n2024-01-02T10:00:00\n2024-01-03\n2024-01-03T23:30:00-05:00\n""\n',
+  );
   const days = async (start, end) =>
     (await read(path, { DateColumn: 'd' }, { start, end })).map(({ d }) => d?.slice(8, 10) ?? null);
   assert.deepEqual(await days(null, null), ['01', '02', '03', '03', null]);
   assert.deepEqual(await days('2024-01-02', '2024-01-03'), ['02', '03']);
   assert.deepEqual(await days('2024-01-04', null), ['03']);
   const bad = fileWith('d\n2024-01-01\n01/02/2024\n');
-  await assert.rejects(read(bad, { DateColumn: 'd' }), /Line 3 has the d "01\/02\/2024", which is no ISO/);
+  await assert.rejects(
+    read(bad, { DateColumn: 'd' }),
+    /Line 3 has the d "01\/02\/2024", which is no ISO/,
+  );
 });
 
 test('encodings', async () => {
@@ -136,7 +155,10 @@ test('reads over HTTP as a stream, cut anywhere', async () => {
     response.end();
   };
   await withServer(handler, async (url) => {
-    assert.deepEqual(await read(`${url}/x.csv`), [{ a: '1', b: 'ж\n😀' }, { a: '2', b: 'x' }]);
+    assert.deepEqual(await read(`${url}/x.csv`), [
+      { a: '1', b: 'ж\n😀' },
+      { a: '2', b: 'x' },
+    ]);
   });
 });
 
@@ -151,16 +173,26 @@ test('HTTP failures say what happened, without the query of the address', async 
     response.end('no');
   };
   await withServer(handler, async (url) => {
-    for (const [status, remedy] of [[404, 'check the address'], [403, 'without login'], [503, 'later']]) {
+    for (const [status, remedy] of [
+      [404, 'check the address'],
+      [403, 'without login'],
+      [503, 'later'],
+    ]) {
       await assert.rejects(read(`${url}/${status}?token=secret`), (error) => {
         assert.match(error.message, new RegExp(`${url}/${status} answered ${status} .*${remedy}`));
         assert.doesNotMatch(error.message, /secret/);
         return true;
       });
     }
-    await assert.rejects(read(`${url}/cut?token=secret`), /\/cut broke off after 4 bytes .*: run again/);
+    await assert.rejects(
+      read(`${url}/cut?token=secret`),
+      /\/cut broke off after 4 bytes .*: run again/,
+    );
   });
-  await assert.rejects(read('http://127.0.0.1:1/x.csv'), /Cannot reach http:\/\/127.0.0.1:1\/x.csv: /);
+  await assert.rejects(
+    read('http://127.0.0.1:1/x.csv'),
+    /Cannot reach http:\/\/127.0.0.1:1\/x.csv: /,
+  );
 });
 
 test('the table is named after the file', () => {

@@ -14,12 +14,36 @@ const fieldsOf = (records) => records.map(({ fields }) => fields);
 
 test('fields, quotes and line ends as in RFC 4180', () => {
   const cases = [
-    ['a,b\n1,2\n', [['a', 'b'], ['1', '2']]],
-    ['a,b\r\n1,2', [['a', 'b'], ['1', '2']]],
-    ['a,b\r1,2\r', [['a', 'b'], ['1', '2']]],
+    [
+      'a,b\n1,2\n',
+      [
+        ['a', 'b'],
+        ['1', '2'],
+      ],
+    ],
+    [
+      'a,b\r\n1,2',
+      [
+        ['a', 'b'],
+        ['1', '2'],
+      ],
+    ],
+    [
+      'a,b\r1,2\r',
+      [
+        ['a', 'b'],
+        ['1', '2'],
+      ],
+    ],
     ['"a,b","say ""hi""","x\r\ny"\n', [['a,b', 'say "hi"', 'x\r\ny']]],
     ['"",,""\n', [['', '', '']]],
-    ['a,\n,\n', [['a', ''], ['', '']]],
+    [
+      'a,\n,\n',
+      [
+        ['a', ''],
+        ['', ''],
+      ],
+    ],
     ['a,', [['a', '']]],
     ['5" nail,x\n', [['5" nail', 'x']]],
     ['a\n\n\r\nb\n', [['a'], ['b']]],
@@ -35,19 +59,29 @@ test('fields, quotes and line ends as in RFC 4180', () => {
 
 test('records know the line they start in', () => {
   const records = parse(['a\n"x\ny\r\nz"\n\nb\n']);
-  assert.deepEqual(records.map(({ line }) => line), [1, 2, 6]);
+  assert.deepEqual(
+    records.map(({ line }) => line),
+    [1, 2, 6],
+  );
 });
 
 test('errors name the line', () => {
   assert.throws(() => parse(['a\n"b" c\n']), /line 2: field 1 goes on after its closing quote/);
   assert.throws(() => parse(['a\n\n"b']), /line 3: a quoted field is not closed/);
   const options = { maxRecordLength: 100 };
-  assert.throws(() => parse(['a\n"', 'x'.repeat(200), '"'], options), /line 2: .* more than 100 char/);
+  assert.throws(
+    () => parse(['a\n"', 'x'.repeat(200), '"'], options),
+    /line 2: .* more than 100 char/,
+  );
 });
 
 test('bytes cut anywhere give the same records', () => {
   const text = 'имя,"значение ""х"""\r\n😀,"две\r\nстроки €"\r\n,ü\n';
-  const expected = [['имя', 'значение "х"'], ['😀', 'две\r\nстроки €'], ['', 'ü']];
+  const expected = [
+    ['имя', 'значение "х"'],
+    ['😀', 'две\r\nстроки €'],
+    ['', 'ü'],
+  ];
   const bytes = Buffer.from(text);
   const decoded = (parts) => {
     const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -69,9 +103,11 @@ test('random tables come back as they were written, in random chunks', () => {
     const end = pick(['\n', '\r\n', '\r']);
     const width = 1 + Math.floor(random() * 5);
     const rows = Array.from({ length: Math.floor(random() * 20) }, () =>
-      Array.from({ length: width }, () => randomText(random))
+      Array.from({ length: width }, () => randomText(random)),
     );
-    const text = rows.map((row) => row.map((cell) => write(cell, random)).join(delimiter)).join(end);
+    const text = rows
+      .map((row) => row.map((cell) => write(cell, random)).join(delimiter))
+      .join(end);
     const records = parse(randomChunks(text, random), { delimiter });
     assert.deepEqual(fieldsOf(records), rows, `seed ${seed}: ${JSON.stringify(text)}`);
   }
@@ -89,7 +125,7 @@ test('random tables come back as they were written, in random chunks', () => {
 
   function randomChunks(text, random) {
     const chunks = [];
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
       const length = 1 + Math.floor(random() * 7);
       chunks.push(text.slice(at, at + length));
       at += length;

@@ -48,7 +48,12 @@ test('types of texts', () => {
 
 test('large integers and decimals never share a column of doubles, in any order', () => {
   const big = '9007199254740993';
-  for (const values of [[big, '0.5'], ['0.5', big], ['1', big, '0.5'], ['1', '0.5', big]]) {
+  for (const values of [
+    [big, '0.5'],
+    ['0.5', big],
+    ['1', big, '0.5'],
+    ['1', '0.5', big],
+  ]) {
     assert.equal(typeOf(values), 'string', String(values));
   }
 });
@@ -87,7 +92,10 @@ test('declared types take what the cast takes, and refuse the rest', () => {
   for (const [value, declared] of refused) {
     assert.throws(() => typeOf([value], { declared }), /Column "c" is declared as/, value);
   }
-  assert.throws(() => typeOf(['1'], { declared: 'text' }), /unknown type "text": use one of string/);
+  assert.throws(
+    () => typeOf(['1'], { declared: 'text' }),
+    /unknown type "text": use one of string/,
+  );
 });
 
 test('days', () => {

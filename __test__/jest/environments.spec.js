@@ -164,9 +164,9 @@ describe('an environment of jest.fn()', () => {
     expect(base.cleanup().catch(() => {})).toBeInstanceOf(Promise);
     await expect(base.cleanup('a', 'b')).rejects.toThrow(Error);
     await expect(base.cleanup('a', 'b')).rejects.toThrow('cleanup method must be implemented');
-    expect(() => new NodeJsTemplateRenderer().render([{ name: 'not valid', global: ['a'] }])).toThrow(
-      Error,
-    );
+    expect(() =>
+      new NodeJsTemplateRenderer().render([{ name: 'not valid', global: ['a'] }]),
+    ).toThrow(Error);
   });
 });
 

@@ -125,7 +125,9 @@ describe('toObject', () => {
 
   it('fits the snapshot', () => {
     expect(new Config(input()).toObject()).toMatchSnapshot();
-    expect(new RunConfig({ type: 'INCREMENTAL', data: [], state: {} }).toObject()).toMatchSnapshot();
+    expect(
+      new RunConfig({ type: 'INCREMENTAL', data: [], state: {} }).toObject(),
+    ).toMatchSnapshot();
   });
 
   it('fits the inline snapshot', () => {

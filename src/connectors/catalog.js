@@ -6,7 +6,7 @@ const { writeSync } = require('node:fs');
 
 function answer(content) {
   const bytes = Buffer.from(JSON.stringify(content));
-  for (let sent = 0; sent < bytes.length; ) {
+  for (let sent = 0; sent < bytes.length;) {
     sent += writeSync(3, bytes, sent);
   }
 }
@@ -19,7 +19,9 @@ function manifestOf(group) {
 try {
   const { Connectors, Storages } = require(process.argv[1]);
   const describe = (groups) =>
-    Object.fromEntries(Object.entries(groups ?? {}).map(([name, group]) => [name, manifestOf(group)]));
+    Object.fromEntries(
+      Object.entries(groups ?? {}).map(([name, group]) => [name, manifestOf(group)]),
+    );
   answer({ sources: describe(Connectors), storages: describe(Storages) });
 } catch (error) {
   answer({ error: String(error?.message ?? error) });

@@ -1,10 +1,11 @@
 //! Which sources and storages a connectors package has, and what their manifests say.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -40,7 +41,7 @@ pub type Manifests = BTreeMap<String, Option<Box<RawValue>>>;
 pub fn parameters(manifests: &Manifests, name: &str) -> BTreeMap<String, Parameter> {
     let raw = manifests.get(name).and_then(Option::as_ref);
     raw.and_then(|raw| serde_json::from_str::<Manifest>(raw.get()).ok())
-        .map(|manifest| manifest.parameters)
+        .and_then(|manifest| manifest.parameters)
         .unwrap_or_default()
 }
 
@@ -48,7 +49,7 @@ pub fn parameters(manifests: &Manifests, name: &str) -> BTreeMap<String, Paramet
 #[derive(Default, Deserialize)]
 struct Manifest {
     #[serde(default)]
-    parameters: BTreeMap<String, Parameter>,
+    parameters: Option<BTreeMap<String, Parameter>>,
 }
 
 /// The environments of a storage's manifest.
@@ -78,7 +79,7 @@ struct NodeEnvironment {
     #[serde(default)]
     enabled: Option<Box<RawValue>>,
     #[serde(default)]
-    dependencies: Vec<Dependency>,
+    dependencies: Option<Vec<Dependency>>,
 }
 
 /// The dependencies that a storage asks for.
@@ -102,7 +103,7 @@ pub fn storage_dependencies(catalog: &Catalog, package: &Package, storage: &str)
         .map_err(|cause| unsupported().with_hint(format!("its manifest is not as expected: {cause}")))?;
     let node = manifest.environment.and_then(|environment| environment.node).unwrap_or_default();
     match node.enabled {
-        Some(enabled) if enabled.get() == "true" => Ok(node.dependencies),
+        Some(enabled) if enabled.get() == "true" => Ok(node.dependencies.unwrap_or_default()),
         _ => Err(unsupported()),
     }
 }
@@ -135,15 +136,35 @@ fn not_found(code: Code, message: String, package: &Package, known: &Manifests) 
     RunnerError::new(code, message).with_hint(searched)
 }
 
-/// Changes whenever the package's files may have: its folder, and time and size of `package.json`.
-type Key = (PathBuf, Option<SystemTime>, u64);
+/// A package's folder and the state of its files.
+type Key = (PathBuf, u64);
 
 static KNOWN: LazyLock<Mutex<HashMap<Key, Arc<Catalog>>>> = LazyLock::new(Mutex::default);
 
+/// Most files of a package that are looked at for a change.
+const WATCHED_FILES: usize = 2000;
+
+/// Changes whenever a file of the package does, dependencies aside.
 fn key(root: &Path) -> Key {
-    let metadata = std::fs::metadata(root.join("package.json")).ok();
-    let modified = metadata.as_ref().and_then(|metadata| metadata.modified().ok());
-    (root.to_owned(), modified, metadata.map_or(0, |metadata| metadata.len()))
+    let mut hash = DefaultHasher::new();
+    let mut folders = vec![root.to_owned()];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for entry in entries.flatten().filter(|entry| entry.file_name() != "node_modules") {
+            let Ok(metadata) = entry.metadata() else { continue };
+            count += 1;
+            if count > WATCHED_FILES {
+                return (root.to_owned(), hash.finish());
+            }
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                (entry.path(), metadata.len(), metadata.modified().ok()).hash(&mut hash);
+            }
+        }
+    }
+    (root.to_owned(), hash.finish())
 }
 
 /// Reads the catalog by loading the package in a process of its own, which gets none of the
@@ -223,6 +244,7 @@ mod tests {
                 "On": { "environment": { "node": { "enabled": true, "dependencies": [
                     { "name": "a", "version": "1", "global": ["A"], "global_is": true } ] } } },
                 "Odd": { "environment": { "node": { "enabled": "true" } } }, "Odder": { "environment": 7 },
+                "Nulls": { "parameters": null, "environment": { "node": { "enabled": true, "dependencies": null } } },
             },
         });
         serde_json::from_str(&json.to_string()).unwrap()
@@ -242,7 +264,7 @@ mod tests {
         let missing = refuse("X", false);
         assert_eq!(missing.code, Code::StorageNotFound);
         assert_eq!(missing.message, "Storage X not found");
-        assert_eq!(missing.hint.unwrap(), "p without version has Bare, Empty, Odd, Odder, Off, On");
+        assert_eq!(missing.hint.unwrap(), "p without version has Bare, Empty, Nulls, Odd, Odder, Off, On");
         assert!(refuse("X", true).message.ends_with("npm install @owox/connectors"));
         assert_eq!(refuse("Bare", false).message, "Storage Bare manifest not found");
         for name in ["Empty", "Off", "Odd", "Odder"] {
@@ -251,6 +273,22 @@ mod tests {
             assert_eq!(error.message, format!("Storage {name} does not support node environment"));
         }
         assert_eq!(storage_dependencies(&catalog(), &package(false), "On").unwrap()[0].name, "a");
+        assert_eq!(storage_dependencies(&catalog(), &package(false), "Nulls").unwrap(), []);
+    }
+
+    #[test]
+    fn a_change_to_any_file_of_the_package_changes_its_key() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("src/deep/index.js");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "1").unwrap();
+        let before = key(root.path());
+        assert_eq!(key(root.path()), before);
+        std::fs::create_dir(root.path().join("node_modules")).unwrap();
+        std::fs::write(root.path().join("node_modules/x.js"), "1").unwrap();
+        assert_eq!(key(root.path()), before);
+        std::fs::write(&file, "12").unwrap();
+        assert_ne!(key(root.path()), before);
     }
 
     #[test]

@@ -69,7 +69,9 @@ function failUnlessSettled() {
   process.on('exit', (code) => {
     if (settled || !idle || code !== 0) return;
     process.exitCode = 13; // as Node does for a top-level await that never settles
-    process.stderr.write('The promise that run() returned never settled, and nothing is left that could settle it.\n');
+    process.stderr.write(
+      'The promise that run() returned never settled, and nothing is left that could settle it.\n',
+    );
   });
   return () => {
     settled = true;

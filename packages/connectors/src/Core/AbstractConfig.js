@@ -76,7 +76,7 @@ class AbstractConfig {
   setValue(name, value) {
     if (!this.isDefined(name)) {
       throw new ConnectorError(
-        `There is no parameter "${name}": use one of ${[...this.#defined].join(', ')}`
+        `There is no parameter "${name}": use one of ${[...this.#defined].join(', ')}`,
       );
     }
     this[name].value = value;

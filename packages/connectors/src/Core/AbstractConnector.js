@@ -82,7 +82,7 @@ class AbstractConnector {
     if (uniqueKeys.length === 0 && dateColumn === null && !replace) {
       config.addWarningToCurrentStatus(
         `Rows are added to table "${name}" again with each run, because there are neither unique ` +
-          'keys nor a date column: set them, or use FULL_REFRESH'
+          'keys nor a date column: set them, or use FULL_REFRESH',
       );
     }
 
@@ -101,11 +101,19 @@ class AbstractConnector {
       if (saved.duplicates > 0) {
         config.addWarningToCurrentStatus(
           `${count(saved.duplicates)} rows for table "${name}" were left out, because a later row ` +
-            `has the same ${uniqueKeys.join(', ')}`
+            `has the same ${uniqueKeys.join(', ')}`,
         );
       }
       const { rows, total, location, look } = saved;
-      return { rows, total, table: name, location, firstDate: span.first, lastDate: span.last, look };
+      return {
+        rows,
+        total,
+        table: name,
+        location,
+        firstDate: span.first,
+        lastDate: span.last,
+        look,
+      };
     } finally {
       progress.stop();
     }
@@ -125,11 +133,13 @@ class AbstractConnector {
       for (const [name, value] of runConfig.overrides) config.setValue(name, value);
     } else if (runConfig.overrides.length > 0) {
       config.addWarningToCurrentStatus(
-        `The run's data is ignored in ${runConfig.type} runs: use MANUAL_BACKFILL or CUSTOM`
+        `The run's data is ignored in ${runConfig.type} runs: use MANUAL_BACKFILL or CUSTOM`,
       );
     }
     for (const name of config.unknownParameters()) {
-      config.addWarningToCurrentStatus(`Parameter "${name}" is unknown and ignored: check its name`);
+      config.addWarningToCurrentStatus(
+        `Parameter "${name}" is unknown and ignored: check its name`,
+      );
     }
   }
 
@@ -142,7 +152,10 @@ class AbstractConnector {
     const loaded = spans.map(({ last }) => last).filter((last) => last !== null);
     const candidates = loaded.map((last) => (last < today() ? last : today()));
     if (runConfig.type === RUN_TYPE.INCREMENTAL) candidates.push(lastDate(config, runConfig));
-    const state = candidates.filter((day) => day !== null).sort().at(-1);
+    const state = candidates
+      .filter((day) => day !== null)
+      .sort()
+      .at(-1);
     if (state !== undefined) config.updateLastRequstedDate(new Date(`${state}T00:00:00.000Z`));
   }
 }
@@ -178,7 +191,7 @@ function findStorage(className) {
   }
   if (typeof globalThis[className] === 'function') return globalThis[className];
   throw new ConnectorError(
-    `There is no storage class ${className}: use one of ${Object.keys(Storages).join(', ')}`
+    `There is no storage class ${className}: use one of ${Object.keys(Storages).join(', ')}`,
   );
 }
 

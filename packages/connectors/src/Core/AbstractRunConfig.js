@@ -42,12 +42,14 @@ class AbstractRunConfig {
   validate() {
     const types = Object.values(RUN_TYPE);
     if (!types.includes(this.type)) {
-      throw new ConnectorError(`Run type "${this.type}" is unknown: use one of ${types.join(', ')}`);
+      throw new ConnectorError(
+        `Run type "${this.type}" is unknown: use one of ${types.join(', ')}`,
+      );
     }
     for (const [field] of this.overrides) {
       if (typeof field !== 'string' || field === '') {
         throw new ConnectorError(
-          'Each entry of the run\'s data must look like {"configField": "StartDate", "value": "…"}'
+          'Each entry of the run\'s data must look like {"configField": "StartDate", "value": "…"}',
         );
       }
     }

@@ -47,7 +47,7 @@ function bothOf(source, storage) {
     const isGivenTwice = Object.hasOwn(storage, name);
     if (isGivenTwice && JSON.stringify(source[name]) !== JSON.stringify(storage[name])) {
       throw new ConnectorError(
-        `Parameter "${name}" has one value in the source and another in the storage: remove one`
+        `Parameter "${name}" has one value in the source and another in the storage: remove one`,
       );
     }
   }

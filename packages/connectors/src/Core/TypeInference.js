@@ -17,7 +17,16 @@ const { toText } = require('./toText');
  *   integer: 64 bits; number: a double; timestamp: without a zone; timestamptz: a moment
  */
 
-const TYPES = ['string', 'integer', 'number', 'boolean', 'date', 'timestamp', 'timestamptz', 'json'];
+const TYPES = [
+  'string',
+  'integer',
+  'number',
+  'boolean',
+  'date',
+  'timestamp',
+  'timestamptz',
+  'json',
+];
 
 const INTEGER = /^(?:0|-?[1-9]\d{0,18})$/;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
@@ -48,7 +57,7 @@ class TypeInference {
     for (const [name, type] of Object.entries(declared)) {
       if (!TYPES.includes(type)) {
         throw new ConnectorError(
-          `Column "${name}" has the unknown type "${type}": use one of ${TYPES.join(', ')}`
+          `Column "${name}" has the unknown type "${type}": use one of ${TYPES.join(', ')}`,
         );
       }
       this.#declared.set(name, type);
@@ -81,7 +90,7 @@ class TypeInference {
       if (fits(column.type, value)) return;
       throw new ConnectorError(
         `Column "${name}" is declared as ${column.type}, but has the value "${value}": ` +
-          'correct the value or the declared type, or name the value as one that means "no value"'
+          'correct the value or the declared type, or name the value as one that means "no value"',
       );
     }
     const found = this.#classify(value);

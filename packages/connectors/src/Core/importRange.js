@@ -19,12 +19,12 @@ function importRange(config, runConfig, { hasDates }) {
   const end = config.getValue('EndDate');
   if (runConfig.type === RUN_TYPE.MANUAL_BACKFILL && start === null) {
     throw new ConnectorError(
-      'A MANUAL_BACKFILL needs a StartDate in the run\'s data, and takes an EndDate: add it'
+      "A MANUAL_BACKFILL needs a StartDate in the run's data, and takes an EndDate: add it",
     );
   }
   if (!hasDates && (start !== null || end !== null)) {
     throw new ConnectorError(
-      'StartDate and EndDate need dates to compare with: set DateColumn, or remove them'
+      'StartDate and EndDate need dates to compare with: set DateColumn, or remove them',
     );
   }
   if (start !== null && end !== null && start > end) {

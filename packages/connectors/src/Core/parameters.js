@@ -43,18 +43,18 @@ function convert(name, value, { requiredType, minimum, secret }) {
   if (converter === undefined) {
     throw new ConnectorError(
       `Parameter "${name}" is defined with the unknown type "${requiredType}": ` +
-        `use one of ${Object.keys(CONVERTERS).join(', ')}`
+        `use one of ${Object.keys(CONVERTERS).join(', ')}`,
     );
   }
   const converted = converter.convert(value);
   if (converted === undefined) {
     throw new ConnectorError(
-      `Parameter "${name}" must be ${converter.expected}, but is ${shown}: correct it`
+      `Parameter "${name}" must be ${converter.expected}, but is ${shown}: correct it`,
     );
   }
   if (minimum !== undefined && converted < minimum) {
     throw new ConnectorError(
-      `Parameter "${name}" must be ${minimum} or more, but is ${shown}: correct it`
+      `Parameter "${name}" must be ${minimum} or more, but is ${shown}: correct it`,
     );
   }
   return converted;
@@ -99,7 +99,10 @@ const CONVERTERS = {
       if (typeof value !== 'string') return undefined;
       const parsed = value.trimStart().startsWith('[') ? parseJson(value) : undefined;
       if (Array.isArray(parsed)) return parsed;
-      return value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+      return value
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
     },
   },
 };

@@ -47,7 +47,7 @@ class CsvLayout {
     if (fields.length !== this.#names.length) this.#checkLength(fields, line);
     if (this.#unnamed !== -1 && fields[this.#unnamed] !== '') {
       throw new ConnectorError(
-        `Line ${line} has a value in field ${fields.length}, which has no name: name all by Columns`
+        `Line ${line} has a value in field ${fields.length}, which has no name: name all by Columns`,
       );
     }
     const row = { ...this.#blank };
@@ -65,7 +65,7 @@ class CsvLayout {
     throw new ConnectorError(
       times === 0
         ? `The file has no column "${name}", only ${all}: correct the name, or check Delimiter`
-        : `The file has ${times} columns named "${name}": name all columns by Columns`
+        : `The file has ${times} columns named "${name}": name all columns by Columns`,
     );
   }
 
@@ -75,7 +75,7 @@ class CsvLayout {
     if (isTrailing) return;
     throw new ConnectorError(
       `Line ${line} has ${fields.length} fields instead of ${this.#names.length}: ` +
-        'correct the line, or check Delimiter'
+        'correct the line, or check Delimiter',
     );
   }
 }

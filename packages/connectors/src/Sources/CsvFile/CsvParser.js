@@ -67,7 +67,7 @@ class CsvParser {
     if (this.#rest.length > this.#maxRecordLength) {
       throw this.#error(
         `the record has more than ${this.#maxRecordLength} characters`,
-        'probably a quote is opened and never closed'
+        'probably a quote is opened and never closed',
       );
     }
     return records;
@@ -110,7 +110,7 @@ class CsvParser {
       } else {
         throw this.#error(
           `field ${fields.length} goes on after its closing quote`,
-          'double the quotes inside a quoted field, or check the delimiter'
+          'double the quotes inside a quoted field, or check the delimiter',
         );
       }
     }

@@ -39,7 +39,7 @@ class CsvFileSource extends AbstractSource {
       if (day === null) {
         throw new ConnectorError(
           `Line ${line} has the ${dateColumn} "${row[dateColumn]}", which is no ISO date like ` +
-            '2024-01-31: correct it, or choose another DateColumn'
+            '2024-01-31: correct it, or choose another DateColumn',
         );
       }
       return (start === null || day >= start) && (end === null || day <= end);
@@ -75,7 +75,7 @@ class CsvFileSource extends AbstractSource {
     const delimiter = given === '\\t' ? '\t' : given;
     if (delimiter.length !== 1 || '"\r\n'.includes(delimiter)) {
       throw new ConnectorError(
-        `Delimiter "${given}" must be one character, and no quote or line end: correct it`
+        `Delimiter "${given}" must be one character, and no quote or line end: correct it`,
       );
     }
     return delimiter;
@@ -100,7 +100,7 @@ class CsvFileSource extends AbstractSource {
     if (given !== null && given.length !== fields.length) {
       throw new ConnectorError(
         `Columns names ${given.length} columns, but line ${line} of the file has ` +
-          `${fields.length}: name them all, or check Delimiter`
+          `${fields.length}: name them all, or check Delimiter`,
       );
     }
     const names = hasHeader ? fields : fields.map((_, index) => `column${index + 1}`);
@@ -108,10 +108,7 @@ class CsvFileSource extends AbstractSource {
     return new CsvLayout(given ?? names, {
       fields: config.getValue('Fields'),
       nullValues: config.getValue('NullValues'),
-      required: [
-        ...config.getValue('UniqueKeys'),
-        ...(dateColumn === null ? [] : [dateColumn]),
-      ],
+      required: [...config.getValue('UniqueKeys'), ...(dateColumn === null ? [] : [dateColumn])],
       known: Object.keys(this.#types()),
     });
   }
@@ -119,9 +116,10 @@ class CsvFileSource extends AbstractSource {
 
 /** "exchange rates" for https://host/exchange%20rates.csv?x=1 */
 function tableNameOf(location) {
-  const path = /^(?:https?|file):/i.test(location) && URL.canParse(location)
-    ? decodeURIComponent(new URL(location).pathname)
-    : location;
+  const path =
+    /^(?:https?|file):/i.test(location) && URL.canParse(location)
+      ? decodeURIComponent(new URL(location).pathname)
+      : location;
   const file = path.split(/[\\/]/).at(-1);
   return file.replace(/\.[^.]*$/, '') || 'csv';
 }

@@ -23,7 +23,7 @@ async function* readText(location, encoding) {
     } catch (cause) {
       throw new ConnectorError(
         `${shown(location)} is not encoded in ${encoding}: set Encoding, for example to windows-1252`,
-        { cause }
+        { cause },
       );
     }
   };
@@ -38,7 +38,7 @@ function decoderFor(encoding) {
   } catch (cause) {
     throw new ConnectorError(
       `Encoding "${encoding}" is unknown: use for example utf-8, utf-16le or windows-1252`,
-      { cause }
+      { cause },
     );
   }
 }
@@ -48,7 +48,7 @@ function readBytes(location) {
   if (/^file:/i.test(location)) return readFile(fileURLToPath(location));
   if (isAbsolute(location)) return readFile(location);
   throw new ConnectorError(
-    `Path "${location}" is relative, but a run has a folder of its own: give the absolute path`
+    `Path "${location}" is relative, but a run has a folder of its own: give the absolute path`,
   );
 }
 
@@ -77,19 +77,22 @@ async function* download(url) {
   } catch (cause) {
     throw new ConnectorError(
       `Cannot reach ${shown(url)}: ${reasonOf(cause)}; check the address and the network`,
-      { cause }
+      { cause },
     );
   }
   if (!response.ok) {
     await response.body?.cancel();
     throw new ConnectorError(
-      `${shown(url)} answered ${response.status} ${response.statusText}: ${remedyFor(response.status)}`
+      `${shown(url)} answered ${response.status} ${response.statusText}: ${remedyFor(response.status)}`,
     );
   }
   const body = response.body[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const { done, value } = await nextOf(body, () => `${shown(url)} broke off after ${bytes} bytes`);
+      const { done, value } = await nextOf(
+        body,
+        () => `${shown(url)} broke off after ${bytes} bytes`,
+      );
       if (done) return;
       bytes += value.length;
       yield value;

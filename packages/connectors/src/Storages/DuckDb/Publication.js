@@ -91,8 +91,12 @@ class Publication {
 
   async #update(columns, select, tableColumns) {
     for (const { name, sqlType, change } of columns) {
-      const alter = { add: `ADD COLUMN ${name} ${sqlType}`, retype: `ALTER ${name} TYPE ${sqlType}` };
-      if (change !== 'none') await this.#connection.run(`ALTER TABLE ${this.#table} ${alter[change]}`);
+      const alter = {
+        add: `ADD COLUMN ${name} ${sqlType}`,
+        retype: `ALTER ${name} TYPE ${sqlType}`,
+      };
+      if (change !== 'none')
+        await this.#connection.run(`ALTER TABLE ${this.#table} ${alter[change]}`);
     }
     const { uniqueKeys, dateColumn } = this.#plan;
     const added = columns.filter(({ change }) => change === 'add').length;
@@ -115,7 +119,7 @@ class Publication {
     const { name, value } = columns.find(({ source }) => source === this.#plan.dateColumn);
     await this.#connection.run(
       `DELETE FROM ${this.#table} WHERE CAST(${name} AS DATE) IN ` +
-        `(SELECT CAST(${value} AS DATE) FROM ${this.#staging.table})`
+        `(SELECT CAST(${value} AS DATE) FROM ${this.#staging.table})`,
     );
   }
 
@@ -147,7 +151,7 @@ class Publication {
       if (!this.#staging.columns.has(needed)) {
         throw new ConnectorError(
           `The rows for table "${this.#plan.name}" have no column "${needed}": ` +
-            'correct the unique keys and the date column'
+            'correct the unique keys and the date column',
         );
       }
     }
@@ -162,7 +166,7 @@ class Publication {
       if (other !== undefined) {
         throw new ConnectorError(
           `Columns "${other}" and "${name}" differ in case only, which DuckDB cannot tell apart: ` +
-            'rename one of them'
+            'rename one of them',
         );
       }
       seen.set(name.toLowerCase(), name);
@@ -175,7 +179,7 @@ class Publication {
       const [[missing]] = await this.#rows(sql);
       if (missing > 0n) {
         throw new ConnectorError(
-          `The unique key "${source}" has no value in ${missing} rows: choose other unique keys`
+          `The unique key "${source}" has no value in ${missing} rows: choose other unique keys`,
         );
       }
     }
@@ -194,7 +198,7 @@ class Publication {
     if (inexact > 0n) {
       throw new ConnectorError(
         `Column "${source}" of table "${this.#plan.name}" has integers that decimals cannot hold ` +
-          'exactly, so it cannot take decimals: declare it as string, and run a FULL_REFRESH'
+          'exactly, so it cannot take decimals: declare it as string, and run a FULL_REFRESH',
       );
     }
   }
@@ -204,7 +208,7 @@ class Publication {
     return new ConnectorError(
       `Column "${source}" of table "${this.#plan.name}" is ${sqlType}, but the rows bring values of ` +
         `the type ${type}${shown}: correct the values, declare the column's type, or run a ` +
-        'FULL_REFRESH, which makes the table anew'
+        'FULL_REFRESH, which makes the table anew',
     );
   }
 
@@ -214,7 +218,9 @@ class Publication {
       "WHERE table_catalog = current_database() AND table_schema = 'main' " +
       'AND lower(table_name) = lower($1)';
     const { name } = this.#plan;
-    const tables = await this.#rows(`SELECT table_type FROM information_schema.tables ${where}`, [name]);
+    const tables = await this.#rows(`SELECT table_type FROM information_schema.tables ${where}`, [
+      name,
+    ]);
     if (tables.length > 0 && tables[0][0] !== 'BASE TABLE') {
       throw new ConnectorError(`"${name}" is a view: choose another DestinationTableName`);
     }

@@ -31,7 +31,7 @@ class DuckDbStorage extends AbstractStorage {
     const path = this.config.getValue('DatabasePath');
     if (!isAbsolute(path)) {
       throw new ConnectorError(
-        `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`
+        `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`,
       );
     }
     // Not at the top: the manifest's parameters can be read without DuckDB.
@@ -59,7 +59,9 @@ class DuckDbStorage extends AbstractStorage {
   async commit(columns) {
     await this.#staging.finish();
     const rowsPerPass = this.config.getValue('MemoryLimitMb') * ROWS_PER_MEGABYTE;
-    const publication = new Publication(this.#connection, this.#plan, this.#staging, { rowsPerPass });
+    const publication = new Publication(this.#connection, this.#plan, this.#staging, {
+      rowsPerPass,
+    });
     const result = await publication.run(columns);
     await this.#staging.drop();
     const location = this.config.getValue('DatabasePath');

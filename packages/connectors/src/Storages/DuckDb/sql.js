@@ -34,7 +34,10 @@ function partitions(columns, count) {
 }
 
 function keysOf(columns) {
-  return columns.filter(({ isKey }) => isKey).map(({ value }) => value).join(', ');
+  return columns
+    .filter(({ isKey }) => isKey)
+    .map(({ value }) => value)
+    .join(', ');
 }
 
 function insertFrom(table, columns, query) {
