@@ -69,6 +69,12 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     return exitCode;
   }
 
+  /** The class; also runs it where `entry` is the program that was started. */
+  static asScript(entry) {
+    if (require.main === entry) new this().run(process.argv);
+    return this;
+  }
+
   #readConfig(file) {
     let text;
     try {
