@@ -1,5 +1,6 @@
 'use strict';
-// Clippy with and without the JavaScript binding, then ESLint; warnings are errors.
+// Clippy with and without the JavaScript binding, ESLint, and what others see of the packed
+// package: entry points (publint) and types (attw). Warnings are errors.
 //   node scripts/lint.js [--fix]
 
 const { cargo, nodeTool, takeAll } = require('./tools');
@@ -16,4 +17,6 @@ takeAll([
   clippy(),
   clippy('--no-default-features'),
   nodeTool('eslint', ['--max-warnings=0', ...(fix ? ['--fix'] : []), '.']),
+  nodeTool('publint', ['--strict']),
+  nodeTool('@arethetypeswrong/cli', ['--pack', '.', '--format', 'ascii', '--no-color', '--quiet']),
 ]);

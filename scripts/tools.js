@@ -2,6 +2,7 @@
 // Runs development tools one after another, and names the one that is missing and its remedy.
 
 const { spawnSync } = require('node:child_process');
+const { existsSync } = require('node:fs');
 const path = require('node:path');
 
 const root = path.join(__dirname, '..');
@@ -32,14 +33,12 @@ function cargo(subcommand, args, remedy) {
 /** A step that runs the program of a development dependency, under this very Node. */
 function nodeTool(name, args) {
   return () => {
-    let manifest;
-    try {
-      manifest = require.resolve(`${name}/package.json`, { paths: [root] });
-    } catch {
-      return missing(name, 'npm install --include=dev');
-    }
+    // not require.resolve: many packages do not export their package.json
+    const manifest = path.join(root, 'node_modules', name, 'package.json');
+    if (!existsSync(manifest)) return missing(name, 'npm install --include=dev');
     const { bin } = require(manifest);
-    const program = path.join(path.dirname(manifest), typeof bin === 'string' ? bin : bin[name]);
+    const file = typeof bin === 'string' ? bin : (bin[name] ?? Object.values(bin)[0]);
+    const program = path.join(path.dirname(manifest), file);
     console.log(`> ${name} ${args.join(' ')}`);
     return spawnSync(process.execPath, [program, ...args], { cwd: root, stdio: 'inherit' }).status;
   };
