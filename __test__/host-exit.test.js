@@ -2,6 +2,7 @@
 // What becomes of runs and hosts when one of them ends.
 
 const assert = require('node:assert/strict');
+const { once } = require('node:events');
 const fs = require('node:fs');
 const { test } = require('node:test');
 
@@ -73,6 +74,27 @@ test('a host that is killed during npm install leaves no process either', async 
   host.kill('SIGKILL');
   t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
   await until(() => !isAlive(pid), 'npm is gone');
+});
+
+test('what a killed host left behind is removed by the next run', async (t) => {
+  const sources = { Waits: `run() { console.log('waits'); ${WAIT} }`, Ok: 'run() {}' };
+  const options = { connectorsPackage: connectorsPackage(t, { sources }), runsDir: tempFolder(t) };
+  const program = (source) =>
+    `new runner.ConnectorRunner(${JSON.stringify(options)})
+       .run('dm', 'run', new runner.Config(${JSON.stringify(configOf(source))}));`;
+  const host = startHost(t, program('Waits'));
+  await once(host.stdout, 'data');
+  host.kill('SIGKILL');
+  await once(host, 'close');
+  const left = fs.readdirSync(options.runsDir);
+  assert.equal(left.length, 2, `a directory and its lock, of ${left}`);
+
+  // a run does not wait for the removal, so a short one may end before it
+  const isEmpty = async () => {
+    assert.equal((await runHost(t, program('Ok'))).code, 0);
+    return fs.readdirSync(options.runsDir).length === 0;
+  };
+  await until(isEmpty, 'nothing is left');
 });
 
 test('a host without a run in flight exits by itself', async (t) => {

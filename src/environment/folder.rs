@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -46,8 +46,8 @@ pub fn runs_root(option: Option<&str>, host: &Host) -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// The lock is held as long as the file is open, and let go by the kernel when the host dies.
-    lock: Option<File>,
+    /// None where the file system has no locks.
+    lock: Option<Lock>,
 }
 
 impl RunFolder {
@@ -58,14 +58,23 @@ impl RunFolder {
     /// `INTERNAL` when the file system refuses.
     pub fn create(root: &Path, connector_id: &str, run_id: &str) -> Result<Self> {
         let failed = |cause| RunnerError::file("create a run's directory in", root, &cause);
-        let path = tempfile::Builder::new()
+        let (lock, path) = tempfile::Builder::new()
             .prefix(&name_prefix(connector_id, run_id))
-            .permissions(fs::Permissions::from_mode(0o700))
             .rand_bytes(8)
-            .tempdir_in(root)
+            .make_in(root, |path| {
+                // the lock comes first: a directory without its lock held looks abandoned
+                let lock = match Lock::take(path) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Err(io::ErrorKind::AlreadyExists.into()); // another name is tried
+                    }
+                    taken => taken.ok(),
+                };
+                fs::DirBuilder::new().mode(0o700).create(path)?;
+                Ok(lock)
+            })
             .map_err(failed)?
-            .keep();
-        let lock = lock(&path).ok();
+            .keep()
+            .map_err(|cause| failed(cause.error))?;
         Ok(Self { path, lock })
     }
 
@@ -82,11 +91,11 @@ impl RunFolder {
 
     /// Locks a directory that was kept, for as long as a run lives in it. A directory that is
     /// not one of ours needs no lock: nothing here would ever delete it.
-    pub fn hold(path: &Path) -> Option<File> {
+    pub fn hold(path: &Path) -> Option<Lock> {
         if !is_ours(path.file_name()) {
             return None;
         }
-        lock(path).ok()
+        Lock::take(path).ok()
     }
 
     /// Removes the directory.
@@ -124,7 +133,7 @@ pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
             continue;
         }
         let path = entry.path();
-        if let Ok(_held) = lock(&path) {
+        if let Ok(_held) = Lock::take(&path) {
             outcome = remove(&path).and(outcome);
         }
     }
@@ -139,19 +148,63 @@ fn lock_path(directory: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Takes the lock beside a run's directory. It lies outside, where the run cannot write.
-fn lock(directory: &Path) -> io::Result<File> {
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(lock_path(directory))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        Err(TryLockError::Error(error)) => Err(error),
+/// The lock of a run's directory: a file beside it, where the run cannot write. The kernel lets
+/// go of it when the host dies; otherwise the file goes with the lock. So a lock file that can be
+/// locked is what a dead host has left, and a directory without one belongs to its caller.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    fn take(directory: &Path) -> io::Result<Self> {
+        let path = lock_path(directory);
+        for _ in 0..3 {
+            let file = File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .custom_flags(libc::O_NOFOLLOW)
+                .open(&path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // whoever held it may have removed the file between our two steps
+            if fs::symlink_metadata(&path).is_ok_and(|there| {
+                file.metadata().is_ok_and(|ours| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
+            }) {
+                return Ok(Self { file, path });
+            }
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+        let _ = self.file.unlock();
+    }
+}
+
+/// Removes what runs of hosts that have died left below `root`. Errors do not matter: the next
+/// run tries again.
+pub fn sweep(root: &Path) {
+    let Ok(entries) = fs::read_dir(root) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(directory) = name.to_str().and_then(|name| name.strip_suffix(LOCK_SUFFIX)) else { continue };
+        if !is_ours(Some(OsStr::new(directory))) {
+            continue;
+        }
+        let directory = root.join(directory);
+        if let Ok(_held) = Lock::take(&directory) {
+            let _ = remove(&directory);
+        }
     }
 }
 
@@ -184,10 +237,7 @@ fn remove(path: &Path) -> Result<()> {
         other => other,
     };
     match removed {
-        Ok(()) => {
-            let _ = fs::remove_file(lock_path(path));
-            Ok(())
-        }
+        Ok(()) => Ok(()),
         Err(cause) => Err(RunnerError::file("remove", path, &cause)),
     }
 }
@@ -294,6 +344,28 @@ mod tests {
         drop(lock);
         cleanup(root.path(), "a", "b").unwrap();
         assert!(live.path().exists() && !held.exists());
+    }
+
+    #[test]
+    fn what_a_dead_host_left_is_swept_and_nothing_else() {
+        let root = root();
+        let live = RunFolder::create(root.path(), "a", "b").unwrap();
+        let kept = RunFolder::create(root.path(), "a", "b").unwrap().keep();
+        let abandoned = RunFolder::create(root.path(), "a", "b").unwrap().keep();
+        // the kernel lets go of a dead host's lock, and the file stays
+        fs::write(lock_path(&abandoned), "").unwrap();
+        fs::write(abandoned.join("file"), "").unwrap();
+        let foreign = root.path().join("foreign");
+        fs::create_dir(&foreign).unwrap();
+        fs::write(root.path().join("foreign.lock"), "").unwrap();
+
+        sweep(root.path());
+        assert!(live.path().exists() && kept.exists() && foreign.exists() && !abandoned.exists());
+        drop(live);
+        fs::remove_dir(kept).unwrap();
+        let mut left = names(root.path());
+        left.sort();
+        assert_eq!(left, ["foreign", "foreign.lock"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod npm;
 
 use std::path::Path;
 
-pub use folder::{RunFolder, cleanup, discard, runs_root};
+pub use folder::{RunFolder, cleanup, discard, runs_root, sweep};
 pub use npm::install;
 
 use crate::connectors::Package;

@@ -147,6 +147,8 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
 impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
+        let root = self.runs_root.clone();
+        tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
         let folder = self.folder.insert(folder);
         let info =
