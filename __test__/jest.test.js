@@ -10,7 +10,7 @@ const { root } = require('./support/host');
 
 function jest(args) {
   const { NODE_TEST_CONTEXT, ...env } = process.env;
-  const program = require.resolve('jest/bin/jest.js');
+  const program = path.join(root, 'node_modules', 'jest', 'bin', 'jest.js');
   return spawnSync(process.execPath, [program, ...args], { cwd: root, env, encoding: 'utf8' });
 }
 
