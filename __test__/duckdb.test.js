@@ -1,0 +1,219 @@
+'use strict';
+// CsvFile into DuckDb through real runs, read back with DuckDB itself.
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const http = require('node:http');
+const path = require('node:path');
+const { test } = require('node:test');
+
+const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
+const { occupy, query, referencePackage } = require('./support/duckdb');
+const { tempFolder } = require('./support/temp');
+
+/** A folder with a CSV file and a database, and a function that runs the connector on them. */
+function project(t, csv, source = {}) {
+  const folder = tempFolder(t);
+  const file = path.join(folder, 'data.csv');
+  const database = path.join(folder, 'data.duckdb');
+  const runner = new ConnectorRunner({ connectorsPackage: referencePackage, runsDir: folder });
+  const write = (text) => fs.writeFileSync(file, text);
+  write(csv);
+  const run = async ({ type, data, state, parameters, onSpawn } = {}) => {
+    const messages = [];
+    const config = new Config({
+      name: 'test',
+      source: { name: 'CsvFile', config: { Path: file, ...source, ...parameters } },
+      storage: { name: 'DuckDb', config: { DatabasePath: database, DestinationTableName: 't' } },
+    });
+    const onStdout = (text) =>
+      messages.push(
+        ...text
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line)),
+      );
+    const stdio = { logCapture: { onStdout }, onSpawn };
+    const runConfig = new RunConfig({ type, data, state });
+    const result = await runner.run('id', 'run', config, runConfig, stdio);
+    return { ...result, summary: messages.at(-1).summary };
+  };
+  return { database, folder, run, write, rows: (sql) => query(database, sql) };
+}
+
+const DAYS = 'day,id,name\n2026-01-01,1,a\n2026-01-02,2,b\n2026-01-03,3,c\n2026-01-04,4,d\n';
+const BY_DAY = { DateColumn: 'day', UniqueKeys: ['id'] };
+
+test('types and values are kept, in several scripts, and nothing is bent', async (t) => {
+  const csv = [
+    'i,n,b,d,ts,zip,big,text,none',
+    '1,1.5,true,2026-01-02,2026-01-02T03:04:05,007,9007199254740993,"Київ, ""✓""\nline",',
+    '-9223372036854775808,-0.25,false,1999-12-31,1999-12-31T23:59:59,00,9223372036854775807,東京,',
+    '9223372036854775807,1e300,true,2000-02-29,2000-02-29T00:00:00,1,1,مرحبا,',
+    '',
+  ].join('\n');
+  const { run, rows } = project(t, csv);
+  const { summary, warnings } = await run({ type: 'FULL_REFRESH' });
+  assert.deepEqual([summary.rows, summary.total, summary.table], [3, 3, 't']);
+  assert.deepEqual(warnings, []);
+  const types = await rows(
+    `SELECT column_name, data_type FROM information_schema.columns ORDER BY ordinal_position`,
+  );
+  assert.deepEqual(Object.fromEntries(types), {
+    i: 'BIGINT',
+    n: 'DOUBLE',
+    b: 'BOOLEAN',
+    d: 'DATE',
+    ts: 'TIMESTAMP',
+    zip: 'VARCHAR',
+    big: 'BIGINT',
+    text: 'VARCHAR',
+    none: 'VARCHAR',
+  });
+  const stored = await rows('SELECT i, n, b, d::VARCHAR, zip, big, text, none FROM t ORDER BY i');
+  assert.deepEqual(stored, [
+    [
+      '-9223372036854775808',
+      '-0.25',
+      'false',
+      '1999-12-31',
+      '00',
+      '9223372036854775807',
+      '東京',
+      null,
+    ],
+    ['1', '1.5', 'true', '2026-01-02', '007', '9007199254740993', 'Київ, "✓"\nline', null],
+    ['9223372036854775807', '1e+300', 'true', '2000-02-29', '1', '1', 'مرحبا', null],
+  ]);
+});
+
+test('a second run merges by unique keys, adds columns, and keeps what it lacks', async (t) => {
+  const { run, rows, write } = project(t, 'id,name\n1,a\n2,b\n', { UniqueKeys: ['id'] });
+  await run();
+  write('id,score\n2,7.5\n3,8\n');
+  const { summary } = await run();
+  assert.deepEqual([summary.rows, summary.total], [2, 3]);
+  assert.deepEqual(await rows('SELECT id, name, score FROM t ORDER BY id'), [
+    ['1', 'a', null],
+    ['2', 'b', '7.5'],
+    ['3', null, '8'],
+  ]);
+});
+
+test('INCREMENTAL goes on from the state, or from LastRequestedDate, with a lookback', async (t) => {
+  const { run, rows, write } = project(t, DAYS, BY_DAY);
+  const first = await run({ type: 'INCREMENTAL' });
+  assert.deepEqual(first.state, { date: '2026-01-04T00:00:00.000Z' });
+  write(DAYS.replaceAll(/,(\w)\n/g, ',$1$1\n') + '2026-01-05,5,e\n');
+  const second = await run({
+    state: first.state,
+    parameters: { ReimportLookbackWindow: 1 },
+  });
+  assert.equal(second.summary.rows, 3);
+  assert.deepEqual(second.state, { date: '2026-01-05T00:00:00.000Z' });
+  const names = async () => (await rows('SELECT name FROM t ORDER BY id')).flat().join();
+  assert.equal(await names(), 'a,b,cc,dd,e');
+  await run({ parameters: { ReimportLookbackWindow: 0, LastRequestedDate: '2026-01-02' } });
+  assert.equal(await names(), 'a,bb,cc,dd,e');
+});
+
+test('MANUAL_BACKFILL loads its range and leaves the state alone; CUSTOM overrides', async (t) => {
+  const { run, rows } = project(t, DAYS, BY_DAY);
+  const backfill = await run({
+    type: 'MANUAL_BACKFILL',
+    data: [
+      { configField: 'StartDate', value: '2026-01-02' },
+      { configField: 'EndDate', value: '2026-01-03' },
+    ],
+  });
+  assert.equal(backfill.state, null);
+  assert.deepEqual((await rows('SELECT id FROM t ORDER BY id')).flat(), ['2', '3']);
+  await run({ type: 'CUSTOM', data: [{ configField: 'StartDate', value: '2026-01-04' }] });
+  assert.deepEqual((await rows('SELECT id FROM t ORDER BY id')).flat(), ['2', '3', '4']);
+});
+
+test('FULL_REFRESH removes what the source has no more', async (t) => {
+  const { run, rows, write } = project(t, DAYS, BY_DAY);
+  await run();
+  write(DAYS.split('\n').slice(0, 3).join('\n') + '\n');
+  const { summary } = await run({ type: 'FULL_REFRESH' });
+  assert.equal(summary.total, 2);
+  assert.deepEqual((await rows('SELECT id FROM t ORDER BY id')).flat(), ['1', '2']);
+});
+
+test('hostile names are only names', async (t) => {
+  const header = '"a""b; DROP TABLE t","select","ж ✓"';
+  const { run, rows } = project(t, `${header}\n1,2,3\n`);
+  await run({ type: 'FULL_REFRESH' });
+  assert.deepEqual(await rows('SELECT "a""b; DROP TABLE t", "select", "ж ✓" FROM t'), [
+    ['1', '2', '3'],
+  ]);
+});
+
+test('a run that is killed leaves the table as it was, and its repetition heals all', async (t) => {
+  const large = (rows) =>
+    'id,name\n' +
+    Array.from({ length: rows }, (_, i) => `${i},name ${i} ${'x'.repeat(50)}\n`).join('');
+  const { run, rows, write, folder } = project(t, 'id,name\n1,old\n', { UniqueKeys: ['id'] });
+  await run();
+  write(large(400_000));
+  // killed when it has staged a part: by then it has written beside the database
+  const grows = () => fs.existsSync(path.join(folder, 'data.duckdb.tmp'));
+  const failure = await run({
+    onSpawn: (pid) => {
+      const begun = Date.now();
+      const timer = setInterval(() => {
+        if (!grows() && Date.now() - begun < 700) return;
+        clearInterval(timer);
+        process.kill(-pid, 'SIGKILL');
+      }, 5);
+    },
+  }).catch((error) => error);
+  assert.equal(failure.message, 'Connector execution failed with exit code: null (SIGKILL)');
+  assert.deepEqual(await rows('SELECT * FROM t'), [['1', 'old']]);
+  const { summary } = await run();
+  assert.deepEqual([summary.rows, summary.total], [400_000, 400_000]);
+  const [[count, ids, sum]] = await rows('SELECT count(*), count(DISTINCT id), sum(id) FROM t');
+  assert.deepEqual([count, ids, sum], ['400000', '400000', `${(400_000 * 399_999) / 2}`]);
+});
+
+test('what goes wrong is said, with what to do', async (t) => {
+  const { run, database, write } = project(t, 'id,name\n1,a\n');
+  const tail = async (options) => {
+    const error = await run(options).then(
+      () => assert.fail('succeeded'),
+      (reason) => reason,
+    );
+    assert.equal(error.code, 'CONNECTOR_FAILED');
+    assert.equal(error.result.lastStatus, 5);
+    return error.stderrTail;
+  };
+  assert.match(await tail({ parameters: { Path: '/no/such/file.csv' } }), /no\/such\/file\.csv/);
+  assert.match(await tail({ parameters: { Path: 'relative.csv' } }), /absolute/);
+  assert.match(await tail({ parameters: { UniqueKeys: ['nope'] } }), /nope/);
+  assert.match(await tail({ type: 'FULL' }), /FULL_REFRESH/);
+  write('id,name\n1,a\n2\n');
+  assert.match(await tail(), /line 3/i);
+  write('id,name\n1,a\n');
+  const release = await occupy(database);
+  assert.match(await tail(), /is in use by .*close it/);
+  release();
+  assert.equal((await run()).summary.rows, 1);
+});
+
+test('a file at an http address is streamed; a status other than 200 is an error', async (t) => {
+  const server = http.createServer((request, response) => {
+    if (request.url === '/moved') response.writeHead(302, { location: '/data.csv' }).end();
+    else if (request.url === '/data.csv') response.end(DAYS);
+    else response.writeHead(404).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const base = `http://127.0.0.1:${server.address().port}`;
+  const { run } = project(t, '', BY_DAY);
+  assert.equal((await run({ parameters: { Path: `${base}/moved` } })).summary.rows, 4);
+  const failure = await run({ parameters: { Path: `${base}/gone` } }).catch((error) => error);
+  assert.match(failure.stderrTail, /404/);
+});
