@@ -49,23 +49,36 @@ function port(handlers, thrown) {
   };
 }
 
-/** Calls a callback of the caller's; what it throws is reported, and the run goes on. */
-async function callBack(name, callback, ...args) {
-  if (typeof callback !== 'function') return;
+function report(name, error) {
+  const reason = error instanceof Error ? error.message : inspect(error);
+  console.error(`Failed to call ${name} callback: ${reason}`);
+}
+
+/**
+ * Calls a callback of the caller's; what it throws is reported, and the run goes on. Gives the
+ * promise to wait for, where the callback made one.
+ */
+function callBack(name, callback, argument) {
+  if (typeof callback !== 'function') return undefined;
   try {
-    await callback(...args);
+    const returned = callback(argument);
+    if (typeof returned?.then !== 'function') return undefined;
+    return Promise.resolve(returned).catch((error) => report(name, error));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : inspect(error);
-    console.error(`Failed to call ${name} callback: ${reason}`);
+    report(name, error);
+    return undefined;
   }
 }
 
 /** Handlers for what a connector's process tells: its output and its pid. */
 function outputHandlers(stdio) {
   const { logCapture, onSpawn } = stdio !== null && typeof stdio === 'object' ? stdio : {};
-  const deliver = (name, stream) => async (text) => {
-    if (logCapture?.passThrough) stream.write(text);
-    await callBack(name, logCapture?.[name], text);
+  const deliver = (name, stream) => async (texts) => {
+    for (const text of texts) {
+      if (logCapture?.passThrough) stream.write(text);
+      const pending = callBack(name, logCapture?.[name], text);
+      if (pending) await pending;
+    }
   };
   return {
     stdout: deliver('onStdout', process.stdout),

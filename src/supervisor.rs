@@ -25,7 +25,7 @@ const GRACE_AFTER_HOST: Duration = Duration::from_secs(1);
 /// How long the rest of a tree may take to go after SIGKILL.
 const SWEEP_LIMIT: Duration = Duration::from_secs(5);
 
-/// Lowest number used for descriptors while they are put into their places.
+/// Highest number from which on descriptors are kept while they are put into their places.
 const PARKING: RawFd = 200;
 
 /// Entry of the helper. Standard input is the socket to the host.
@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
 }
 
 fn supervise() -> io::Result<()> {
-    let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), PARKING)?);
+    let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
     let (request, descriptors) = receive(&socket)?;
     // Orphans of the tree become children of this process, so that they can be found and ended.
     // Where the kernel has no such thing, the process group is all there is.
@@ -63,6 +63,13 @@ fn supervise() -> io::Result<()> {
     let _ = send(&mut socket, &exited);
     sweep();
     Ok(())
+}
+
+/// Where descriptors are kept: above those of the process, and within the limit of open files.
+fn parking() -> RawFd {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let half = limit.map_or(PARKING, |limit| RawFd::try_from(limit / 2).unwrap_or(PARKING));
+    half.clamp(4, PARKING)
 }
 
 fn send(socket: &mut UnixStream, report: &Report) -> io::Result<()> {
@@ -101,7 +108,10 @@ fn receive(socket: &UnixStream) -> io::Result<(StartRequest, Vec<OwnedFd>)> {
 fn start(request: &StartRequest, descriptors: Vec<OwnedFd>) -> io::Result<Child> {
     let mut parked = Vec::with_capacity(descriptors.len());
     for descriptor in descriptors {
-        parked.push(rustix::io::fcntl_dupfd_cloexec(&descriptor, PARKING)?);
+        parked.push(rustix::io::fcntl_dupfd_cloexec(&descriptor, parking())?);
+    }
+    if parked.len() > parking().unsigned_abs() as usize {
+        return Err(io::Error::other("stdio has more entries than the limit of open files allows"));
     }
     let mut parked = parked.into_iter();
     let mut standard = || parked.next().ok_or_else(|| io::Error::other("descriptors are missing"));
@@ -140,7 +150,7 @@ fn start(request: &StartRequest, descriptors: Vec<OwnedFd>) -> io::Result<Child>
 
 /// Puts a descriptor at exactly this number, open across exec.
 fn place(descriptor: &OwnedFd, target: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: the numbers from 3 to PARKING are unused here: the socket and all received
+    // SAFETY: the numbers from 3 to parking() are unused here: the socket and all received
     // descriptors have been moved above them, so nothing that is owned is closed.
     let placed = unsafe {
         if libc::dup2(descriptor.as_raw_fd(), target) < 0 {

@@ -33,9 +33,20 @@ describe('instances', () => {
     expect(config.storage).toBeInstanceOf(StorageConfig);
     expect(Config.fromObject(input())).toBeInstanceOf(Config);
     expect(new RunConfig({})).toBeInstanceOf(RunConfig);
+  });
+
+  it('give objects of this realm', () => {
+    const config = new Config(input());
     expect(config.toObject()).toBeInstanceOf(Object);
     expect(config.toObject().source.config).toBeInstanceOf(Object);
     expect(config.toObject().source.config.AuthType.items).toBeInstanceOf(Object);
+    expect(new RunConfig({}).toObject()).toBeInstanceOf(Object);
+  });
+
+  // A native class is made once, in Node's own realm, and its prototype inherits from the Object
+  // there. With the original this held; whoever makes it hold again turns `failing` off.
+  it.failing('are themselves instances of the Object of this realm', () => {
+    expect(new Config(input())).toBeInstanceOf(Object);
   });
 
   it('that are equal are equal', () => {

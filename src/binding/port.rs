@@ -16,6 +16,7 @@ pub enum Payload {
     Nothing,
     Number(u32),
     Text(String),
+    Texts(Vec<String>),
 }
 
 impl ToNapiValue for Payload {
@@ -32,6 +33,10 @@ impl ToNapiValue for Payload {
                     Ok(napi::JsValue::raw(&text))
                 }
                 Payload::Text(text) => String::to_napi_value(env, text),
+                Payload::Texts(texts) => {
+                    let texts = texts.into_iter().map(Payload::Text).collect::<Vec<_>>();
+                    Vec::to_napi_value(env, texts)
+                }
             }
         }
     }
@@ -74,13 +79,14 @@ impl Port {
 }
 
 impl Observer for Port {
-    async fn output(&self, stream: StreamKind, batch: Batch) {
+    async fn output(&self, stream: StreamKind, batches: Vec<Batch>) {
         let name = match stream {
             StreamKind::Stdout => "stdout",
             StreamKind::Stderr => "stderr",
         };
         // JavaScript reports what a callback throws; the run goes on
-        let _ = self.ask(name, Payload::Text(batch.text)).await;
+        let texts = batches.into_iter().map(|batch| batch.text).collect();
+        let _ = self.ask(name, Payload::Texts(texts)).await;
     }
 
     async fn started(&self, pid: u32) {

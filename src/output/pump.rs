@@ -17,6 +17,10 @@ const READ_BYTES: usize = 64 * 1024;
 /// Pause after a short read. One wake-up a millisecond costs far less than one for each line.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Batches that are handed over together: where text and JSON alternate, a way to JavaScript and
+/// back for each line would be most of the work. More would hold up the host's other work.
+const BATCHES_AT_ONCE: usize = 256;
+
 /// How long a stream may stay silent after the process and its tree have ended before it is
 /// given up: something outside the tree holds it open.
 const SILENCE_AFTER_END: Duration = Duration::from_millis(300);
@@ -46,8 +50,8 @@ pub enum Sink {
 
 /// Whoever watches a run.
 pub trait Observer: Send + Sync {
-    /// Takes a batch. The stream waits until the future is done: that is the back-pressure.
-    fn output(&self, stream: StreamKind, batch: Batch) -> impl Future<Output = ()> + Send;
+    /// Takes batches. The stream waits until the future is done: that is the back-pressure.
+    fn output(&self, stream: StreamKind, batches: Vec<Batch>) -> impl Future<Output = ()> + Send;
     /// The process has started, and leads a session and process group of its own.
     fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
 }
@@ -150,13 +154,18 @@ impl Stream {
     }
 
     async fn hand_over<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
-        for batch in batches {
-            if self.kind == StreamKind::Stdout && batch.kind == BatchKind::Json {
+        if self.kind == StreamKind::Stdout {
+            for batch in batches.iter().filter(|batch| batch.kind == BatchKind::Json) {
                 self.inspector.read(&batch.text);
             }
-            if self.sink == Sink::Observer {
-                observer.output(self.kind, batch).await;
-            }
+        }
+        if self.sink != Sink::Observer {
+            return;
+        }
+        let mut batches = batches.into_iter().peekable();
+        while batches.peek().is_some() {
+            let together = batches.by_ref().take(BATCHES_AT_ONCE).collect();
+            observer.output(self.kind, together).await;
         }
     }
 }

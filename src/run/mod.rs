@@ -198,7 +198,8 @@ pub async fn run_in_node<O: Observer>(
     let start = Instant::now();
     let mut outcome = lifecycle(&mut environment, dependencies).await;
     if let Some(report) = &mut outcome.report {
-        report.timings.cleanup_ms = milliseconds(start).saturating_sub(report.duration_ms);
+        // to what was left of the output comes the removal of the environment
+        report.timings.cleanup_ms += milliseconds(start).saturating_sub(report.duration_ms);
         report.duration_ms = milliseconds(start);
         report.warnings.extend(environment.package.fallback_notice());
         report.warnings.append(&mut environment.warnings);
