@@ -2,4 +2,5 @@
 
 module.exports = {
   CsvFile: require('./CsvFile'),
+  HttpJson: require('./HttpJson'),
 };

@@ -4,6 +4,7 @@ const { createReadStream } = require('node:fs');
 const { isAbsolute } = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { ConnectorError } = require('../../Core/errors');
+const { reasonOf, remedyFor, shown } = require('../../Core/http');
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -83,7 +84,7 @@ async function* download(url) {
   if (!response.ok) {
     await response.body?.cancel();
     throw new ConnectorError(
-      `${shown(url)} answered ${response.status} ${response.statusText}: ${remedyFor(response.status)}`,
+      `${shown(url)} answered ${response.status} ${response.statusText}: ${remedyFor(response.status, 'check that the address may be read without login')}`,
     );
   }
   const body = response.body[Symbol.asyncIterator]();
@@ -108,23 +109,6 @@ async function nextOf(iterator, description) {
   } catch (cause) {
     throw new ConnectorError(`${description()} (${reasonOf(cause)}): run again`, { cause });
   }
-}
-
-function remedyFor(status) {
-  if (status === 401 || status === 403) return 'check that the address may be read without login';
-  if (status === 404 || status === 410) return 'check the address';
-  return status === 429 || status >= 500 ? 'try again later' : 'check the address and its server';
-}
-
-function reasonOf(error) {
-  return error.cause?.code ?? error.cause?.message ?? error.message;
-}
-
-/** Without user, password and query, where secrets may be. */
-function shown(location) {
-  if (!/^https?:/i.test(location) || !URL.canParse(location)) return location;
-  const { origin, pathname } = new URL(location);
-  return origin + pathname;
 }
 
 module.exports = { readText };

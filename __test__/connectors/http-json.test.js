@@ -1,0 +1,194 @@
+'use strict';
+
+const assert = require('node:assert/strict');
+const { once } = require('node:events');
+const http = require('node:http');
+const { afterEach, beforeEach, test } = require('node:test');
+
+const { Connectors } = require('../../packages/connectors');
+const { fetchJson } = require('../../packages/connectors/src/Core/http');
+const { RecordingConfig } = require('./support/memory');
+
+const SECRET = 'token-0123456789';
+const NO_RANGE = { start: null, end: null };
+
+let server;
+let base;
+let requests;
+let answers;
+
+/** Answers are given by path; what they are given for is recorded. */
+beforeEach(async () => {
+  requests = [];
+  answers = {};
+  server = http.createServer((request, response) => {
+    requests.push(request);
+    const { pathname } = new URL(request.url, base);
+    const answer = answers[pathname];
+    if (answer) answer(request, response, new URL(request.url, base).searchParams);
+    else response.writeHead(404).end('nothing here');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  base = `http://127.0.0.1:${server.address().port}`;
+});
+
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+const json = (body, headers) => (_request, response) => {
+  response.writeHead(200, headers).end(JSON.stringify(body));
+};
+
+async function read(parameters, range = NO_RANGE) {
+  const config = new RecordingConfig(parameters);
+  const source = new Connectors.HttpJson.HttpJsonSource(config);
+  config.validate();
+  const batches = [];
+  for await (const rows of source.fetch(source.tables()[0], range)) batches.push(rows);
+  return batches;
+}
+
+test('records are found by their path, with token and headers sent', async () => {
+  answers['/list'] = json({ data: { items: [{ id: 1, nested: { a: [1] } }] } });
+  const rows = await read({
+    Url: `${base}/list?x=1`,
+    RecordsPath: 'data.items',
+    BearerToken: SECRET,
+    Headers: ['X-Api-Key: k:1'],
+  });
+  assert.deepEqual(rows, [[{ id: 1, nested: { a: [1] } }]]);
+  const [{ url, headers }] = requests;
+  assert.equal(url, '/list?x=1');
+  assert.equal(headers.authorization, `Bearer ${SECRET}`);
+  assert.equal(headers['x-api-key'], 'k:1');
+});
+
+test('paging by number ends at the first page without records', async () => {
+  const pages = { 0: [{ id: 1 }], 1: [{ id: 2 }], 2: [] };
+  answers['/p'] = (request, response, query) => json(pages[query.get('n')])(request, response);
+  const Paging = { value: 'page', items: { Parameter: { value: 'n' }, First: { value: 0 } } };
+  const rows = await read({ Url: `${base}/p?size=1`, Paging });
+  assert.deepEqual(rows, [[{ id: 1 }], [{ id: 2 }]]);
+  assert.deepEqual(
+    requests.map(({ url }) => url),
+    ['/p?size=1&n=0', '/p?size=1&n=1', '/p?size=1&n=2'],
+  );
+});
+
+test('paging by a next address, in the answer or in the header Link', async () => {
+  answers['/a'] = json({ items: [{ id: 1 }], links: { next: '/b?c=2' } });
+  answers['/b'] = json({ items: [{ id: 2 }], links: { next: null } });
+  const byPath = { value: 'next', items: { Path: { value: 'links.next' } } };
+  const rows = await read({ Url: `${base}/a`, RecordsPath: 'items', Paging: byPath });
+  assert.deepEqual(rows, [[{ id: 1 }], [{ id: 2 }]]);
+  assert.equal(requests[1].url, '/b?c=2');
+
+  answers['/h'] = json([{ id: 1 }], { link: `<${base}/x>; rel="prev", <${base}/i>; rel="next"` });
+  answers['/i'] = json([{ id: 2 }]);
+  const byHeader = { value: 'next', items: {} };
+  assert.deepEqual(await read({ Url: `${base}/h`, Paging: byHeader }), [[{ id: 1 }], [{ id: 2 }]]);
+});
+
+test('a page that names itself ends, and the token is not sent to another server', async () => {
+  const Paging = { value: 'next', items: { Path: { value: 'next' } } };
+  const parameters = { Url: `${base}/a`, RecordsPath: 'items', Paging, BearerToken: SECRET };
+  answers['/a'] = json({ items: [{ id: 1 }], next: '/a' });
+  await assert.rejects(read(parameters), /names itself .* check Paging/);
+  answers['/a'] = json({ items: [{ id: 1 }], next: 'http://127.0.0.1:1/a' });
+  await assert.rejects(read(parameters), /another server/);
+});
+
+test('days go into the address, and records outside of them are left out', async () => {
+  const day = (date) => ({ date, id: date });
+  answers['/d'] = json([day('2026-01-01'), day('2026-01-02'), day('2026-01-03')]);
+  const parameters = { Url: `${base}/d?from={StartDate}&to={EndDate}`, DateColumn: 'date' };
+  const rows = await read(parameters, { start: '2026-01-02', end: '2026-01-02' });
+  assert.deepEqual(rows, [[day('2026-01-02')]]);
+  assert.equal(requests[0].url, '/d?from=2026-01-02&to=2026-01-02');
+  await assert.rejects(read(parameters), /asks for a \{StartDate\}: set StartDate/);
+  await read(parameters, { start: '2026-01-02', end: null });
+  assert.match(requests.at(-1).url, /to=\d{4}-\d\d-\d\d$/);
+});
+
+test('fields are chosen, and the keys come along', async () => {
+  answers['/f'] = json([{ id: 1, a: 2, b: 3, date: '2026-01-01' }]);
+  const parameters = {
+    Url: `${base}/f`,
+    Fields: ['a', 'c'],
+    UniqueKeys: ['id'],
+    DateColumn: 'date',
+  };
+  assert.deepEqual(await read(parameters), [[{ id: 1, date: '2026-01-01', a: 2, c: null }]]);
+});
+
+test('a busy server is asked again, as long after as it says', async () => {
+  const script = [
+    (response) => response.writeHead(429, { 'retry-after': '7' }).end(),
+    (response) =>
+      response.writeHead(503, { 'retry-after': new Date(Date.now() + 20_000).toUTCString() }).end(),
+    (response) => response.writeHead(500).end(),
+    (response) => response.socket.destroy(),
+    (response) => response.writeHead(200, { 'content-length': 100 }).end('{"cut":'),
+    (response) => response.end('{"ok":true}'),
+  ];
+  answers['/busy'] = (_request, response) => script.shift()(response);
+  const waited = [];
+  const wait = async (ms) => waited.push(ms);
+  const { body } = await fetchJson(`${base}/busy`, { attempts: 6, wait });
+  assert.deepEqual(body, { ok: true });
+  assert.equal(waited[0], 7000);
+  assert.ok(waited[1] > 15_000 && waited[1] <= 20_000, `${waited[1]}`);
+  const expected = [
+    [2000, 4000],
+    [4000, 8000],
+    [8000, 16_000],
+  ];
+  for (const [index, [least, most]] of expected.entries()) {
+    const ms = waited[index + 2];
+    assert.ok(ms >= least && ms <= most, `${ms} ms is not between ${least} and ${most}`);
+  }
+});
+
+test('a server that stays busy, or asks for too much, is given up', async () => {
+  answers['/down'] = (_request, response) => response.writeHead(502, 'Bad').end('<h1>down</h1>');
+  const wait = async () => {};
+  await assert.rejects(
+    fetchJson(`${base}/down?key=${SECRET}`, { attempts: 3, wait }),
+    ({ message }) =>
+      /\/down answered 502 Bad: try again later.*<h1>down<\/h1> \(asked 3 times\)$/.test(message) &&
+      !message.includes(SECRET),
+  );
+  assert.equal(requests.length, 3);
+  answers['/later'] = (_request, response) =>
+    response.writeHead(429, { 'retry-after': '86400' }).end();
+  await assert.rejects(fetchJson(`${base}/later`, { wait }), /answered 429/);
+  assert.equal(requests.length, 4);
+});
+
+test('what is wrong is said at once, without secrets', async () => {
+  const parameters = { BearerToken: SECRET, Headers: [`X-Key: ${SECRET}`] };
+  const problem = async (more) => {
+    const error = await read({ ...parameters, ...more }).then(
+      () => assert.fail('succeeded'),
+      (reason) => reason,
+    );
+    assert.ok(!error.message.includes(SECRET), error.message);
+    return error.message;
+  };
+  answers['/401'] = (_request, response) => response.writeHead(401).end();
+  answers['/text'] = (_request, response) => response.end('<html>login');
+  answers['/object'] = json({ items: { a: 1 }, list: [1] });
+  assert.match(await problem({ Url: `${base}/401` }), /401 .*check the token/);
+  assert.match(await problem({ Url: `${base}/none` }), /404 .*check the address.*nothing here/);
+  assert.match(await problem({ Url: `${base}/text` }), /not JSON.*<html>login/);
+  assert.match(await problem({ Url: `${base}/object` }), /is an object and no list/);
+  assert.match(await problem({ Url: `${base}/object`, RecordsPath: 'items' }), /items .*no list/);
+  assert.match(await problem({ Url: `${base}/object`, RecordsPath: 'x.y' }), /x\.y .*is missing/);
+  assert.match(await problem({ Url: `${base}/object`, RecordsPath: 'list' }), /a number/);
+  assert.match(await problem({ Url: 'ftp://host/x' }), /no http\(s\) address/);
+  assert.match(await problem({ Url: base, Headers: ['nonsense'] }), /Name: value/);
+  assert.equal(requests.length, 7);
+});

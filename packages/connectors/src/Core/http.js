@@ -1,0 +1,107 @@
+'use strict';
+
+const { setTimeout: pause } = require('node:timers/promises');
+const { ConnectorError } = require('./errors');
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
+/** A server that asks for more is not waited for: the next run is the better time. */
+const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
+const SHOWN_BODY = 200;
+
+/**
+ * The JSON that an address answers with. Waits and asks again when the server is busy (429, 5xx),
+ * as long as it says by `Retry-After` or else twice as long each time, and when the connection
+ * breaks.
+ *
+ * @param {string} url
+ * @param {object} [options]
+ * @param {Record<string, string>} [options.headers] never shown in messages
+ * @param {number} [options.attempts] how often to ask in all
+ * @param {number} [options.timeoutMs] for one answer
+ * @param {(ms: number, reason: string) => Promise<void>} [options.wait] what to do between two
+ *   attempts
+ * @returns {Promise<{ body: unknown, headers: Headers }>}
+ * @throws {ConnectorError}
+ */
+async function fetchJson(url, options = {}) {
+  const { headers, attempts = 5, timeoutMs = 60_000, wait = (ms) => pause(ms) } = options;
+  for (let attempt = 1; ; attempt += 1) {
+    const outcome = await ask(url, headers, timeoutMs);
+    if (outcome.answer) return outcome.answer;
+    const ms = outcome.retryAfterMs ?? backOff(attempt);
+    if (!outcome.mayPass || attempt >= attempts || ms > LONGEST_RETRY_AFTER_MS) {
+      const tries = attempt > 1 ? ` (asked ${attempt} times)` : '';
+      throw new ConnectorError(`${outcome.problem}${tries}`, { cause: outcome.cause });
+    }
+    await wait(ms, outcome.problem);
+  }
+}
+
+/** One attempt: an answer, or a problem and whether it may pass. */
+async function ask(url, headers, timeoutMs) {
+  let response;
+  let text;
+  try {
+    response = await fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
+    text = await response.text();
+  } catch (cause) {
+    const isLate = cause.name === 'TimeoutError';
+    const reason = isLate ? `no answer within ${timeoutMs / 1000} s` : reasonOf(cause);
+    const problem = `Cannot reach ${shown(url)}: ${reason}; check the address and the network`;
+    return { problem, cause, mayPass: true };
+  }
+  const { status, statusText } = response;
+  if (!response.ok) {
+    return {
+      problem: `${shown(url)} answered ${status} ${statusText}: ${remedyFor(status)}${startOf(text)}`,
+      mayPass: status === 429 || status >= 500,
+      retryAfterMs: retryAfter(response.headers.get('retry-after')),
+    };
+  }
+  try {
+    return { answer: { body: JSON.parse(text), headers: response.headers } };
+  } catch (cause) {
+    const problem = `${shown(url)} answered with something that is not JSON: check the address${startOf(text)}`;
+    return { problem, cause, mayPass: false };
+  }
+}
+
+/** Twice as long each time, and never the same for two who wait. */
+function backOff(attempt) {
+  const longest = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS);
+  return longest / 2 + (Math.random() * longest) / 2;
+}
+
+/** Milliseconds that a `Retry-After` header asks for: seconds, or a date. */
+function retryAfter(header) {
+  if (header === null) return undefined;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
+}
+
+function startOf(text) {
+  const start = text.trim().replace(/\s+/g, ' ').slice(0, SHOWN_BODY);
+  return start === '' ? '' : `. It says: ${start}`;
+}
+
+/** What to do about a status; `whenDenied` for 401 and 403. */
+function remedyFor(status, whenDenied = 'check the token, and what it may read') {
+  if (status === 401 || status === 403) return whenDenied;
+  if (status === 404 || status === 410) return 'check the address';
+  return status === 429 || status >= 500 ? 'try again later' : 'check the address and its server';
+}
+
+function reasonOf(error) {
+  return error.cause?.code ?? error.cause?.message ?? error.message;
+}
+
+/** Without user, password and query, where secrets may be. */
+function shown(location) {
+  if (!/^https?:/i.test(location) || !URL.canParse(location)) return location;
+  const { origin, pathname } = new URL(location);
+  return origin + pathname;
+}
+
+module.exports = { fetchJson, reasonOf, remedyFor, shown };
