@@ -128,11 +128,10 @@ pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
         let name = entry.file_name();
         let of_these_ids =
             name.to_str().is_some_and(|name| name.starts_with(&prefix) && !name.ends_with(LOCK_SUFFIX));
-        // file_type does not follow symlinks
-        if !of_these_ids || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        let path = entry.path();
+        if !of_these_ids || !is_own_folder(&path) {
             continue;
         }
-        let path = entry.path();
         if let Ok(_held) = Lock::take(&path) {
             outcome = remove(&path).and(outcome);
         }
@@ -202,6 +201,9 @@ pub fn sweep(root: &Path) {
             continue;
         }
         let directory = root.join(directory);
+        if !is_own_folder(&directory) {
+            continue;
+        }
         if let Ok(_held) = Lock::take(&directory) {
             let _ = remove(&directory);
         }
@@ -219,6 +221,15 @@ fn is_ours(name: Option<&OsStr>) -> bool {
 /// `INTERNAL`, naming the path that is left.
 pub fn discard(root: &Path, path: &Path) -> Result<()> {
     if path.parent() == Some(root) && is_ours(path.file_name()) { remove(path) } else { Ok(()) }
+}
+
+/// Whether this is a folder, not a symlink, of this very user: in a shared temporary folder others
+/// may have put something under such a name. One that is gone counts: only its lock is left.
+fn is_own_folder(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 /// Deletes one run's directory and its lock; refuses anything that does not bear the name of one.
@@ -358,9 +369,16 @@ mod tests {
         let foreign = root.path().join("foreign");
         fs::create_dir(&foreign).unwrap();
         fs::write(root.path().join("foreign.lock"), "").unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let planted = root.path().join(format!("{}planted", name_prefix("a", "b")));
+        symlink(outside.path(), &planted).unwrap();
+        fs::write(lock_path(&planted), "").unwrap();
 
         sweep(root.path());
         assert!(live.path().exists() && kept.exists() && foreign.exists() && !abandoned.exists());
+        assert!(outside.path().exists() && planted.symlink_metadata().is_ok());
+        fs::remove_file(lock_path(&planted)).unwrap();
+        fs::remove_file(planted).unwrap();
         drop(live);
         fs::remove_dir(kept).unwrap();
         let mut left = names(root.path());
