@@ -7,6 +7,10 @@ use crate::process::EnvPolicy;
 /// An option's value as it came from JavaScript.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OptionValue {
+    /// A number.
+    Number(f64),
+    /// The fields of a plain object; those that are undefined are left out.
+    Fields(Vec<(String, OptionValue)>),
     /// A string.
     Text(String),
     /// An array of strings.

@@ -1,11 +1,11 @@
 //! The supervisor helper, shipped beside the addon and started by it for each process. It shares
-//! two files with the library instead of linking it: small, and without anything of Node.
+//! a few files with the library instead of linking it: small, and without anything of Node.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 #[path = "../process/protocol.rs"]
 pub mod protocol;
-#[path = "../supervisor.rs"]
+#[path = "../supervisor/mod.rs"]
 mod supervisor;
 
 fn main() -> std::process::ExitCode {

@@ -128,11 +128,15 @@ fn descriptor(value: &Unknown) -> Result<Source> {
     if value.get_type().let_through()? != ValueType::Number {
         return Ok(Source::Other);
     }
-    let number = value.coerce_to_number().and_then(|number| number.get_double()).let_through()?;
+    let number = number_of(value)?;
     #[expect(clippy::cast_possible_truncation, reason = "compared with the original right after")]
     let descriptor = number as RawFd;
     let is_descriptor = (f64::from(descriptor) - number).abs() < f64::EPSILON;
     Ok(if is_descriptor { Source::Descriptor(descriptor) } else { Source::Other })
+}
+
+fn number_of(value: &Unknown) -> Result<f64> {
+    value.coerce_to_number().and_then(|number| number.get_double()).let_through()
 }
 
 /// The names and values of an options object; undefined counts as left out.
@@ -140,22 +144,34 @@ pub fn read_options<'env>(
     values: &JsValues<'env>,
     object: &Unknown<'env>,
 ) -> Result<Vec<(String, OptionValue)>> {
-    let mut entries = Vec::new();
     match values.kind(object)? {
-        Kind::Undefined | Kind::Null => return Ok(entries),
-        Kind::Object => {}
-        _ => return Err(RunnerError::new(Code::InvalidConfig, "options must be an object").into()),
+        Kind::Undefined | Kind::Null => Ok(Vec::new()),
+        Kind::Object => read_fields(values, object, 0),
+        _ => Err(RunnerError::new(Code::InvalidConfig, "options must be an object").into()),
     }
+}
+
+/// How deep options may be nested.
+const MAX_DEPTH: usize = 3;
+
+fn read_fields<'env>(
+    values: &JsValues<'env>,
+    object: &Unknown<'env>,
+    depth: usize,
+) -> Result<Vec<(String, OptionValue)>> {
+    let mut entries = Vec::new();
     for key in values.keys(object)? {
         let value = values.get(object, &key)?;
         let read = match values.kind(&value)? {
             Kind::Undefined => continue,
             Kind::String => OptionValue::Text(text_of(&value)?),
             Kind::Array => texts(values, &value)?,
-            _ if value.get_type().let_through()? == ValueType::Boolean => {
-                OptionValue::Flag(is_truthy(&value)?)
-            }
-            _ => OptionValue::Other,
+            Kind::Object if depth < MAX_DEPTH => OptionValue::Fields(read_fields(values, &value, depth + 1)?),
+            _ => match value.get_type().let_through()? {
+                ValueType::Boolean => OptionValue::Flag(is_truthy(&value)?),
+                ValueType::Number => OptionValue::Number(number_of(&value)?),
+                _ => OptionValue::Other,
+            },
         };
         entries.push((text_of(&key)?, read));
     }
