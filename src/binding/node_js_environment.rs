@@ -18,7 +18,7 @@ use crate::connectors::locate;
 use crate::environment::{RunFolder, cleanup, discard, prepare, runs_root, write};
 use crate::error::RunnerError;
 use crate::process::Wiring;
-use crate::run::{Failure, Job, Outcome, execute};
+use crate::run::{Cancellation, Failure, Job, Outcome, execute};
 
 #[napi]
 pub struct NodeJsEnvironment;
@@ -60,7 +60,15 @@ impl NodeJsEnvironment {
                     fill_by_caller(folder.path(), &port).await?;
                 } else {
                     let package = locate(options.connectors_package.as_deref(), &host)?;
-                    prepare(folder.path(), &connector_id, &package, &dependencies, &host).await?;
+                    prepare(
+                        folder.path(),
+                        &connector_id,
+                        &package,
+                        &dependencies,
+                        &host,
+                        &Cancellation::default(),
+                    )
+                    .await?;
                 }
                 Ok::<_, Failure>(folder.keep().display().to_string())
             };

@@ -17,6 +17,7 @@ use crate::connectors::Package;
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
+use crate::run::Cancellation;
 use crate::template;
 
 /// Which environment a run had.
@@ -31,13 +32,15 @@ pub struct EnvironmentInfo {
 /// Fills a run's directory: `package.json`, the dependencies, `main.js`.
 ///
 /// # Errors
-/// `INVALID_CONFIG` for dependencies that cannot be, `INSTALL_FAILED` from npm.
+/// `INVALID_CONFIG` for dependencies that cannot be, `INSTALL_FAILED` from npm; the error of a run that is
+/// asked to stop meanwhile.
 pub async fn prepare(
     directory: &Path,
     connector_id: &str,
     package: &Package,
     storage_dependencies: &[Dependency],
     host: &Host,
+    cancellation: &Cancellation,
 ) -> Result<EnvironmentInfo> {
     let mut defaults = vec![connectors_dependency(&package.root)];
     defaults.extend(package.manifest.runner_dependencies());
@@ -45,7 +48,7 @@ pub async fn prepare(
     let script = template::render(&all)?;
     let manifest = package_json(connector_id, &defaults, storage_dependencies);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
-    install(directory, host).await?;
+    install(directory, host, cancellation).await?;
     write(&directory.join("main.js"), &script)?;
     Ok(EnvironmentInfo { key: key(&manifest), cached: false })
 }

@@ -1,6 +1,7 @@
 //! The story of a run: find the connectors package, check what is asked of it, make an
 //! environment, run the connector in it, clean up, and say how it ended.
 
+mod cancel;
 mod execute;
 mod report;
 mod verdict;
@@ -8,6 +9,7 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Instant;
 
+pub use cancel::{Cancellation, Stop, StopReason};
 pub use execute::{Execution, Job, execute};
 pub use report::{Isolation, Report, Resources, State, Timings};
 pub use verdict::verdict;
@@ -110,6 +112,8 @@ pub struct NodeEnvironment<'a, O> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors, until it starts.
     pub wiring: Option<Wiring>,
+    /// Whether it has to stop.
+    pub cancellation: Cancellation,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -136,6 +140,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             ids,
             variables,
             wiring: Some(wiring),
+            cancellation: Cancellation::default(),
             warnings: Vec::new(),
             folder: None,
             info: None,
@@ -151,8 +156,15 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
         tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
         let folder = self.folder.insert(folder);
-        let info =
-            environment::prepare(folder.path(), &self.ids.0, self.package, dependencies, self.host).await?;
+        let info = environment::prepare(
+            folder.path(),
+            &self.ids.0,
+            self.package,
+            dependencies,
+            self.host,
+            &self.cancellation,
+        )
+        .await?;
         self.info = Some(info);
         self.environment_ms = milliseconds(start);
         Ok(())
