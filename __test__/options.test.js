@@ -25,15 +25,9 @@ const run = (runner, source, given, stdio = 'pipe') =>
   runner.run('dm', 'run', new Config(configOf(source)), new RunConfig({}), stdio, given);
 
 const LATER = {
-  signal: new AbortController().signal,
-  timeoutMs: 1000,
-  stallTimeoutMs: 1000,
-  graceMs: 1000,
-  memoryLimitMb: 100,
   redact: true,
   onMessage() {},
   storeDir: '/tmp',
-  maxConcurrentRuns: 1,
   store: 'shared',
 };
 

@@ -6,6 +6,7 @@ const { native } = require('./native');
 const { NodeJsEnvironment, hasOwnCleanup, isUntouched } = require('./nodejs-environment');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
 const RunContext = require('./run-context');
+const { listen } = require('./signals');
 
 /** A plain object as the documentation shows it becomes a Config; anything else stays. */
 function asConfig(config) {
@@ -13,11 +14,20 @@ function asConfig(config) {
   return isPlain ? new Config(config) : config;
 }
 
+const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation'];
+
+/** The options of a run that are about its process, for an environment that derives from ours. */
+function limitsOf(layers, signal) {
+  const valueOf = (name) => layers.findLast((layer) => layer?.[name] !== undefined)?.[name];
+  return { ...Object.fromEntries(LIMITS.map((name) => [name, valueOf(name)])), signal };
+}
+
 class ConnectorExecutionService extends native.ConnectorExecutionService {
   #options;
 
-  constructor(executionEnvironment = null, options = undefined) {
-    inCallersRealm(() => super(options, makeObject));
+  /** The last one is a runner whose runs these are, so that they share its turns. */
+  constructor(executionEnvironment = null, options = undefined, runner = undefined) {
+    inCallersRealm(() => super(options, makeObject, runner));
     this.#options = options;
     this.executionEnvironment = executionEnvironment ?? new NodeJsEnvironment(options);
   }
@@ -32,12 +42,15 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       this.#options,
       options,
     ];
+    const signals = listen(layers);
+    const inner = new AbortController(); // ends a run in an environment that derives from ours
     const asked = request(layers, {
       datamartId,
       runId,
       config,
       stdio,
       ownEnvironment: !isUntouched(environment),
+      foreignEnvironment: !isOurs,
       environmentVariables: () => context.getEnvironmentVariables(),
     });
 
@@ -47,6 +60,8 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     // The last three call the user's object; native code says when.
     const handlers = {
       ...outputHandlers(stdio),
+      ...signals.handlers,
+      stop: () => inner.abort(),
       createEnvironment: async (dependencies) => {
         directory = await environment.createEnvironment(
           datamartId,
@@ -56,7 +71,8 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       },
       executeConnector: async () => {
         const variables = context.getEnvironmentVariables();
-        reported = await environment.executeConnector(directory, variables, stdio);
+        const more = isOurs ? [limitsOf(layers, inner.signal)] : [];
+        reported = await environment.executeConnector(directory, variables, stdio, ...more);
       },
       cleanup: async () => {
         if (!hasOwnCleanup(environment)) await environment.cleanup(datamartId, runId);
@@ -66,8 +82,14 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     const { result } = await settle(
       inCallersRealm(() => super.execute(asked, port(handlers, thrown)), ConnectorRunError),
       thrown,
+      signals,
     );
     return isOurs ? (result ?? reported) : undefined;
+  }
+
+  /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */
+  cancel(runId, { graceMs } = {}) {
+    return inCallersRealm(() => super.cancel(String(runId), graceMs));
   }
 }
 

@@ -6,6 +6,7 @@ const { native } = require('./native');
 const NodeJsTemplateRenderer = require('./nodejs-template-renderer');
 const NpmDependencyManager = require('./npm-dependency-manager');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
+const { listen } = require('./signals');
 
 const MANAGER_METHODS = ['getDefaultDependencies', 'generatePackageJson', 'installDependencies'];
 const originals = {
@@ -28,8 +29,10 @@ class NodeJsEnvironment extends ExecutionEnvironment {
   async createEnvironment(connectorId, runId, dependencies = []) {
     const { dependencyManager: manager, templateRenderer: renderer } = this;
     const thrown = {};
+    const signals = listen([this.#options]);
     // These call the user's objects; native code says which and when.
     const handlers = {
+      ...signals.handlers,
       generatePackageJson: async () =>
         JSON.stringify(await manager.generatePackageJson(connectorId, dependencies), null, 2),
       installDependencies: (directory) => manager.installDependencies(directory),
@@ -48,21 +51,30 @@ class NodeJsEnvironment extends ExecutionEnvironment {
         ConnectorRunError,
       ),
       thrown,
+      signals,
     );
     return value;
   }
 
-  async executeConnector(directory, env, stdio = 'inherit') {
-    const asked = request([this.#options], {
+  async executeConnector(directory, env, stdio = 'inherit', options = undefined) {
+    const layers = [this.#options, options];
+    const signals = listen(layers);
+    const asked = request(layers, {
       directory,
       stdio,
       variables: env ?? { ...process.env },
     });
     const { result } = await settle(
       inCallersRealm(
-        () => this.#native.executeConnector(asked, port(outputHandlers(stdio), {})),
+        () =>
+          this.#native.executeConnector(
+            asked,
+            port({ ...signals.handlers, ...outputHandlers(stdio) }, {}),
+          ),
         ConnectorRunError,
       ),
+      undefined,
+      signals,
     );
     return result;
   }

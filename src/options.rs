@@ -1,8 +1,11 @@
 //! Options of the runner and of a run (contract, section 11), and the only place for their
 //! defaults.
 
+use std::time::Duration;
+
 use crate::error::{Code, Result, RunnerError};
-use crate::process::EnvPolicy;
+use crate::host::Host;
+use crate::process::{EnvPolicy, Namespace, Supervision};
 
 /// An option's value as it came from JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +20,8 @@ pub enum OptionValue {
     Texts(Vec<String>),
     /// A boolean.
     Flag(bool),
+    /// Something like an `AbortSignal`, which JavaScript listens to.
+    Signal,
     /// Anything else.
     Other,
 }
@@ -32,24 +37,54 @@ pub struct Options {
     pub env: EnvPolicy,
     /// Whether standard input may be the host's: `isolation: 'none'` was asked for.
     pub inherit_stdin: bool,
+    /// How long and with how much memory.
+    pub limits: Limits,
+    /// How many runs of one runner may go on at the same time; none: as many as there are.
+    pub max_concurrent_runs: Option<usize>,
 }
+
+/// What a run may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// From its turn to its end.
+    pub timeout: Option<Duration>,
+    /// Without any output.
+    pub stall: Option<Duration>,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Resident memory of the whole tree, in MB of 1,048,576 bytes.
+    pub memory_mb: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: None, stall: None, grace: Duration::from_secs(10), memory_mb: None }
+    }
+}
+
+/// Variable with which the supervisor's fallback for other systems is tested on this one.
+const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
+
+/// Longest time in milliseconds: a month. More is taken for a mistake of units.
+const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
 /// Options of the contract that this version does not have yet. They are refused: an option that
 /// was ignored would be a promise broken in silence.
-const LATER: [&str; 10] = [
+const LATER: [&str; 4] = ["redact", "onMessage", "storeDir", "lockfile"];
+
+const KNOWN: [&str; 11] = [
+    "connectorsPackage",
+    "runsDir",
+    "env",
+    "isolation",
+    "store",
     "signal",
     "timeoutMs",
     "stallTimeoutMs",
     "graceMs",
     "memoryLimitMb",
-    "redact",
-    "onMessage",
-    "storeDir",
     "maxConcurrentRuns",
-    "lockfile",
 ];
-
-const KNOWN: [&str; 5] = ["connectorsPackage", "runsDir", "env", "isolation", "store"];
 
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
@@ -103,6 +138,19 @@ impl Options {
                     "option env must be 'inherit', 'minimal' or an array of variable names".into(),
                 ));
             }
+            ("signal", OptionValue::Signal) => {} // JavaScript listens to it
+            ("signal", _) => return Err(invalid("option signal must be an AbortSignal".into())),
+            ("timeoutMs", value) => self.limits.timeout = Some(time(name, &value, 1.0)?),
+            ("stallTimeoutMs", value) => self.limits.stall = Some(time(name, &value, 1.0)?),
+            ("graceMs", value) => self.limits.grace = time(name, &value, 0.0)?,
+            ("memoryLimitMb", value) => {
+                let limit = number(name, &value, MIN_MEMORY_MB, MAX_MEMORY_MB, "megabytes")?;
+                self.limits.memory_mb = Some(limit);
+            }
+            ("maxConcurrentRuns", value) => {
+                let runs = number(name, &value, 1.0, f64::from(u16::MAX), "runs")?;
+                self.max_concurrent_runs = usize::try_from(runs).ok();
+            }
             (later, _) if LATER.contains(&later) => {
                 return Err(invalid(format!(
                     "option {later} is not supported by this version; leave it out"
@@ -111,6 +159,43 @@ impl Options {
             (unknown, _) => return Err(invalid(unknown_option(unknown))),
         }
         Ok(())
+    }
+}
+
+/// Least limit of memory that makes sense: Node.js alone takes some 45 MB.
+const MIN_MEMORY_MB: f64 = 64.0;
+
+/// Largest limit: a tebibyte.
+const MAX_MEMORY_MB: f64 = 1024.0 * 1024.0;
+
+/// A whole number within bounds; fractions are rounded up.
+fn number(name: &str, value: &OptionValue, least: f64, most: f64, unit: &str) -> Result<u64> {
+    match value {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "compared with its bounds, which are whole and positive"
+        )]
+        OptionValue::Number(number) if (least..=most).contains(&number.ceil()) && *number >= least => {
+            Ok(number.ceil() as u64)
+        }
+        _ => Err(invalid(format!("option {name} must be a number of {unit} from {least} to {most}"))),
+    }
+}
+
+fn time(name: &str, value: &OptionValue, least: f64) -> Result<Duration> {
+    number(name, value, least, MAX_MS, "milliseconds").map(Duration::from_millis)
+}
+
+impl Options {
+    /// How a connector's process is watched. `isolation: 'none'` is as the original was, so
+    /// without a namespace.
+    pub fn supervision(&self, host: &Host) -> Supervision {
+        Supervision {
+            namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
+            portable: host.variable(SUPERVISION) == Some("portable"),
+            memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
+        }
     }
 }
 
@@ -155,6 +240,39 @@ mod tests {
         assert!(set("store", text("shared")).is_err());
         set("store", text("off")).unwrap();
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
+    }
+
+    #[test]
+    fn numbers_have_bounds_and_units() {
+        let options = Options::default()
+            .with(vec![
+                ("timeoutMs".into(), OptionValue::Number(1.5)),
+                ("stallTimeoutMs".into(), OptionValue::Number(20.0)),
+                ("graceMs".into(), OptionValue::Number(0.0)),
+                ("memoryLimitMb".into(), OptionValue::Number(400.0)),
+                ("maxConcurrentRuns".into(), OptionValue::Number(3.0)),
+            ])
+            .unwrap();
+        let expected = Limits {
+            timeout: Some(Duration::from_millis(2)),
+            stall: Some(Duration::from_millis(20)),
+            grace: Duration::ZERO,
+            memory_mb: Some(400),
+        };
+        assert_eq!((options.limits, options.max_concurrent_runs), (expected, Some(3)));
+        assert_eq!(Options::default().limits.grace, Duration::from_secs(10));
+        for name in ["timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"] {
+            for number in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+                let error = set(name, OptionValue::Number(number)).unwrap_err();
+                assert!(error.message.contains(name) && error.message.contains("from"), "{}", error.message);
+            }
+            assert!(set(name, text("10")).unwrap_err().message.contains(name));
+        }
+        for (name, number) in [("timeoutMs", 0.0), ("memoryLimitMb", 63.0), ("maxConcurrentRuns", 0.5)] {
+            assert!(set(name, OptionValue::Number(number)).is_err(), "{name}");
+        }
+        set("signal", OptionValue::Signal).unwrap();
+        assert!(set("signal", OptionValue::Flag(true)).unwrap_err().message.contains("AbortSignal"));
     }
 
     #[test]

@@ -143,7 +143,7 @@ new SourceConfig({ config: {} });
 // @ts-expect-error a source is required
 new Config({ name: 'n', storage: { name: 't', config: {} } });
 // @ts-expect-error options that are not built yet are not typed
-new ConnectorRunner({ timeoutMs: 1000 });
+new ConnectorRunner({ storeDir: '/store' });
 // @ts-expect-error nor are others
 new ConnectorRunner({ runs_dir: '/runs' });
 // @ts-expect-error no such stdio

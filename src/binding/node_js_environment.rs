@@ -11,13 +11,12 @@ use super::connector_runner::check_options;
 use super::js_values::MakeObject;
 use super::npm_dependency_manager::parse_dependencies;
 use super::outcome::promise;
-use super::port::{Payload, Port, PortFunction};
+use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
 use crate::environment::{RunFolder, cleanup, discard, prepare, runs_root, write};
 use crate::error::RunnerError;
-use crate::process::Wiring;
 use crate::run::{Cancellation, Failure, Job, Outcome, execute};
 
 #[napi]
@@ -52,6 +51,9 @@ impl NodeJsEnvironment {
         let dependencies =
             if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
         let port = Port::new(port);
+        let has_signal = request.flag("hasSignal")?;
+        let cancellation = Cancellation::default();
+        request.stop_if_aborted(&cancellation)?;
         promise(env, async move {
             let create = async {
                 let root = runs_root(options.runs_dir.as_deref(), &host)?;
@@ -60,19 +62,13 @@ impl NodeJsEnvironment {
                     fill_by_caller(folder.path(), &port).await?;
                 } else {
                     let package = locate(options.connectors_package.as_deref(), &host)?;
-                    prepare(
-                        folder.path(),
-                        &connector_id,
-                        &package,
-                        &dependencies,
-                        &host,
-                        &Cancellation::default(),
-                    )
-                    .await?;
+                    prepare(folder.path(), &connector_id, &package, &dependencies, &host, &cancellation)
+                        .await?;
                 }
                 Ok::<_, Failure>(folder.keep().display().to_string())
             };
-            create.await
+            let create = cancellation.within(options.limits.timeout, create);
+            listening(&port, has_signal, &cancellation, create).await
         })
     }
 
@@ -88,13 +84,19 @@ impl NodeJsEnvironment {
         let options = request.options()?;
         let host = request.host()?;
         let directory = host.absolute(request.text("directory")?);
-        let wiring = Wiring::open(&request.stdio()?, options.inherit_stdin)?;
+        let wiring = request.wiring(&options)?;
+        let has_signal = request.flag("hasSignal")?;
+        let cancellation = Cancellation::default();
+        request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
         let port = Port::new(port);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
-            match execute(Job { directory: &directory, variables, wiring }, &host, &port).await {
+            let cancellation = &cancellation;
+            let job = Job { directory: &directory, variables, wiring, options: &options, cancellation };
+            let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &port)));
+            match listening(&port, has_signal, cancellation, work).await {
                 Ok(execution) => execution.into_outcome(None),
                 Err(error) => Outcome::from(Failure::from(error)),
             }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
-use tokio::sync::watch;
 
+use super::progress::Progress;
 use super::{Batch, BatchKind, Framer, Inspector, Tail};
 
 /// Bytes read at once.
@@ -65,13 +65,13 @@ pub struct StreamReport {
     pub tail: Option<String>,
 }
 
-/// Reads a stream to its end. `ended` becomes true when the process and its tree are gone.
+/// Reads a stream to its end, or until `progress` tells that its writers are gone.
 pub async fn pump<O: Observer>(
     stream: StreamKind,
     reader: OwnedFd,
     sink: Sink,
     observer: &O,
-    mut ended: watch::Receiver<bool>,
+    progress: &Progress,
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let mut state = Stream {
@@ -80,12 +80,12 @@ pub async fn pump<O: Observer>(
         framer: Framer::default(),
         inspector: Inspector::default(),
         tail: Tail::new(TAIL_BYTES),
+        progress,
     };
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let silent = async {
-            // An error means the sender is gone, and with it the process.
-            let _ = ended.wait_for(|ended| *ended).await;
+            progress.ended().await;
             tokio::time::sleep(SILENCE_AFTER_END).await;
         };
         tokio::select! {
@@ -113,6 +113,7 @@ pub async fn pump<O: Observer>(
                 Err(error) => return Err(error),
             }
         }
+        progress.read(filled);
         state.take(&buffer[..filled], observer).await;
         if at_end {
             break;
@@ -123,7 +124,8 @@ pub async fn pump<O: Observer>(
     Ok(StreamReport { inspector: state.inspector, tail })
 }
 
-struct Stream {
+struct Stream<'a> {
+    progress: &'a Progress,
     kind: StreamKind,
     sink: Sink,
     framer: Framer,
@@ -131,7 +133,7 @@ struct Stream {
     tail: Tail,
 }
 
-impl Stream {
+impl Stream<'_> {
     async fn take<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
         if bytes.is_empty() {
             return;
@@ -140,7 +142,7 @@ impl Stream {
             self.tail.push(bytes);
         }
         if self.sink == Sink::Host {
-            write_to_host(self.kind, bytes.to_vec()).await;
+            self.progress.deliver(write_to_host(self.kind, bytes.to_vec())).await;
         }
         let mut batches = Vec::new();
         self.framer.push(bytes, &mut batches);
@@ -165,7 +167,7 @@ impl Stream {
         let mut batches = batches.into_iter().peekable();
         while batches.peek().is_some() {
             let together = batches.by_ref().take(BATCHES_AT_ONCE).collect();
-            observer.output(self.kind, together).await;
+            self.progress.deliver(observer.output(self.kind, together)).await;
         }
     }
 }

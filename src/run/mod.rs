@@ -2,6 +2,7 @@
 //! environment, run the connector in it, clean up, and say how it ended.
 
 mod cancel;
+mod control;
 mod execute;
 mod report;
 mod verdict;
@@ -10,15 +11,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
+pub use control::{Control, Registered, Turn};
 pub use execute::{Execution, Job, execute};
-pub use report::{Isolation, Report, Resources, State, Timings};
-pub use verdict::verdict;
+pub use report::{Isolation, Layer, Report, Resources, State, Timings};
+pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Package};
 use crate::environment::{self, EnvironmentInfo, RunFolder};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
+use crate::options::Options;
 use crate::output::Observer;
 use crate::process::Wiring;
 
@@ -114,6 +117,8 @@ pub struct NodeEnvironment<'a, O> {
     pub wiring: Option<Wiring>,
     /// Whether it has to stop.
     pub cancellation: Cancellation,
+    /// What it may use.
+    pub options: &'a Options,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -123,6 +128,7 @@ pub struct NodeEnvironment<'a, O> {
 
 impl<'a, O: Observer> NodeEnvironment<'a, O> {
     /// An environment that does not exist yet.
+    #[expect(clippy::too_many_arguments, reason = "all of what a run is")]
     pub fn new(
         host: &'a Host,
         observer: &'a O,
@@ -131,6 +137,8 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
         ids: (String, String),
         variables: Vec<(String, String)>,
         wiring: Wiring,
+        options: &'a Options,
+        cancellation: Cancellation,
     ) -> Self {
         Self {
             host,
@@ -140,7 +148,8 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             ids,
             variables,
             wiring: Some(wiring),
-            cancellation: Cancellation::default(),
+            options,
+            cancellation,
             warnings: Vec::new(),
             folder: None,
             info: None,
@@ -152,6 +161,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
 impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
+        self.cancellation.check()?;
         let root = self.runs_root.clone();
         tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
@@ -174,7 +184,13 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
         let (Some(folder), Some(wiring)) = (&self.folder, self.wiring.take()) else {
             return RunnerError::new(crate::error::Code::Internal, "the environment was not created").into();
         };
-        let job = Job { directory: folder.path(), variables: std::mem::take(&mut self.variables), wiring };
+        let job = Job {
+            directory: folder.path(),
+            variables: std::mem::take(&mut self.variables),
+            wiring,
+            options: self.options,
+            cancellation: &self.cancellation,
+        };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {
                 let mut outcome = execution.into_outcome(self.info.clone());
