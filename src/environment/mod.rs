@@ -4,7 +4,9 @@
 //! [`prepare`]: it would fill the same directory from elsewhere.
 
 mod folder;
+mod lock;
 mod npm;
+mod tree;
 
 use std::path::Path;
 
