@@ -53,20 +53,33 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv]));
     let exitCode = 0;
-    if (plan.action === 'print') {
-      await write(plan.isError ? process.stderr : process.stdout, plan.text);
-      exitCode = plan.exitCode;
-    } else {
-      try {
-        await this.#runConnector(plan);
-      } catch (error) {
-        const { message = String(error), hint, code } = error ?? {};
-        await write(process.stderr, super.failure(message, plan.config, hint, code));
-        exitCode = 1;
-      }
+    try {
+      if (plan.action === 'run') await this.#runConnector(plan);
+      else
+        exitCode = await this.#print(plan.action === 'perform' ? await this.#perform(argv) : plan);
+    } catch (error) {
+      const { message = String(error), hint, code } = error ?? {};
+      await write(process.stderr, super.failure(message, plan.config, hint, code));
+      exitCode = 1;
     }
     process.exitCode = exitCode;
     return exitCode;
+  }
+
+  async #print({ stdout, stderr, exitCode }) {
+    await write(process.stdout, stdout);
+    await write(process.stderr, stderr);
+    return exitCode;
+  }
+
+  /** Commands other than `run`. */
+  async #perform(argv) {
+    const asked = request([], {
+      argv: JSON.stringify(argv),
+      colours: Boolean(process.stdout.isTTY) && !process.env.NO_COLOR,
+    });
+    const { value } = await settle(inCallersRealm(() => super.perform(asked)));
+    return JSON.parse(value);
   }
 
   /** The class; also runs it where `entry` is the program that was started. */

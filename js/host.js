@@ -70,8 +70,13 @@ function callBack(name, callback, argument) {
   }
 }
 
-/** Handlers for what a connector's process tells: its output and its pid. */
-function outputHandlers(stdio) {
+/** The callback for messages: the last of the options' layers that has one decides. */
+function messageCallback(layers) {
+  return layers.reduce((found, layer) => layer?.onMessage ?? found, undefined);
+}
+
+/** Handlers for what a connector's process tells: its output, its messages and its pid. */
+function outputHandlers(stdio, onMessage = undefined) {
   const { logCapture, onSpawn } = stdio !== null && typeof stdio === 'object' ? stdio : {};
   const deliver = (name, stream) => async (texts) => {
     for (const text of texts) {
@@ -83,9 +88,18 @@ function outputHandlers(stdio) {
   return {
     stdout: deliver('onStdout', process.stdout),
     stderr: deliver('onStderr', process.stderr),
+    // arrays that native code has split; parsing one at a time keeps the loop free
+    messages: async (arrays) => {
+      for (const array of arrays) {
+        for (const message of JSON.parse(array)) {
+          const pending = callBack('onMessage', onMessage, message);
+          if (pending) await pending;
+        }
+      }
+    },
     // not awaited: the connector's output must not wait for it
     spawn: (pid) => void callBack('onSpawn', onSpawn, pid),
   };
 }
 
-module.exports = { outputHandlers, port, request };
+module.exports = { messageCallback, outputHandlers, port, request };

@@ -17,6 +17,8 @@ pub enum OptionValue {
     Texts(Vec<String>),
     /// A boolean.
     Flag(bool),
+    /// A function.
+    Function,
     /// Anything else.
     Other,
 }
@@ -32,24 +34,25 @@ pub struct Options {
     pub env: EnvPolicy,
     /// Whether standard input may be the host's: `isolation: 'none'` was asked for.
     pub inherit_stdin: bool,
+    /// Whether the caller takes messages.
+    pub on_message: bool,
 }
 
 /// Options of the contract that this version does not have yet. They are refused: an option that
 /// was ignored would be a promise broken in silence.
-const LATER: [&str; 10] = [
+const LATER: [&str; 9] = [
     "signal",
     "timeoutMs",
     "stallTimeoutMs",
     "graceMs",
     "memoryLimitMb",
     "redact",
-    "onMessage",
     "storeDir",
     "maxConcurrentRuns",
     "lockfile",
 ];
 
-const KNOWN: [&str; 5] = ["connectorsPackage", "runsDir", "env", "isolation", "store"];
+const KNOWN: [&str; 6] = ["connectorsPackage", "runsDir", "env", "isolation", "store", "onMessage"];
 
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
@@ -78,6 +81,8 @@ impl Options {
             ("env", OptionValue::Text(text)) if text == "inherit" => self.env = EnvPolicy::Inherit,
             ("env", OptionValue::Text(text)) if text == "minimal" => self.env = EnvPolicy::Minimal,
             ("env", OptionValue::Texts(names)) => self.env = EnvPolicy::Names(names),
+            ("onMessage", OptionValue::Function) => self.on_message = true,
+            ("onMessage", _) => return Err(invalid("option onMessage must be a function".into())),
             ("isolation", OptionValue::Text(text)) if text == "none" => self.inherit_stdin = true,
             ("isolation", _) => {
                 return Err(RunnerError::new(
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in ["connectorsPackage", "runsDir", "env"] {
+        for name in ["connectorsPackage", "runsDir", "env", "onMessage"] {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));

@@ -91,7 +91,7 @@ impl NodeJsEnvironment {
         let wiring = Wiring::open(&request.stdio()?, options.inherit_stdin)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
-        let port = Port::new(port);
+        let port = Port::new(port).with_messages(options.on_message);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
             match execute(Job { directory: &directory, variables, wiring }, &host, &port).await {

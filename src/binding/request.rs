@@ -168,6 +168,7 @@ fn read_fields<'env>(
             Kind::Array => texts(values, &value)?,
             Kind::Object if depth < MAX_DEPTH => OptionValue::Fields(read_fields(values, &value, depth + 1)?),
             _ => match value.get_type().let_through()? {
+                ValueType::Function => OptionValue::Function,
                 ValueType::Boolean => OptionValue::Flag(is_truthy(&value)?),
                 ValueType::Number => OptionValue::Number(number_of(&value)?),
                 _ => OptionValue::Other,
