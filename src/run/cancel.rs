@@ -148,7 +148,7 @@ mod tests {
         let asked = cancellation.clone();
         let (work, ()) =
             tokio::join!(cancellation.or_stop(std::future::pending::<Result<()>>()), async move {
-                asked.request(StopReason::Cancelled, None)
+                asked.request(StopReason::Cancelled, None);
             });
         assert_eq!(work.unwrap_err().code, Code::Aborted);
         assert!(cancellation.or_stop(async { Ok(7) }).await.is_err(), "nothing starts any more");
