@@ -128,7 +128,7 @@ function expectHash(file, text, expected, when) {
 function importExtensions(python, home) {
   const code =
     'import duckdb_extensions as d\n' +
-    'for name in ("icu", "ducklake", "httpfs"): d.import_extension(name)';
+    'for name in ("icu", "ducklake", "httpfs", "spatial"): d.import_extension(name)';
   execFileSync(python, ['-c', code], { stdio: 'pipe', env: { ...process.env, HOME: home } });
 }
 
