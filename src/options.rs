@@ -2,6 +2,7 @@
 //! defaults.
 
 use crate::error::{Code, Result, RunnerError};
+use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::EnvPolicy;
 
 /// An option's value as it came from JavaScript.
@@ -32,24 +33,25 @@ pub struct Options {
     pub env: EnvPolicy,
     /// Whether standard input may be the host's: `isolation: 'none'` was asked for.
     pub inherit_stdin: bool,
+    /// What is replaced in everything that leaves a run.
+    pub redact: Redaction,
 }
 
 /// Options of the contract that this version does not have yet. They are refused: an option that
 /// was ignored would be a promise broken in silence.
-const LATER: [&str; 10] = [
+const LATER: [&str; 9] = [
     "signal",
     "timeoutMs",
     "stallTimeoutMs",
     "graceMs",
     "memoryLimitMb",
-    "redact",
     "onMessage",
     "storeDir",
     "maxConcurrentRuns",
     "lockfile",
 ];
 
-const KNOWN: [&str; 5] = ["connectorsPackage", "runsDir", "env", "isolation", "store"];
+const KNOWN: [&str; 6] = ["connectorsPackage", "runsDir", "env", "isolation", "store", "redact"];
 
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
@@ -92,6 +94,7 @@ impl Options {
                     "option store: this version has no shared store; leave it out, or say 'off'".into(),
                 ));
             }
+            ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
                 return Err(invalid(
                     "option connectorsPackage must be a package's name or the path of its folder".into(),
@@ -112,6 +115,39 @@ impl Options {
         }
         Ok(())
     }
+}
+
+/// Reads the option `redact`. Its values are secret, so no message repeats them.
+fn redaction(value: OptionValue) -> Result<Redaction> {
+    let wrong = |name: &str| {
+        invalid(format!(
+            "option redact must be true, false or {{ names, values }}, both arrays of strings; {name} is not"
+        ))
+    };
+    let mut redaction = Redaction::default();
+    match value {
+        OptionValue::Flag(enabled) => redaction.enabled = enabled,
+        OptionValue::Fields(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("names", OptionValue::Texts(names)) => redaction.names = names,
+                    ("values", OptionValue::Texts(values)) => {
+                        if let Some(at) = values.iter().position(|text| text.chars().count() < MIN_CHARACTERS)
+                        {
+                            return Err(invalid(format!(
+                                "option redact.values[{at}] is shorter than {MIN_CHARACTERS} characters, and would \
+                                 be replaced in the middle of words"
+                            )));
+                        }
+                        redaction.values = values;
+                    }
+                    (name, _) => return Err(wrong(name)),
+                }
+            }
+        }
+        _ => return Err(wrong("it")),
+    }
+    Ok(redaction)
 }
 
 fn unknown_option(name: &str) -> String {
@@ -155,6 +191,22 @@ mod tests {
         assert!(set("store", text("shared")).is_err());
         set("store", text("off")).unwrap();
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
+    }
+
+    #[test]
+    fn redaction_is_on_unless_switched_off() {
+        let fields = |name: &str, value| OptionValue::Fields(vec![(name.to_owned(), value)]);
+        assert!(Options::default().redact.enabled);
+        assert!(!set("redact", OptionValue::Flag(false)).unwrap().redact.enabled);
+        let values = set("redact", fields("values", OptionValue::Texts(vec!["long enough".into()]))).unwrap();
+        assert!(values.redact.enabled && values.redact.values.len() == 1);
+        let short = set("redact", fields("values", OptionValue::Texts(vec!["hush".into()]))).unwrap_err();
+        assert!(short.message.contains("values[0]") && !short.message.contains("hush"), "{}", short.message);
+        for wrong in
+            [text("yes"), fields("names", text("a")), fields("value", OptionValue::Texts(Vec::new()))]
+        {
+            assert_eq!(set("redact", wrong).unwrap_err().code, Code::InvalidConfig);
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::run_context::read_variables;
 use crate::connectors::locate;
 use crate::environment::{RunFolder, cleanup, discard, prepare, runs_root, write};
 use crate::error::RunnerError;
+use crate::output::redact::{Marked, Secrets};
 use crate::process::Wiring;
 use crate::run::{Failure, Job, Outcome, execute};
 
@@ -86,10 +87,13 @@ impl NodeJsEnvironment {
         let port = Port::new(port);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
-            match execute(Job { directory: &directory, variables, wiring }, &host, &port).await {
+            let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
+            let job = Job { directory: &directory, variables, wiring, secrets: secrets.clone() };
+            let outcome = match execute(job, &host, &port).await {
                 Ok(execution) => execution.into_outcome(None),
                 Err(error) => Outcome::from(Failure::from(error)),
-            }
+            };
+            outcome.redacted(secrets.as_deref())
         })
     }
 

@@ -4,6 +4,7 @@
 mod inspect;
 mod lines;
 mod pump;
+pub mod redact;
 mod tail;
 
 pub use inspect::{Inspector, is_json_objects};

@@ -1,6 +1,7 @@
 //! Running `node main.js` in a directory that is ready.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -10,6 +11,7 @@ use super::{Failure, Outcome, milliseconds, verdict};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, StreamKind, StreamReport, pump};
 use crate::process::{self, Exit, Output, Running, Start, Wiring};
 
@@ -22,6 +24,8 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub wiring: Wiring,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// What came of it.
@@ -62,8 +66,8 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
     let (ended, end) = watch::channel(false);
     let (exit, first, second) = tokio::join!(
         watch_process(&mut running, started, &ended),
-        read(first, observer, &end),
-        read(second, observer, &end),
+        read(first, observer, job.secrets.as_ref(), &end),
+        read(second, observer, job.secrets.as_ref(), &end),
     );
     let (exit, ran_ms) = exit?;
 
@@ -99,10 +103,11 @@ async fn watch_process(
 async fn read<O: Observer>(
     output: Option<Output>,
     observer: &O,
+    secrets: Option<&Arc<Secrets>>,
     end: &watch::Receiver<bool>,
 ) -> Option<(StreamKind, std::io::Result<StreamReport>)> {
     let Output { stream, reader, sink } = output?;
-    Some((stream, pump(stream, reader, sink, observer, end.clone()).await))
+    Some((stream, pump(stream, reader, sink, observer, secrets.cloned(), end.clone()).await))
 }
 
 impl Execution {
