@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::report::{Environment, Isolation, Report, Resources, State, Timings, signal_name};
-use super::{Failure, Outcome, milliseconds, verdict};
+use super::{Failure, Outcome, milliseconds, secrets, verdict};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -44,13 +44,19 @@ pub struct Execution {
 ///
 /// # Errors
 /// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed.
-pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
+pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let begun = Instant::now();
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
+    let mut args = vec!["main.js".to_owned()];
+    if let Some(configuration) = secrets::take(&mut job.variables)? {
+        args.insert(0, host.bootstrap().display().to_string());
+        args.push(job.wiring.child.len().to_string());
+        job.wiring.child.push(configuration);
+    }
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &node,
-        args: vec!["main.js".to_owned()],
+        args,
         directory: job.directory,
         variables: job.variables,
         descriptors: job.wiring.child,

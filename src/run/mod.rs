@@ -3,6 +3,7 @@
 
 mod execute;
 mod report;
+mod secrets;
 mod verdict;
 
 use std::path::PathBuf;

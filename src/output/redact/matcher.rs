@@ -122,11 +122,14 @@ mod tests {
 
     #[test]
     fn the_longest_wins_and_overlapping_ones_are_one() {
-        let found = |needles: &[&str], text: &str| matcher(needles).ranges(text.as_bytes(), 0);
-        assert_eq!(found(&["abcdefgh", "abcdefghij"], "-abcdefghijk abcdefghi"), [1..11, 13..21]);
-        assert_eq!(found(&["abcdefgh", "efghijkl"], "abcdefghijkl"), [0..12]);
-        assert_eq!(found(&["abcdefgh"], "abcdefgabcdefgh"), [7..15]);
-        assert_eq!(found(&["aaaaaaaa"], &"a".repeat(20)), [0..20]);
+        let found = |needles: &[&str], text: &str| -> Vec<(usize, usize)> {
+            let ranges = matcher(needles).ranges(text.as_bytes(), 0);
+            ranges.into_iter().map(|range| (range.start, range.end)).collect()
+        };
+        assert_eq!(found(&["abcdefgh", "abcdefghij"], "-abcdefghijk abcdefghi"), [(1, 11), (13, 21)]);
+        assert_eq!(found(&["abcdefgh", "efghijkl"], "abcdefghijkl"), [(0, 12)]);
+        assert_eq!(found(&["abcdefgh"], "abcdefgabcdefgh"), [(7, 15)]);
+        assert_eq!(found(&["aaaaaaaa"], &"a".repeat(20)), [(0, 20)]);
         assert!(found(&["abcdefgh"], "abcdefg").is_empty());
     }
 
