@@ -117,3 +117,12 @@ test('worker threads see it', async (t) => {
   );
   assert.deepEqual(seen, ['S', 'S']);
 });
+
+test('a crash leaves no core file that would hold it', async (t) => {
+  const seen = await play(
+    t,
+    `const limits = require('fs').readFileSync('/proc/self/limits', 'utf8');
+    console.log(JSON.stringify(/^Max core file size +(\\S+) +(\\S+)/m.exec(limits).slice(1)));`,
+  );
+  assert.deepEqual(seen, ['0', '0']);
+});

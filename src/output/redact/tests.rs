@@ -279,7 +279,7 @@ proptest! {
                 Piece::JsonLine(text, which, form) => {
                     let message = format!("{text}{}{text}", form_of(values[which % values.len()], *form));
                     let line = serde_json::json!({ "type": "log", "message": message });
-                    stream.push_str(&format!("\n{line}\n"));
+                    stream.extend(["\n", &line.to_string(), "\n"]);
                     json_lines += 1;
                 }
             }
