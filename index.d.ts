@@ -198,6 +198,14 @@ export interface RunOptions {
    */
   env?: 'inherit' | 'minimal' | string[];
   /**
+   * Secrets are replaced by `***` in everything that leaves a run: output, warnings, errors. By
+   * default the values (8 characters or more) of parameters that a manifest marks or whose names
+   * say secret, token, password, API key, credential, private key, access key or service account.
+   * `names` adds parameters and variables, `values` adds values; `false` shows everything. Output
+   * that goes straight to a descriptor is not inspected.
+   */
+  redact?: boolean | { names?: string[]; values?: string[] };
+  /**
    * `'none'` also lets a connector read the host's standard input where output is inherited.
    * This version enforces no isolation; asking for any is refused with `ISOLATION_UNAVAILABLE`.
    */

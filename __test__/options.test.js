@@ -30,7 +30,6 @@ const LATER = {
   stallTimeoutMs: 1000,
   graceMs: 1000,
   memoryLimitMb: 100,
-  redact: true,
   onMessage() {},
   storeDir: '/tmp',
   maxConcurrentRuns: 1,

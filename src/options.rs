@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
 use crate::manifest::is_package_name;
+use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::EnvPolicy;
 
 /// An option's value as it came from JavaScript.
@@ -42,17 +43,20 @@ pub struct Options {
     pub on_message: bool,
     /// Where dependencies come from.
     pub store: StoreOptions,
+    /// What is replaced in everything that leaves a run.
+    pub redact: Redaction,
 }
 
 /// Options of the contract that this version does not have yet. They are refused: an option that
 /// was ignored would be a promise broken in silence.
-const LATER: [&str; 7] =
-    ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "redact", "maxConcurrentRuns"];
+const LATER: [&str; 6] =
+    ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"];
 
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "connectorsPackage",
     "runsDir",
     "env",
+    "redact",
     "isolation",
     "onMessage",
     "onProgress",
@@ -123,6 +127,7 @@ impl Options {
             }
             ("onProgress", OptionValue::Function) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
+            ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
                 return Err(invalid(
                     "option connectorsPackage must be a package's name or the path of its folder".into(),
@@ -151,6 +156,39 @@ fn package_names(names: Vec<String>) -> Result<Vec<String>> {
         Some(name) => Err(invalid(format!("option allowScripts: {name:?} is not a valid npm package name"))),
         None => Ok(names),
     }
+}
+
+/// Reads the option `redact`. Its values are secret, so no message repeats them.
+fn redaction(value: OptionValue) -> Result<Redaction> {
+    let wrong = |name: &str| {
+        invalid(format!(
+            "option redact must be true, false or {{ names, values }}, both arrays of strings; {name} is not"
+        ))
+    };
+    let mut redaction = Redaction::default();
+    match value {
+        OptionValue::Flag(enabled) => redaction.enabled = enabled,
+        OptionValue::Fields(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("names", OptionValue::Texts(names)) => redaction.names = names,
+                    ("values", OptionValue::Texts(values)) => {
+                        if let Some(at) = values.iter().position(|text| text.chars().count() < MIN_CHARACTERS)
+                        {
+                            return Err(invalid(format!(
+                                "option redact.values[{at}] is shorter than {MIN_CHARACTERS} characters, and would \
+                                 be replaced in the middle of words"
+                            )));
+                        }
+                        redaction.values = values;
+                    }
+                    (name, _) => return Err(wrong(name)),
+                }
+            }
+        }
+        _ => return Err(wrong("it")),
+    }
+    Ok(redaction)
 }
 
 fn unknown_option(name: &str) -> String {
@@ -200,6 +238,22 @@ mod tests {
         assert!(set("store", text("off")).unwrap().store.off);
         let day = set("storeMaxAgeDays", OptionValue::Number(0.5)).unwrap().store.max_age;
         assert_eq!(day, Some(Duration::from_secs(43_200)));
+    }
+
+    #[test]
+    fn redaction_is_on_unless_switched_off() {
+        let fields = |name: &str, value| OptionValue::Fields(vec![(name.to_owned(), value)]);
+        assert!(Options::default().redact.enabled);
+        assert!(!set("redact", OptionValue::Flag(false)).unwrap().redact.enabled);
+        let values = set("redact", fields("values", OptionValue::Texts(vec!["long enough".into()]))).unwrap();
+        assert!(values.redact.enabled && values.redact.values.len() == 1);
+        let short = set("redact", fields("values", OptionValue::Texts(vec!["hush".into()]))).unwrap_err();
+        assert!(short.message.contains("values[0]") && !short.message.contains("hush"), "{}", short.message);
+        for wrong in
+            [text("yes"), fields("names", text("a")), fields("value", OptionValue::Texts(Vec::new()))]
+        {
+            assert_eq!(set("redact", wrong).unwrap_err().code, Code::InvalidConfig);
+        }
     }
 
     #[test]

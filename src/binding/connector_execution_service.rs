@@ -12,12 +12,13 @@ use super::port::{Payload, Port, PortFunction};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::config::Values;
-use crate::connectors::{check_source, storage_dependencies};
+use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
 use crate::options::Options;
+use crate::output::redact::{Marked, Secrets};
 use crate::process::Wiring;
 use crate::run::{
     ExecutionEnvironment, Failure, NodeEnvironment, Outcome, find_connectors, lifecycle, run_in_node,
@@ -30,6 +31,17 @@ pub struct ConnectorExecutionService;
 struct Names {
     storage: String,
     source: Option<String>,
+}
+
+impl Names {
+    /// What the manifests mark as secret.
+    fn marked(&self, catalog: &Catalog) -> Marked {
+        let of = |manifests, name| secret_names(&parameters(manifests, name));
+        Marked {
+            source: self.source.as_deref().map(|name| of(&catalog.sources, name)).unwrap_or_default(),
+            storage: of(&catalog.storages, &self.storage),
+        }
+    }
 }
 
 #[napi]
@@ -116,7 +128,9 @@ async fn run_here(
     };
     match prepared.await {
         Ok((connectors, dependencies, root)) => {
-            let environment = NodeEnvironment::new(
+            let marked = names.marked(&connectors.catalog);
+            let secrets = Secrets::find(&options.redact, &variables, &marked);
+            let mut environment = NodeEnvironment::new(
                 host,
                 port,
                 &connectors.package,
@@ -126,6 +140,7 @@ async fn run_here(
                 variables,
                 wiring,
             );
+            environment.secrets = secrets;
             run_in_node(environment, &dependencies).await
         }
         Err(error) => error.into(),

@@ -19,6 +19,7 @@ use crate::environment::{
     Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
 };
 use crate::error::RunnerError;
+use crate::output::redact::{Marked, Secrets};
 use crate::process::Wiring;
 use crate::run::{Cancellation, Failure, Job, Outcome, execute};
 
@@ -102,10 +103,13 @@ impl NodeJsEnvironment {
         let port = Port::new(port).with_messages(options.on_message);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
-            match execute(Job { directory: &directory, variables, wiring }, &host, &port).await {
+            let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
+            let job = Job { directory: &directory, variables, wiring, secrets: secrets.clone() };
+            let outcome = match execute(job, &host, &port).await {
                 Ok(execution) => execution.into_outcome(None),
                 Err(error) => Outcome::from(Failure::from(error)),
-            }
+            };
+            outcome.redacted(secrets.as_deref())
         })
     }
 

@@ -65,6 +65,33 @@ pub struct Parameter {
     /// `path` for a file or folder of the user's.
     #[serde(default)]
     pub format: Option<String>,
+    /// Whether its value must not be shown: anything but `false`, so that a slip hides too much.
+    #[serde(default)]
+    secret: Option<Box<RawValue>>,
+    /// The choices of a one-of, unread.
+    #[serde(default, rename = "oneOf")]
+    choices: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(default)]
+    items: Option<BTreeMap<String, Parameter>>,
+}
+
+/// The names of the parameters that are marked as secret, those of choices included.
+pub fn secret_names(parameters: &BTreeMap<String, Parameter>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, parameter) in parameters {
+        if parameter.secret.as_ref().is_some_and(|secret| secret.get() != "false") {
+            names.push(name.clone());
+        }
+        let choices = parameter.choices.as_ref().and_then(|raw| serde_json::from_str(raw.get()).ok());
+        for choice in choices.into_iter().flat_map(|choices: Vec<Choice>| choices) {
+            names.extend(choice.items.as_ref().map(secret_names).unwrap_or_default());
+        }
+    }
+    names
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -289,6 +316,14 @@ mod tests {
         assert_eq!(key(root.path()), before);
         std::fs::write(&file, "12").unwrap();
         assert_ne!(key(root.path()), before);
+    }
+
+    #[test]
+    fn secret_parameters_are_found_also_below_choices() {
+        let json = r#"{"S":{"parameters":{"A":{"secret":true},"B":{"secret":false},"C":{},
+            "D":{"oneOf":[{"value":"x","items":{"E":{"secret":true},"F":{}}},{"value":"y"}]},"G":{"oneOf":7}}}}"#;
+        let manifests: Manifests = serde_json::from_str(json).unwrap();
+        assert_eq!(secret_names(&parameters(&manifests, "S")), ["A", "E"]);
     }
 
     #[test]

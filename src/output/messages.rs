@@ -13,6 +13,7 @@ use super::{Batch, BatchKind, StreamKind};
 
 /// A line, or what is left of one, that is no message.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the message")]
 struct Text<'a> {
     #[serde(rename = "type")]
     kind: &'static str,

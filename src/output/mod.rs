@@ -5,6 +5,7 @@ mod inspect;
 mod lines;
 mod messages;
 mod pump;
+pub mod redact;
 mod tail;
 
 pub use inspect::{Inspector, is_json_objects};

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
+use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
 
 /// Bytes read at once.
@@ -75,18 +77,20 @@ pub struct StreamReport {
     pub tail: Option<String>,
 }
 
-/// Reads a stream to its end. `ended` becomes true when the process and its tree are gone.
+/// Reads a stream to its end, and replaces secrets before anybody else sees it. `ended` becomes true when the process and its tree are gone.
 pub async fn pump<O: Observer>(
     stream: StreamKind,
     reader: OwnedFd,
     sink: Sink,
     observer: &O,
+    secrets: Option<Arc<Secrets>>,
     mut ended: watch::Receiver<bool>,
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let mut state = Stream {
         kind: stream,
         sink,
+        redactor: Redactor::new(secrets),
         framer: Framer::default(),
         inspector: Inspector::default(),
         tail: Tail::new(TAIL_BYTES),
@@ -136,6 +140,7 @@ pub async fn pump<O: Observer>(
 struct Stream {
     kind: StreamKind,
     sink: Sink,
+    redactor: Redactor,
     framer: Framer,
     inspector: Inspector,
     tail: Tail,
@@ -143,6 +148,12 @@ struct Stream {
 
 impl Stream {
     async fn take<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
+        let bytes = self.redactor.push(bytes);
+        self.pass(&bytes, observer).await;
+    }
+
+    /// Passes on what holds no secret any more; the fields that the inspector reads are kept.
+    async fn pass<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
         if bytes.is_empty() {
             return;
         }
@@ -158,6 +169,8 @@ impl Stream {
     }
 
     async fn finish<O: Observer>(&mut self, observer: &O) {
+        let rest = self.redactor.finish();
+        self.pass(&rest, observer).await;
         let mut batches = Vec::new();
         self.framer.finish(&mut batches);
         self.hand_over(batches, observer).await;

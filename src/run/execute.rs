@@ -1,15 +1,17 @@
 //! Running `node main.js` in a directory that is ready.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
 
 use super::report::{Environment, Isolation, Report, Resources, State, Timings, signal_name};
-use super::{Failure, Outcome, milliseconds, verdict};
+use super::{Failure, Outcome, milliseconds, secrets, verdict};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, StreamKind, StreamReport, pump};
 use crate::process::{self, Exit, Output, Running, Start, Wiring};
 
@@ -22,6 +24,8 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub wiring: Wiring,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// What came of it.
@@ -40,13 +44,19 @@ pub struct Execution {
 ///
 /// # Errors
 /// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed.
-pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
+pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let begun = Instant::now();
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
+    let mut args = vec!["main.js".to_owned()];
+    if let Some(configuration) = secrets::take(&mut job.variables)? {
+        args.insert(0, host.bootstrap().display().to_string());
+        args.push(job.wiring.child.len().to_string());
+        job.wiring.child.push(configuration);
+    }
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &node,
-        args: vec!["main.js".to_owned()],
+        args,
         directory: job.directory,
         variables: job.variables,
         descriptors: job.wiring.child,
@@ -62,8 +72,8 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
     let (ended, end) = watch::channel(false);
     let (exit, first, second) = tokio::join!(
         watch_process(&mut running, started, &ended),
-        read(first, observer, &end),
-        read(second, observer, &end),
+        read(first, observer, job.secrets.as_ref(), &end),
+        read(second, observer, job.secrets.as_ref(), &end),
     );
     let (exit, ran_ms) = exit?;
 
@@ -99,10 +109,11 @@ async fn watch_process(
 async fn read<O: Observer>(
     output: Option<Output>,
     observer: &O,
+    secrets: Option<&Arc<Secrets>>,
     end: &watch::Receiver<bool>,
 ) -> Option<(StreamKind, std::io::Result<StreamReport>)> {
     let Output { stream, reader, sink } = output?;
-    Some((stream, pump(stream, reader, sink, observer, end.clone()).await))
+    Some((stream, pump(stream, reader, sink, observer, secrets.cloned(), end.clone()).await))
 }
 
 impl Execution {

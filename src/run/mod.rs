@@ -4,9 +4,11 @@
 mod cancel;
 mod execute;
 mod report;
+mod secrets;
 mod verdict;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
@@ -21,6 +23,7 @@ use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
 use crate::output::Observer;
+use crate::output::redact::Secrets;
 use crate::process::Wiring;
 
 /// Why a run failed.
@@ -47,6 +50,24 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// The end of what the connector wrote to stderr.
     pub stderr_tail: Option<String>,
+}
+
+impl Outcome {
+    /// The outcome without secrets in its texts. The connector's own output was redacted as it
+    /// passed; this is for what we and the system say.
+    #[must_use]
+    pub fn redacted(mut self, secrets: Option<&Secrets>) -> Self {
+        let Some(secrets) = secrets else { return self };
+        if let Some(report) = &mut self.report {
+            report.warnings.iter_mut().for_each(|warning| *warning = secrets.redact(warning));
+        }
+        if let Some(Failure::Ours(error)) = &mut self.failure {
+            error.message = secrets.redact(&error.message);
+            error.hint = error.hint.as_deref().map(|hint| secrets.redact(hint));
+        }
+        self.stderr_tail = self.stderr_tail.as_deref().map(|tail| secrets.redact(tail));
+        self
+    }
 }
 
 impl<F: Into<Failure>> From<F> for Outcome {
@@ -117,6 +138,8 @@ pub struct NodeEnvironment<'a, O> {
     pub wiring: Option<Wiring>,
     /// Whether it has to stop.
     pub cancellation: Cancellation,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -149,6 +172,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             variables,
             wiring: Some(wiring),
             cancellation: Cancellation::default(),
+            secrets: None,
             warnings: Vec::new(),
             folder: None,
             lease: None,
@@ -188,7 +212,12 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
         let (Some(folder), Some(wiring)) = (&self.folder, self.wiring.take()) else {
             return RunnerError::new(crate::error::Code::Internal, "the environment was not created").into();
         };
-        let job = Job { directory: folder.path(), variables: std::mem::take(&mut self.variables), wiring };
+        let job = Job {
+            directory: folder.path(),
+            variables: std::mem::take(&mut self.variables),
+            wiring,
+            secrets: self.secrets.clone(),
+        };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {
                 let mut outcome = execution.into_outcome(self.info.clone());
@@ -228,6 +257,7 @@ pub async fn run_in_node<O: Observer + Progress>(
     dependencies: &[Dependency],
 ) -> Outcome {
     let start = Instant::now();
+    let secrets = environment.secrets.clone();
     let mut outcome = lifecycle(&mut environment, dependencies).await;
     if let Some(report) = &mut outcome.report {
         // to what was left of the output comes the removal of the environment
@@ -236,7 +266,7 @@ pub async fn run_in_node<O: Observer + Progress>(
         report.warnings.extend(environment.package.fallback_notice());
         report.warnings.append(&mut environment.warnings);
     }
-    outcome
+    outcome.redacted(secrets.as_deref())
 }
 
 /// Whole milliseconds since then.

@@ -4,6 +4,7 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod policy;
 mod start;
 mod tree;
 

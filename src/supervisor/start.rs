@@ -59,7 +59,7 @@ pub fn start(request: &StartRequest, descriptors: Vec<OwnedFd>) -> io::Result<Ch
             if rustix::process::getppid() != Some(supervisor) {
                 return Err(io::Error::from(rustix::io::Errno::SRCH));
             }
-            Ok(())
+            super::policy::confine()
         });
     }
     command.spawn()
