@@ -31,7 +31,6 @@ const LATER = {
   graceMs: 1000,
   memoryLimitMb: 100,
   redact: true,
-  onMessage() {},
   storeDir: '/tmp',
   maxConcurrentRuns: 1,
   store: 'shared',

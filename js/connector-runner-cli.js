@@ -111,7 +111,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     config: file,
     runType,
     data,
-    state: stateFile,
+    state: givenState,
+    ownState,
     connectorsPackage,
     runsDir,
   }) {
@@ -120,7 +121,10 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       runsDir: runsDir ?? undefined,
     };
     const given = this.#readConfig(file);
-    const state = stateFile ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    const stateFile =
+      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
+    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
+    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
     const found = await settle(

@@ -19,4 +19,4 @@ pub use common::{Printed, Terminal};
 pub use config_file::{explain, missing_field, path_parameters};
 pub use render::{Renderer, SummaryFacts, failure_text, preparing, summary};
 pub use run::RunPlan;
-pub use state_file::{incremental_date, read_state, write_state};
+pub use state_file::{default_file, incremental_date, read_state, write_state};

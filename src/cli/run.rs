@@ -23,8 +23,13 @@ pub struct RunArgs {
     data: Vec<(String, String)>,
 
     /// File with the state of the last run: read before, written after a successful run
+    /// [default: one for each configuration, in the user's folder for state]
     #[arg(long, value_name = "FILE")]
     state: Option<String>,
+
+    /// Neither read nor write a state
+    #[arg(long, conflicts_with = "state")]
+    no_state: bool,
 
     #[command(flatten)]
     connectors: ConnectorsArgs,
@@ -79,6 +84,9 @@ pub struct RunPlan {
     pub data: Vec<serde_json::Value>,
     /// Path of the state file, as given.
     pub state: Option<String>,
+    /// Whether the configuration's own state file is used, for lack of `state`: what it says
+    /// concerns incremental runs, and full ones begin it anew.
+    pub own_state: bool,
     /// The option `connectorsPackage`.
     pub connectors_package: Option<String>,
     /// The option `runsDir`.
@@ -93,6 +101,7 @@ impl RunArgs {
             config: self.config?,
             run_type: self.run_type.name().to_owned(),
             data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
+            own_state: self.state.is_none() && !self.no_state,
             state: self.state,
             connectors_package: self.connectors.connectors,
             runs_dir: self.runs_dir,
