@@ -6,6 +6,7 @@ mod check;
 mod common;
 mod config_file;
 mod doctor;
+mod findings;
 mod init;
 mod render;
 mod run;

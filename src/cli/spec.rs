@@ -24,6 +24,6 @@ pub struct SpecArgs {
 }
 
 /// Describes the connectors package.
-pub fn spec(_: &SpecArgs) -> Printed {
+pub async fn spec(_: &SpecArgs, _: &crate::host::Host) -> Printed {
     Printed::later("spec")
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Package;
@@ -59,12 +59,44 @@ struct StorageManifest {
     environment: Option<Environments>,
 }
 
-/// One parameter of a manifest.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// One parameter of a manifest (packages/connectors/README.md).
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Parameter {
-    /// `path` for a file or folder of the user's.
+    /// `string`, `number`, `boolean`, `date`, `object` or `array`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether a run needs it.
     #[serde(default)]
+    pub required: bool,
+    /// Whether its value is a secret.
+    #[serde(default)]
+    pub secret: bool,
+    /// What it is where it is left out, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Box<RawValue>>,
+    /// Smallest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<f64>,
+    /// Choices between groups of parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub one_of: Vec<Choice>,
+    /// `path` for a file or folder of the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+}
+
+/// One choice of a one-of.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+pub struct Choice {
+    /// Its name: the key in a configuration.
+    pub value: String,
+    /// Its parameters.
+    #[serde(default)]
+    pub items: BTreeMap<String, Parameter>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
