@@ -158,13 +158,13 @@ impl<'a> Checker<'a, '_> {
                 self.error(&path, found.at, format!("is missing; there are {}", listed(names(known))));
                 None
             }
-            Some(name) => match serde_json::from_str::<String>(name.value) {
-                Ok(text) => self.known_name(section, &path, known, name, &text),
-                Err(_) => {
+            Some(name) => {
+                let text = serde_json::from_str::<String>(name.value).ok();
+                if text.is_none() {
                     self.error(&path, name.at, "must be a text".into());
-                    None
                 }
-            },
+                text.and_then(|text| self.known_name(section, &path, known, name, &text))
+            }
         };
         let path = format!("{section}.config");
         match all.iter().rfind(|member| member.key == "config") {
@@ -221,16 +221,16 @@ impl<'a> Checker<'a, '_> {
     ) {
         for member in given {
             let path = format!("{path}.{}", member.key);
-            match declared.get(&member.key) {
-                Some(parameter) => self.parameter(&path, member, parameter, choices),
-                None => {
-                    let there = match nearest(&member.key, declared.keys().map(String::as_str)) {
-                        Some(meant) => format!("did you mean {meant}?"),
-                        None => format!("there are {}", listed(declared.keys().map(String::as_str))),
-                    };
-                    self.error(&path, member.at, format!("is no parameter; {there}"));
-                }
+            if let Some(parameter) = declared.get(&member.key) {
+                self.parameter(&path, member, parameter, choices);
+                continue;
             }
+            let known = || declared.keys().map(String::as_str);
+            let there = match nearest(&member.key, known()) {
+                Some(meant) => format!("did you mean {meant}?"),
+                None => format!("there are {}", listed(known())),
+            };
+            self.error(&path, member.at, format!("is no parameter; {there}"));
         }
         for (name, parameter) in declared {
             if parameter.required && !given.iter().any(|member| member.key == *name) {
