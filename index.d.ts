@@ -318,10 +318,13 @@ export declare function isKnownMessage(message: ConnectorMessage): message is Kn
  * The messages of one run, for one consumer: `for await (const message of stream)`. The
  * connector waits while the consumer does. Leaving the loop ends the run.
  */
-export interface MessageStream extends AsyncIterableIterator<ConnectorMessage, RunResult> {
+export interface MessageStream extends AsyncIterable<ConnectorMessage> {
   /** How the run ended; the iterator's return value as well. A rejection need not be handled here. */
   readonly result: Promise<RunResult>;
-  return(): Promise<IteratorResult<ConnectorMessage, RunResult>>;
+  next(): Promise<IteratorResult<ConnectorMessage, RunResult>>;
+  /** Ends the run, and waits until nothing of it is left. */
+  return(): Promise<IteratorResult<ConnectorMessage, RunResult | undefined>>;
+  [Symbol.asyncIterator](): MessageStream;
 }
 
 /** Options of a runner, service or environment; a run's own options win. */

@@ -30,10 +30,7 @@ const LATER = {
   stallTimeoutMs: 1000,
   graceMs: 1000,
   memoryLimitMb: 100,
-  onMessage() {},
-  storeDir: '/tmp',
   maxConcurrentRuns: 1,
-  store: 'shared',
 };
 
 for (const [name, value] of Object.entries(LATER)) {

@@ -115,11 +115,15 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     config: file,
     runType,
     data,
-    state: stateFile,
+    state: givenState,
+    ownState,
     options,
   }) {
     const given = this.#readConfig(file);
-    const state = stateFile ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    const stateFile =
+      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
+    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
+    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
     const found = await settle(

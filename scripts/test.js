@@ -3,7 +3,8 @@
 //   node scripts/test.js [--OPTION=VALUE of node's] [FILE…]
 // The files are listed here because Node 20 can neither expand patterns nor find this folder.
 
-const { existsSync, readdirSync } = require('node:fs');
+const { existsSync, mkdtempSync, readdirSync, rmSync } = require('node:fs');
+const os = require('node:os');
 const path = require('node:path');
 
 const { root, run } = require('./tools');
@@ -43,7 +44,14 @@ function main() {
     return 1;
   }
   console.log(`Node.js ${process.version}`);
-  return run(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files]);
+  // Runs of the command line keep their state in the user's folder: not in that of whoever tests.
+  const state = mkdtempSync(path.join(os.tmpdir(), 'connector-runner-state-'));
+  try {
+    const env = { ...process.env, XDG_STATE_HOME: state };
+    return run(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], env);
+  } finally {
+    rmSync(state, { recursive: true, force: true });
+  }
 }
 
 process.exitCode = main();

@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in KNOWN.iter().filter(|name| !["refresh", "isolation"].contains(name)) {
+        for name in KNOWN.iter().filter(|name| !["refresh", "isolation", "redact"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
         assert!(set("refresh", text("yes")).is_err());

@@ -128,6 +128,14 @@ impl ConnectorRunnerCli {
         Ok(())
     }
 
+    /// The state file of `request.config`, a path, where it has one of its own.
+    #[napi(catch_unwind)]
+    pub fn own_state_file<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<Option<String>> {
+        let request = Request::new(env, &request)?;
+        let file = cli::default_file(Path::new(&request.text("config")?), &request.host()?);
+        Ok(file.map(|file| file.display().to_string()))
+    }
+
     /// The text of a state file.
     #[napi(catch_unwind)]
     pub fn read_state(&self, path: String) -> Result<String> {

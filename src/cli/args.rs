@@ -130,11 +130,11 @@ pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printe
         Err(error) => return explain(&error),
     };
     match command {
-        Some(Command::Check(given)) => check(&given),
-        Some(Command::Spec(given)) => spec(&given),
+        Some(Command::Check(given)) => check(&given, host).await,
+        Some(Command::Spec(given)) => spec(&given, host).await,
         Some(Command::Init(given)) => init(&given),
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
-        Some(Command::State(given)) => state(&given),
+        Some(Command::State(given)) => state(&given, host),
         Some(Command::Store(given)) => store(&given, host, terminal).await,
         // `plan` has answered these
         Some(Command::Run(_)) | None => Printed::default(),

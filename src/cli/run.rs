@@ -25,8 +25,13 @@ pub struct RunArgs {
     data: Vec<(String, String)>,
 
     /// File with the state of the last run: read before, written after a successful run
+    /// [default: one for each configuration, in the user's folder for state]
     #[arg(long, value_name = "FILE")]
     state: Option<String>,
+
+    /// Neither read nor write a state
+    #[arg(long, conflicts_with = "state")]
+    no_state: bool,
 
     #[command(flatten)]
     connectors: ConnectorsArgs,
@@ -90,6 +95,9 @@ pub struct RunPlan {
     pub state: Option<String>,
     /// Options of the runner, as `RunnerOptions` has them.
     pub options: serde_json::Value,
+    /// Whether the configuration's own state file is used, for lack of `state`: what it says
+    /// concerns incremental runs, and full ones begin it anew.
+    pub own_state: bool,
 }
 
 impl RunArgs {
@@ -116,6 +124,7 @@ impl RunArgs {
             config,
             run_type: self.run_type.name().to_owned(),
             data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
+            own_state: self.state.is_none() && !self.no_state,
             state: self.state,
             options: options.into(),
         })

@@ -4,6 +4,7 @@ mod catalog;
 mod locate;
 
 pub use catalog::{
-    Catalog, check_source, parameters, read as read_catalog, secret_names, storage_dependencies,
+    Catalog, Choice, Manifests, Parameter, check_source, parameters, read as read_catalog, secret_names,
+    storage_dependencies,
 };
 pub use locate::{Package, locate};
