@@ -1,7 +1,7 @@
 'use strict';
 
 const { Config } = require('./config');
-const { messageCallback, outputHandlers, port, request } = require('./host');
+const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
 const { native } = require('./native');
 const {
   NodeJsEnvironment,
@@ -54,6 +54,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     // The last three call the user's object; native code says when.
     const handlers = {
       ...outputHandlers(stdio, onMessage),
+      ...progressHandlers(layers),
       createEnvironment: async (dependencies) => {
         directory = await environment.createEnvironment(
           datamartId,

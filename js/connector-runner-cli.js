@@ -20,10 +20,14 @@ function write(stream, text) {
   });
 }
 
+let shown;
+
 /** Shows a line that changes each second on a terminal, or once elsewhere. */
 function showProgress(textAt) {
   if (!process.stderr.isTTY) {
-    process.stderr.write(`${textAt(0)}\n`);
+    const text = textAt(0);
+    if (text !== shown) process.stderr.write(`${text}\n`);
+    shown = text;
     return () => {};
   }
   const begun = Date.now();
@@ -113,13 +117,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     data,
     state: givenState,
     ownState,
-    connectorsPackage,
-    runsDir,
+    options,
   }) {
-    const options = {
-      connectorsPackage: connectorsPackage ?? undefined,
-      runsDir: runsDir ?? undefined,
-    };
     const given = this.#readConfig(file);
     const stateFile =
       givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
@@ -141,7 +140,13 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const config = new Config({ datamartId: 'cli-runner', ...given });
     const runConfig = new RunConfig({ type: runType, data, state });
 
-    const stopProgress = showProgress((seconds) => super.preparing(config.storage.name, seconds));
+    let stopProgress = () => {};
+    const onProgress = (step) => {
+      stopProgress();
+      stopProgress = showProgress((seconds) =>
+        super.preparing(config.storage.name, JSON.stringify(step), seconds),
+      );
+    };
     // A terminal gets what a person reads; anything else gets the connector's lines unchanged.
     const rendered = (text) => super.render(text);
     const onStdout = (text) => {
@@ -156,7 +161,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         new Date().toISOString(),
         config,
         runConfig,
-        { logCapture: { onStdout, onStderr }, onSpawn: stopProgress },
+        { logCapture: { onStdout, onStderr }, onSpawn: () => stopProgress() },
+        { onProgress },
       );
     } finally {
       stopProgress();

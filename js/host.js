@@ -24,6 +24,7 @@ function request(options, fields) {
     host: {
       variables: { ...process.env },
       execPath: process.execPath,
+      nodeAbi: process.versions.modules,
       cwd: currentFolder(),
       programDir: process.argv[1] ? path.dirname(process.argv[1]) : undefined,
       packageRoot,
@@ -70,9 +71,20 @@ function callBack(name, callback, argument) {
   }
 }
 
-/** The callback for messages: the last of the options' layers that has one decides. */
+/** A callback among the options: the last of their layers that has it decides. */
+function callbackOf(name, layers) {
+  return layers.reduce((found, layer) => layer?.[name] ?? found, undefined);
+}
+
+/** The callback for messages. */
 function messageCallback(layers) {
-  return layers.reduce((found, layer) => layer?.onMessage ?? found, undefined);
+  return callbackOf('onMessage', layers);
+}
+
+/** Handlers for what happens before a connector can start. */
+function progressHandlers(layers) {
+  const onProgress = callbackOf('onProgress', layers);
+  return { progress: (step) => void callBack('onProgress', onProgress, JSON.parse(step)) };
 }
 
 /** Handlers for what a connector's process tells: its output, its messages and its pid. */
@@ -102,4 +114,4 @@ function outputHandlers(stdio, onMessage = undefined) {
   };
 }
 
-module.exports = { messageCallback, outputHandlers, port, request };
+module.exports = { messageCallback, outputHandlers, port, progressHandlers, request };

@@ -2,7 +2,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 
-const { messageCallback, outputHandlers, port, request } = require('./host');
+const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
 const { ExecutionEnvironment } = require('./interfaces');
 const { native } = require('./native');
 const NodeJsTemplateRenderer = require('./nodejs-template-renderer');
@@ -41,6 +41,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
     const thrown = {};
     // These call the user's objects; native code says which and when.
     const handlers = {
+      ...progressHandlers([this.#options]),
       generatePackageJson: async () =>
         JSON.stringify(await manager.generatePackageJson(connectorId, dependencies), null, 2),
       installDependencies: (directory) => manager.installDependencies(directory),

@@ -1,7 +1,11 @@
 //! Options of the runner and of a run (contract, section 11), and the only place for their
 //! defaults.
 
+use std::time::Duration;
+
+use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
+use crate::manifest::is_package_name;
 use crate::process::EnvPolicy;
 
 /// An option's value as it came from JavaScript.
@@ -36,23 +40,31 @@ pub struct Options {
     pub inherit_stdin: bool,
     /// Whether the caller takes messages.
     pub on_message: bool,
+    /// Where dependencies come from.
+    pub store: StoreOptions,
 }
 
 /// Options of the contract that this version does not have yet. They are refused: an option that
 /// was ignored would be a promise broken in silence.
-const LATER: [&str; 9] = [
-    "signal",
-    "timeoutMs",
-    "stallTimeoutMs",
-    "graceMs",
-    "memoryLimitMb",
-    "redact",
+const LATER: [&str; 7] =
+    ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "redact", "maxConcurrentRuns"];
+
+const KNOWN: [&str; 12] = [
+    "connectorsPackage",
+    "runsDir",
+    "env",
+    "isolation",
+    "onMessage",
+    "onProgress",
+    "store",
     "storeDir",
-    "maxConcurrentRuns",
+    "refresh",
+    "storeMaxAgeDays",
     "lockfile",
+    "allowScripts",
 ];
 
-const KNOWN: [&str; 6] = ["connectorsPackage", "runsDir", "env", "isolation", "store", "onMessage"];
+const SECONDS_A_DAY: f64 = 86_400.0;
 
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
@@ -90,13 +102,27 @@ impl Options {
                     "option isolation: this version enforces none; leave it out, or say 'none'",
                 ));
             }
-            // Each run installs for itself, which is what 'off' means.
-            ("store", OptionValue::Text(text)) if text == "off" => {}
-            ("store", _) => {
-                return Err(invalid(
-                    "option store: this version has no shared store; leave it out, or say 'off'".into(),
-                ));
+            ("store", OptionValue::Text(text)) if text == "off" => self.store.off = true,
+            ("store", OptionValue::Text(text)) if text == "shared" => self.store.off = false,
+            ("store", _) => return Err(invalid("option store must be 'shared' or 'off'".into())),
+            ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
+            ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
+            ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
+            ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
+            ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
+                self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();
             }
+            ("storeMaxAgeDays", _) => {
+                return Err(invalid("option storeMaxAgeDays must be a number of days above 0".into()));
+            }
+            ("lockfile", OptionValue::Text(text)) if !text.is_empty() => self.store.lockfile = Some(text),
+            ("lockfile", _) => return Err(invalid("option lockfile must be the path of a file".into())),
+            ("allowScripts", OptionValue::Texts(names)) => self.store.scripts = package_names(names)?,
+            ("allowScripts", _) => {
+                return Err(invalid("option allowScripts must be an array of package names".into()));
+            }
+            ("onProgress", OptionValue::Function) => {}
+            ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
             ("connectorsPackage", _) => {
                 return Err(invalid(
                     "option connectorsPackage must be a package's name or the path of its folder".into(),
@@ -116,6 +142,14 @@ impl Options {
             (unknown, _) => return Err(invalid(unknown_option(unknown))),
         }
         Ok(())
+    }
+}
+
+/// Names that go to npm as arguments, so they must be names.
+fn package_names(names: Vec<String>) -> Result<Vec<String>> {
+    match names.iter().find(|name| !is_package_name(name)) {
+        Some(name) => Err(invalid(format!("option allowScripts: {name:?} is not a valid npm package name"))),
+        None => Ok(names),
     }
 }
 
@@ -157,16 +191,25 @@ mod tests {
             assert!(error.message.contains(name), "{}", error.message);
         }
         assert_eq!(set("isolation", text("strict")).unwrap_err().code, Code::IsolationUnavailable);
-        assert!(set("store", text("shared")).is_err());
-        set("store", text("off")).unwrap();
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
     }
 
     #[test]
+    fn the_store_is_shared_unless_it_is_off() {
+        assert!(!Options::default().store.off && !set("store", text("shared")).unwrap().store.off);
+        assert!(set("store", text("off")).unwrap().store.off);
+        let day = set("storeMaxAgeDays", OptionValue::Number(0.5)).unwrap().store.max_age;
+        assert_eq!(day, Some(Duration::from_secs(43_200)));
+    }
+
+    #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in ["connectorsPackage", "runsDir", "env", "onMessage"] {
+        for name in KNOWN.iter().filter(|name| !["refresh", "isolation"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
+        assert!(set("refresh", text("yes")).is_err());
+        assert!(set("storeMaxAgeDays", OptionValue::Number(0.0)).is_err());
+        assert!(set("allowScripts", OptionValue::Texts(vec!["--evil".into()])).is_err());
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));
         assert!(set("colour", text("red")).unwrap_err().message.ends_with("colour is unknown"));
     }

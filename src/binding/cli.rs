@@ -154,10 +154,10 @@ impl ConnectorRunnerCli {
         self.renderer.render(&lines)
     }
 
-    /// The line shown while dependencies are installed.
+    /// The line shown while the environment is not ready; `step` is JSON of what is done.
     #[napi]
-    pub fn preparing(&self, storage: String, seconds: u32) -> String {
-        cli::preparing(&storage, seconds.into())
+    pub fn preparing(&self, storage: String, step: String, seconds: u32) -> String {
+        cli::preparing(&storage, &step, seconds.into())
     }
 
     /// The block at the end of a successful run.

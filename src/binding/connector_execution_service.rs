@@ -116,8 +116,16 @@ async fn run_here(
     };
     match prepared.await {
         Ok((connectors, dependencies, root)) => {
-            let environment =
-                NodeEnvironment::new(host, port, &connectors.package, root, ids, variables, wiring);
+            let environment = NodeEnvironment::new(
+                host,
+                port,
+                &connectors.package,
+                root,
+                &options.store,
+                ids,
+                variables,
+                wiring,
+            );
             run_in_node(environment, &dependencies).await
         }
         Err(error) => error.into(),

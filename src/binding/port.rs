@@ -7,6 +7,7 @@ use napi::sys;
 use napi::threadsafe_function::ThreadsafeFunction;
 use napi_derive::napi;
 
+use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
 use crate::run::Failure;
@@ -83,6 +84,13 @@ impl Port {
         let promise = self.function.call_async_catch(arguments).await.map_err(closed)?;
         let reply = promise.await.map_err(closed)?;
         if reply.ok { Ok(reply.text) } else { Err(Failure::Thrown) }
+    }
+}
+
+impl Progress for Port {
+    async fn report(&self, step: Step) {
+        let step = serde_json::to_string(&step).unwrap_or_default();
+        let _ = self.ask("progress", Payload::Text(step)).await;
     }
 }
 

@@ -58,6 +58,7 @@ impl<'env> Request<'env> {
             variables: read_variables(&self.values, &self.values.member(&host, "variables")?)?,
             exec_path: path("execPath")?.unwrap_or_default(),
             cwd: path("cwd")?.unwrap_or_default(),
+            node_abi: text_of(&self.values.member(&host, "nodeAbi")?)?,
             program_dir: path("programDir")?,
             package_root: path("packageRoot")?.unwrap_or_default(),
             supervisor: path("supervisor")?.unwrap_or_default(),

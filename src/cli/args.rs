@@ -201,8 +201,7 @@ mod tests {
             ]
         );
         assert_eq!(run.state.as_deref(), Some("s.json"));
-        assert_eq!(run.connectors_package.as_deref(), Some("@owox/connectors"));
-        assert_eq!(run.runs_dir.as_deref(), Some("/r"));
+        assert_eq!(run.options, json!({ "connectorsPackage": "@owox/connectors", "runsDir": "/r" }));
     }
 
     #[test]
@@ -214,7 +213,7 @@ mod tests {
             &["init", "CsvFile", "DuckDb"],
             &["doctor"],
             &["state", "get", "a.json"],
-            &["store", "list", "--json"],
+            &["doctor", "--json"],
             &["store", "warm", "a.json"],
         ] {
             assert!(matches!(of(args), Plan::Perform), "{args:?}");

@@ -1,5 +1,7 @@
 //! What commands share: options, facts about the terminal, and what they answer.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use serde::Serialize;
 
@@ -15,6 +17,39 @@ pub struct ConnectorsArgs {
     /// Connectors package: an npm package's name, or the path of a package's folder
     #[arg(long, value_name = "PACKAGE")]
     pub connectors: Option<String>,
+}
+
+/// Options of every command that makes an environment.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EnvironmentArgs {
+    /// Folder of the store [default: the variable `OWOX_RUNNER_STORE`, else in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<String>,
+
+    /// Resolve versions anew, even where an environment is in the store
+    #[arg(long)]
+    pub refresh: bool,
+
+    /// Lockfile that pins versions [default: <CONFIG>.lock.json beside the configuration, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub lockfile: Option<String>,
+
+    /// Package whose install script may run; may be repeated
+    #[arg(long, value_name = "PACKAGE")]
+    pub allow_scripts: Vec<String>,
+}
+
+/// The lockfile of a configuration: beside it, `config.lock.json` for `config.json`.
+pub fn lockfile_beside(config: &Path) -> PathBuf {
+    config.with_extension("lock.json")
+}
+
+impl EnvironmentArgs {
+    /// The lockfile that was named, or the one beside the configuration.
+    pub fn lockfile_for(&self, config: &Path) -> Option<String> {
+        let beside = lockfile_beside(config);
+        self.lockfile.clone().or_else(|| beside.is_file().then(|| beside.display().to_string()))
+    }
 }
 
 /// The name that was probably meant; `None` where nothing is near.

@@ -1,11 +1,13 @@
 //! `run`: its arguments, and what they ask of a run. The run itself is JavaScript's to start,
 //! since output goes to its streams.
 
+use std::path::Path;
+
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
-use super::common::ConnectorsArgs;
+use super::common::{ConnectorsArgs, EnvironmentArgs};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -33,6 +35,13 @@ pub struct RunArgs {
 
     #[command(flatten)]
     connectors: ConnectorsArgs,
+
+    #[command(flatten)]
+    environment: EnvironmentArgs,
+
+    /// Install for this run alone, without the store
+    #[arg(long, conflicts_with_all = ["store", "refresh"])]
+    no_store: bool,
 
     /// Folder for the run's temporary directory [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
@@ -87,24 +96,37 @@ pub struct RunPlan {
     /// Whether the configuration's own state file is used, for lack of `state`: what it says
     /// concerns incremental runs, and full ones begin it anew.
     pub own_state: bool,
-    /// The option `connectorsPackage`.
-    pub connectors_package: Option<String>,
-    /// The option `runsDir`.
-    pub runs_dir: Option<String>,
+    /// Options of the runner, as `RunnerOptions` has them.
+    pub options: serde_json::Value,
 }
 
 impl RunArgs {
     /// The run; `None` without a configuration.
     pub fn into_plan(self) -> Option<RunPlan> {
         let data = self.data.into_iter();
+        let config = self.config?;
+        let mut options = serde_json::Map::new();
+        let texts = [
+            ("connectorsPackage", self.connectors.connectors),
+            ("runsDir", self.runs_dir),
+            ("lockfile", self.environment.lockfile_for(Path::new(&config))),
+            ("storeDir", self.environment.store),
+            ("store", self.no_store.then(|| "off".to_owned())),
+        ];
+        options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        if self.environment.refresh {
+            options.insert("refresh".into(), true.into());
+        }
+        if !self.environment.allow_scripts.is_empty() {
+            options.insert("allowScripts".into(), self.environment.allow_scripts.into());
+        }
         Some(RunPlan {
-            config: self.config?,
+            config,
             run_type: self.run_type.name().to_owned(),
             data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
             own_state: self.state.is_none() && !self.no_state,
             state: self.state,
-            connectors_package: self.connectors.connectors,
-            runs_dir: self.runs_dir,
+            options: options.into(),
         })
     }
 }
