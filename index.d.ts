@@ -336,9 +336,37 @@ export interface RunnerOptions extends RunOptions {
   connectorsPackage?: string;
   /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
   runsDir?: string;
-  /** `'off'`: each run installs for itself, which is all that this version does. */
-  store?: 'off';
+  /**
+   * `'shared'`, the default: what a run needs is installed once and shared, read-only, by all that
+   * need the same. `'off'`: each run installs for itself.
+   */
+  store?: 'shared' | 'off';
+  /** Folder of the store. By default `OWOX_RUNNER_STORE`, then the user's cache folder. */
+  storeDir?: string;
+  /** Resolves versions anew even where the store has the environment; false by default. */
+  refresh?: boolean;
+  /**
+   * Days after which versions are resolved anew; never by default. Where that fails, the old
+   * environment is used, with a warning.
+   */
+  storeMaxAgeDays?: number;
+  /** Path of a lockfile that pins versions, as `owox-connector-runner store lock` writes it. */
+  lockfile?: string;
+  /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
+  allowScripts?: string[];
+  /** Told of what takes time before a connector can start. */
+  onProgress?: (step: EnvironmentStep) => void;
 }
+
+/**
+ * What takes time before a connector can start: npm installs its environment; another run does
+ * (`pid` where it is known, `seconds` waited so far); all files are read, since the machine or a
+ * host crashed.
+ */
+export type EnvironmentStep =
+  | { phase: 'installing' }
+  | { phase: 'waiting'; pid: number | null; seconds: number }
+  | { phase: 'verifying' };
 
 /** How a run ended. */
 export interface RunResult {
@@ -374,6 +402,7 @@ export type ErrorCode =
   | 'INVALID_ID'
   | 'CONNECTORS_NOT_FOUND'
   | 'INSTALL_FAILED'
+  | 'STORE_LOCK_TIMEOUT'
   | 'SPAWN_FAILED'
   | 'CONNECTOR_FAILED'
   | 'ISOLATION_UNAVAILABLE'

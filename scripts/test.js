@@ -3,6 +3,7 @@
 //   node scripts/test.js [--OPTION=VALUE of node's] [FILE…]
 // The files are listed here because Node 20 can neither expand patterns nor find this folder.
 
+const { spawnSync } = require('node:child_process');
 const { existsSync, mkdtempSync, readdirSync, rmSync } = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -44,12 +45,17 @@ function main() {
     return 1;
   }
   console.log(`Node.js ${process.version}`);
-  // Runs of the command line keep their state in the user's folder: not in that of whoever tests.
+  // Runs keep state and store in the user's folders: not in those of whoever tests.
   const state = mkdtempSync(path.join(os.tmpdir(), 'connector-runner-state-'));
   try {
-    const env = { ...process.env, XDG_STATE_HOME: state };
+    const env = {
+      ...process.env,
+      XDG_STATE_HOME: state,
+      OWOX_RUNNER_STORE: path.join(state, 'store'),
+    };
     return run(process.execPath, ['--test', '--test-reporter=spec', ...options, ...files], env);
   } finally {
+    spawnSync('chmod', ['-R', 'u+w', state]); // what is in a store is read-only
     rmSync(state, { recursive: true, force: true });
   }
 }
