@@ -1,9 +1,14 @@
 'use strict';
 
 const { Config } = require('./config');
-const { outputHandlers, port, request } = require('./host');
+const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
 const { native } = require('./native');
-const { NodeJsEnvironment, hasOwnCleanup, isUntouched } = require('./nodejs-environment');
+const {
+  NodeJsEnvironment,
+  hasOwnCleanup,
+  isUntouched,
+  withRunOptions,
+} = require('./nodejs-environment');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
 const RunContext = require('./run-context');
 
@@ -38,15 +43,18 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       config,
       stdio,
       ownEnvironment: !isUntouched(environment),
+      nodeEnvironment: isOurs,
       environmentVariables: () => context.getEnvironmentVariables(),
     });
 
     let directory;
     let reported;
     const thrown = {};
+    const onMessage = messageCallback(layers);
     // The last three call the user's object; native code says when.
     const handlers = {
-      ...outputHandlers(stdio),
+      ...outputHandlers(stdio, onMessage),
+      ...progressHandlers(layers),
       createEnvironment: async (dependencies) => {
         directory = await environment.createEnvironment(
           datamartId,
@@ -56,7 +64,9 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       },
       executeConnector: async () => {
         const variables = context.getEnvironmentVariables();
-        reported = await environment.executeConnector(directory, variables, stdio);
+        reported = await withRunOptions({ onMessage }, () =>
+          environment.executeConnector(directory, variables, stdio),
+        );
       },
       cleanup: async () => {
         if (!hasOwnCleanup(environment)) await environment.cleanup(datamartId, runId);

@@ -1,6 +1,7 @@
 'use strict';
 
 const ConnectorExecutionService = require('./connector-execution-service');
+const { MessageStream } = require('./message-stream');
 const { native } = require('./native');
 const { inCallersRealm, makeObject } = require('./realm');
 
@@ -13,6 +14,17 @@ class ConnectorRunner extends native.ConnectorRunner {
   // `...options` keeps the call as the original made it where no options are given.
   async run(datamartId, runId, config, runConfig, stdio = 'inherit', ...options) {
     return this.executionService.execute(datamartId, runId, config, runConfig, stdio, ...options);
+  }
+
+  stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {
+    return new MessageStream(
+      (more, streamStdio) =>
+        this.executionService.execute(datamartId, runId, config, runConfig, streamStdio, {
+          ...options,
+          ...more,
+        }),
+      stdio,
+    );
   }
 }
 

@@ -23,6 +23,16 @@ pub enum Code {
     SpawnFailed,
     /// The connector ran and failed.
     ConnectorFailed,
+    /// The run took longer than `timeoutMs`.
+    Timeout,
+    /// The connector printed nothing for `stallTimeoutMs`.
+    Stalled,
+    /// The run needed more memory than it may have, or than there was.
+    MemoryLimit,
+    /// The run was cancelled.
+    Aborted,
+    /// Another process has been installing the same environment for too long.
+    StoreLockTimeout,
     /// The requested isolation cannot be enforced.
     IsolationUnavailable,
     /// Something that should not happen: a bug here, or a file system that refused.
@@ -41,6 +51,11 @@ impl Code {
             Code::InstallFailed => "INSTALL_FAILED",
             Code::SpawnFailed => "SPAWN_FAILED",
             Code::ConnectorFailed => "CONNECTOR_FAILED",
+            Code::Timeout => "TIMEOUT",
+            Code::Stalled => "STALLED",
+            Code::MemoryLimit => "MEMORY_LIMIT",
+            Code::Aborted => "ABORT_ERR",
+            Code::StoreLockTimeout => "STORE_LOCK_TIMEOUT",
             Code::IsolationUnavailable => "ISOLATION_UNAVAILABLE",
             Code::Internal => "INTERNAL",
         }

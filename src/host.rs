@@ -14,6 +14,8 @@ pub struct Host {
     pub exec_path: PathBuf,
     /// `process.cwd()`.
     pub cwd: PathBuf,
+    /// `process.versions.modules`.
+    pub node_abi: String,
     /// The folder of the program's main file, where there is one.
     pub program_dir: Option<PathBuf>,
     /// The folder of this package.

@@ -1,7 +1,11 @@
 //! Options of the runner and of a run (contract, section 11), and the only place for their
 //! defaults.
 
+use std::time::Duration;
+
+use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
+use crate::manifest::is_package_name;
 use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::EnvPolicy;
 
@@ -18,6 +22,8 @@ pub enum OptionValue {
     Texts(Vec<String>),
     /// A boolean.
     Flag(bool),
+    /// A function.
+    Function,
     /// Anything else.
     Other,
 }
@@ -35,23 +41,34 @@ pub struct Options {
     pub inherit_stdin: bool,
     /// What is replaced in everything that leaves a run.
     pub redact: Redaction,
+    /// Whether the caller takes messages.
+    pub on_message: bool,
+    /// Where dependencies come from.
+    pub store: StoreOptions,
 }
 
 /// Options of the contract that this version does not have yet. They are refused: an option that
 /// was ignored would be a promise broken in silence.
-const LATER: [&str; 9] = [
-    "signal",
-    "timeoutMs",
-    "stallTimeoutMs",
-    "graceMs",
-    "memoryLimitMb",
+const LATER: [&str; 6] =
+    ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"];
+
+const KNOWN: [&str; 13] = [
+    "connectorsPackage",
+    "runsDir",
+    "env",
+    "isolation",
+    "redact",
     "onMessage",
+    "onProgress",
+    "store",
     "storeDir",
-    "maxConcurrentRuns",
+    "refresh",
+    "storeMaxAgeDays",
     "lockfile",
+    "allowScripts",
 ];
 
-const KNOWN: [&str; 6] = ["connectorsPackage", "runsDir", "env", "isolation", "store", "redact"];
+const SECONDS_A_DAY: f64 = 86_400.0;
 
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
@@ -80,6 +97,8 @@ impl Options {
             ("env", OptionValue::Text(text)) if text == "inherit" => self.env = EnvPolicy::Inherit,
             ("env", OptionValue::Text(text)) if text == "minimal" => self.env = EnvPolicy::Minimal,
             ("env", OptionValue::Texts(names)) => self.env = EnvPolicy::Names(names),
+            ("onMessage", OptionValue::Function) => self.on_message = true,
+            ("onMessage", _) => return Err(invalid("option onMessage must be a function".into())),
             ("isolation", OptionValue::Text(text)) if text == "none" => self.inherit_stdin = true,
             ("isolation", _) => {
                 return Err(RunnerError::new(
@@ -87,14 +106,28 @@ impl Options {
                     "option isolation: this version enforces none; leave it out, or say 'none'",
                 ));
             }
-            // Each run installs for itself, which is what 'off' means.
-            ("store", OptionValue::Text(text)) if text == "off" => {}
-            ("store", _) => {
-                return Err(invalid(
-                    "option store: this version has no shared store; leave it out, or say 'off'".into(),
-                ));
+            ("store", OptionValue::Text(text)) if text == "off" => self.store.off = true,
+            ("store", OptionValue::Text(text)) if text == "shared" => self.store.off = false,
+            ("store", _) => return Err(invalid("option store must be 'shared' or 'off'".into())),
+            ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
+            ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
+            ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
+            ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
+            ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
+                self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();
             }
             ("redact", value) => self.redact = redaction(value)?,
+            ("storeMaxAgeDays", _) => {
+                return Err(invalid("option storeMaxAgeDays must be a number of days above 0".into()));
+            }
+            ("lockfile", OptionValue::Text(text)) if !text.is_empty() => self.store.lockfile = Some(text),
+            ("lockfile", _) => return Err(invalid("option lockfile must be the path of a file".into())),
+            ("allowScripts", OptionValue::Texts(names)) => self.store.scripts = package_names(names)?,
+            ("allowScripts", _) => {
+                return Err(invalid("option allowScripts must be an array of package names".into()));
+            }
+            ("onProgress", OptionValue::Function) => {}
+            ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
             ("connectorsPackage", _) => {
                 return Err(invalid(
                     "option connectorsPackage must be a package's name or the path of its folder".into(),
@@ -150,6 +183,14 @@ fn redaction(value: OptionValue) -> Result<Redaction> {
     Ok(redaction)
 }
 
+/// Names that go to npm as arguments, so they must be names.
+fn package_names(names: Vec<String>) -> Result<Vec<String>> {
+    match names.iter().find(|name| !is_package_name(name)) {
+        Some(name) => Err(invalid(format!("option allowScripts: {name:?} is not a valid npm package name"))),
+        None => Ok(names),
+    }
+}
+
 fn unknown_option(name: &str) -> String {
     let nearest = KNOWN
         .iter()
@@ -188,8 +229,6 @@ mod tests {
             assert!(error.message.contains(name), "{}", error.message);
         }
         assert_eq!(set("isolation", text("strict")).unwrap_err().code, Code::IsolationUnavailable);
-        assert!(set("store", text("shared")).is_err());
-        set("store", text("off")).unwrap();
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
     }
 
@@ -210,10 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_shared_unless_it_is_off() {
+        assert!(!Options::default().store.off && !set("store", text("shared")).unwrap().store.off);
+        assert!(set("store", text("off")).unwrap().store.off);
+        let day = set("storeMaxAgeDays", OptionValue::Number(0.5)).unwrap().store.max_age;
+        assert_eq!(day, Some(Duration::from_secs(43_200)));
+    }
+
+    #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in ["connectorsPackage", "runsDir", "env"] {
+        for name in KNOWN.iter().filter(|name| !["refresh", "isolation", "redact"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
+        assert!(set("refresh", text("yes")).is_err());
+        assert!(set("storeMaxAgeDays", OptionValue::Number(0.0)).is_err());
+        assert!(set("allowScripts", OptionValue::Texts(vec!["--evil".into()])).is_err());
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));
         assert!(set("colour", text("red")).unwrap_err().message.ends_with("colour is unknown"));
     }

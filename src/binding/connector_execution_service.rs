@@ -67,8 +67,12 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let port = Port::new(port);
+        let port = Port::new(port).with_messages(options.on_message);
         if request.flag("ownEnvironment")? {
+            if options.on_message && !request.flag("nodeEnvironment")? {
+                let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
+                return Err(RunnerError::new(Code::InvalidConfig, message).into());
+            }
             return promise(env, async move { run_elsewhere(&port, &options, &host, &names).await });
         }
 
@@ -126,8 +130,16 @@ async fn run_here(
         Ok((connectors, dependencies, root)) => {
             let marked = names.marked(&connectors.catalog);
             let secrets = Secrets::find(&options.redact, &variables, &marked);
-            let mut environment =
-                NodeEnvironment::new(host, port, &connectors.package, root, ids, variables, wiring);
+            let mut environment = NodeEnvironment::new(
+                host,
+                port,
+                &connectors.package,
+                root,
+                &options.store,
+                ids,
+                variables,
+                wiring,
+            );
             environment.secrets = secrets;
             run_in_node(environment, &dependencies).await
         }

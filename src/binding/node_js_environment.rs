@@ -15,11 +15,13 @@ use super::port::{Payload, Port, PortFunction};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
-use crate::environment::{RunFolder, cleanup, discard, prepare, runs_root, write};
+use crate::environment::{
+    Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
+};
 use crate::error::RunnerError;
 use crate::output::redact::{Marked, Secrets};
 use crate::process::Wiring;
-use crate::run::{Failure, Job, Outcome, execute};
+use crate::run::{Cancellation, Failure, Job, Outcome, execute};
 
 #[napi]
 pub struct NodeJsEnvironment;
@@ -57,13 +59,27 @@ impl NodeJsEnvironment {
             let create = async {
                 let root = runs_root(options.runs_dir.as_deref(), &host)?;
                 let folder = RunFolder::create(&root, &connector_id, &run_id)?;
+                let mut lease = None;
                 if replaced {
                     fill_by_caller(folder.path(), &port).await?;
                 } else {
                     let package = locate(options.connectors_package.as_deref(), &host)?;
-                    prepare(folder.path(), &connector_id, &package, &dependencies, &host).await?;
+                    let purpose = Purpose {
+                        package: &package,
+                        storage_dependencies: &dependencies,
+                        node: &node_for(&host.variables, &host),
+                        store: &options.store,
+                        host: &host,
+                    };
+                    let cancellation = Cancellation::default();
+                    lease =
+                        prepare(folder.path(), &connector_id, &purpose, &cancellation, &port).await?.lease;
                 }
-                Ok::<_, Failure>(folder.keep().display().to_string())
+                let path = folder.keep();
+                if let Some(lease) = lease {
+                    keep_lease(&path, lease);
+                }
+                Ok::<_, Failure>(path.display().to_string())
             };
             create.await
         })
@@ -84,7 +100,7 @@ impl NodeJsEnvironment {
         let wiring = Wiring::open(&request.stdio()?, options.inherit_stdin)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
-        let port = Port::new(port);
+        let port = Port::new(port).with_messages(options.on_message);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());

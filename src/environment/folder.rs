@@ -2,13 +2,16 @@
 //! ever leaving their root.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::lock::{FileLock, Hold};
+use super::store::Store;
+use super::tree::remove_tree;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 
@@ -151,42 +154,18 @@ fn lock_path(directory: &Path) -> PathBuf {
 /// go of it when the host dies; otherwise the file goes with the lock. So a lock file that can be
 /// locked is what a dead host has left, and a directory without one belongs to its caller.
 #[derive(Debug)]
-pub struct Lock {
-    file: File,
-    path: PathBuf,
-}
+pub struct Lock(FileLock);
 
 impl Lock {
     fn take(directory: &Path) -> io::Result<Self> {
-        let path = lock_path(directory);
-        for _ in 0..3 {
-            let file = File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .custom_flags(libc::O_NOFOLLOW)
-                .open(&path)?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            // whoever held it may have removed the file between our two steps
-            if fs::symlink_metadata(&path).is_ok_and(|there| {
-                file.metadata().is_ok_and(|ours| (there.dev(), there.ino()) == (ours.dev(), ours.ino()))
-            }) {
-                return Ok(Self { file, path });
-            }
-        }
-        Err(io::ErrorKind::WouldBlock.into())
+        let taken = FileLock::try_take(&lock_path(directory), Hold::Exclusive)?;
+        taken.map(Self).ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
-        let _ = self.file.unlock();
+        self.0.unlink();
     }
 }
 
@@ -205,6 +184,9 @@ pub fn sweep(root: &Path) {
             continue;
         }
         if let Ok(_held) = Lock::take(&directory) {
+            if let Ok(modules) = fs::read_link(directory.join("node_modules")) {
+                Store::distrust(&modules);
+            }
             let _ = remove(&directory);
         }
     }
@@ -240,37 +222,8 @@ fn remove(path: &Path) -> Result<()> {
             format!("refused to delete {}, which is not a run's directory", path.display()),
         ));
     }
-    let removed = match remove_tree(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path);
-            remove_tree(path)
-        }
-        other => other,
-    };
-    match removed {
-        Ok(()) => Ok(()),
-        Err(cause) => Err(RunnerError::file("remove", path, &cause)),
-    }
-}
-
-/// The standard library's removal never follows a symlink, not even one that is put in place
-/// while it works.
-fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-/// Gives the owner access to every folder of a tree: a connector may have left mode 000 behind.
-fn open_up(path: &Path) {
-    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    let Ok(entries) = fs::read_dir(path) else { return };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            open_up(&entry.path());
-        }
-    }
+    super::release_lease(path);
+    remove_tree(path).map_err(|cause| RunnerError::file("remove", path, &cause))
 }
 
 /// The beginning of the names of a run's directories: readable, safe on every file system, and
@@ -300,7 +253,7 @@ pub(super) fn digest(texts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 

@@ -2,22 +2,24 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::net::unix::pipe;
 
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start};
+use crate::run::Cancellation;
 
-/// Packages whose install script may run: 0.11 needs this one, and it must be compiled where no
-/// binary fits.
+/// Packages whose install script always may run: 0.11 needs this one, and it must be compiled
+/// where no binary fits.
 const MAY_BUILD: [&str; 1] = ["@kaciras/deasync"];
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
 /// connectors package, since a linked one would leave its own dependencies out.
-const INSTALL: [&str; 9] = [
-    "install",
+const FLAGS: [&str; 8] = [
     "--ignore-scripts",
     "--install-links",
     "--omit=dev",
@@ -28,27 +30,62 @@ const INSTALL: [&str; 9] = [
     "--no-update-notifier",
 ];
 
+/// From SIGTERM to SIGKILL for npm, which needs no time to end.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Bytes of npm's output that go into an error.
 const OUTPUT_BYTES: usize = 16 * 1024;
+
+/// How to install.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Install<'a> {
+    /// Exactly what the directory's lockfile says.
+    pub pinned: bool,
+    /// Further packages whose install scripts may run.
+    pub scripts: &'a [String],
+}
+
+/// npm's major version, read from its folder without starting it; `None` where there is no npm.
+/// 0 where it is not laid out as npm is.
+pub fn major_version(host: &Host) -> Option<u32> {
+    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path).ok()?;
+    let manifest = std::fs::canonicalize(npm)
+        .ok()
+        .and_then(|script| Some(script.parent()?.parent()?.join("package.json")))
+        .and_then(|path| std::fs::read(path).ok())
+        .and_then(|text| serde_json::from_slice::<PackageManifest>(&text).ok());
+    let version =
+        manifest.filter(|manifest| manifest.name.as_deref() == Some("npm")).and_then(|npm| npm.version);
+    Some(version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0))
+}
 
 /// Installs what the directory's `package.json` names. npm's output is kept for the error, and
 /// is never mixed into the connector's.
 ///
 /// # Errors
 /// `INSTALL_FAILED`: npm is missing, or `npm install failed: <code>` with npm's output as hint.
-pub async fn install(directory: &Path, host: &Host) -> Result<()> {
-    run(&INSTALL, directory, host).await?;
-    for package in MAY_BUILD {
+/// The error of a run that is asked to stop; then npm and all that it started are gone.
+pub async fn install(
+    directory: &Path,
+    how: Install<'_>,
+    host: &Host,
+    cancellation: &Cancellation,
+) -> Result<()> {
+    let command = if how.pinned { "ci" } else { "install" };
+    let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
+    run(&args, directory, host, cancellation).await?;
+    for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
         if directory.join("node_modules").join(package).join("package.json").is_file() {
-            build(package, directory, host).await?;
+            build(package, directory, host, cancellation).await?;
         }
     }
     Ok(())
 }
 
 /// Runs the install script of one package.
-async fn build(package: &str, directory: &Path, host: &Host) -> Result<()> {
-    let built = run(&["rebuild", "--foreground-scripts", package], directory, host).await;
+async fn build(package: &str, directory: &Path, host: &Host, cancellation: &Cancellation) -> Result<()> {
+    let built = run(&["rebuild", "--foreground-scripts", package], directory, host, cancellation).await;
+    cancellation.check()?;
     built.map_err(|error| {
         RunnerError::new(
             error.code,
@@ -62,11 +99,13 @@ async fn build(package: &str, directory: &Path, host: &Host) -> Result<()> {
     })
 }
 
-async fn run(args: &[&str], directory: &Path, host: &Host) -> Result<()> {
+async fn run(args: &[&str], directory: &Path, host: &Host, cancellation: &Cancellation) -> Result<()> {
+    cancellation.check()?;
     let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
-    let (exit, output) = capture(&npm, args, directory, host).await.map_err(|error| {
+    let (exit, output) = capture(&npm, args, directory, host, cancellation).await.map_err(|error| {
         RunnerError::new(Code::InstallFailed, format!("npm could not be started: {}", error.message))
     })?;
+    cancellation.check()?;
     match (exit.code, exit.signal) {
         (Some(0), _) => Ok(()),
         (code, signal) => {
@@ -78,7 +117,13 @@ async fn run(args: &[&str], directory: &Path, host: &Host) -> Result<()> {
     }
 }
 
-async fn capture(npm: &Path, args: &[&str], directory: &Path, host: &Host) -> Result<(Exit, String)> {
+async fn capture(
+    npm: &Path,
+    args: &[&str],
+    directory: &Path,
+    host: &Host,
+    cancellation: &Cancellation,
+) -> Result<(Exit, String)> {
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
     let (reader, writer) = std::io::pipe().map_err(failed)?;
@@ -93,7 +138,11 @@ async fn capture(npm: &Path, args: &[&str], directory: &Path, host: &Host) -> Re
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));
-    let exit = running.exit().await?;
+    let exit = tokio::select! {
+        exit = running.exit() => exit?,
+        // the folder is removed next: nothing may write there any more
+        _ = cancellation.wait() => running.end(GRACE).await?,
+    };
     running.tree_gone().await;
     let output = output.await.map_err(|cause| failed(std::io::Error::other(cause)))?;
     Ok((exit, output.map_err(failed)?))

