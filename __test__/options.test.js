@@ -122,14 +122,7 @@ test('env chooses the variables that reach the connector; its own always do', as
     assert.equal(few[name], undefined);
   const named = await environmentWith(['SECRET', 'MISSING'], variables);
   assert.equal(named.SECRET, 's');
-  assert.deepEqual(Object.keys(named).sort(), [
-    'OW_CONFIG',
-    'OW_DATAMART_ID',
-    'OW_MORE',
-    'OW_RUN_CONFIG',
-    'OW_RUN_ID',
-    'SECRET',
-  ]);
+  assert.deepEqual(Object.keys(named).sort(), ['OW_DATAMART_ID', 'OW_MORE', 'OW_RUN_ID', 'SECRET']);
 });
 
 test('standard passes everything on, NODE_OPTIONS included', async () => {
