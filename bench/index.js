@@ -12,7 +12,7 @@ const { judge, machine, table } = require('./lib/report');
 const { remove } = require('./lib/space');
 const rows = require('./rows');
 
-const QUICK_LIMIT_MS = 60_000;
+const QUICK_LIMIT_MS = 120_000;
 const FULL_LIMIT_MS = 600_000;
 
 function options() {
@@ -54,6 +54,15 @@ async function take(row, quick) {
   return { lines, failures };
 }
 
+/** Says on stderr what is being measured; on a terminal only as long as it is. */
+async function withProgress(name, work) {
+  const isTerminal = process.stderr.isTTY;
+  process.stderr.write(`measuring ${name} …${isTerminal ? '' : '\n'}`);
+  const done = await work();
+  if (isTerminal) process.stderr.write('\r\x1b[K');
+  return done;
+}
+
 async function main() {
   const { quick, row: wanted, json } = options();
   cleanVariables();
@@ -70,12 +79,10 @@ async function main() {
   );
   for (const row of rows) {
     if (wanted && !wanted.includes(row.name)) continue;
-    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${row.name} …`);
-    const { lines, failures } = await take(row, quick);
+    const { lines, failures } = await withProgress(row.name, () => take(row, quick));
     report.lines.push(...lines);
     report.failures.push(...failures);
   }
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   report.loadAtEnd = os.loadavg()[0];
   console.log(table(report.lines));
 

@@ -67,6 +67,7 @@ function targetText({ atMost, atLeast, of }, unit) {
 /** The table's cells, without a heading. */
 function cells(line) {
   return [
+    line.row,
     line.title,
     `${short(line.ours)} ${line.unit}`,
     `${short(line.rival)} ${line.unit} (${line.against})`,
@@ -76,7 +77,7 @@ function cells(line) {
   ];
 }
 
-const HEADING = ['row', 'ours', 'rival', 'ratio', 'target', ''];
+const HEADING = ['row', '', 'ours', 'rival', 'ratio', 'target', ''];
 
 /** A table in which the columns are as wide as their widest cell. */
 function table(lines) {
