@@ -111,14 +111,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector({
-    config: file,
-    runType,
-    data,
-    state: givenState,
-    ownState,
-    options,
-  }) {
+  async #runConnector({ config: file, runType, data, state: givenState, ownState, options }) {
     const given = this.#readConfig(file);
     const stateFile =
       givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
