@@ -5,7 +5,7 @@ const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { after, describe, it } = require('node:test');
+const { describe, it } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
 
 const { ConnectorRunner, NodeJsEnvironment } = require('@owox/connector-runner');
