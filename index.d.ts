@@ -222,10 +222,133 @@ export interface RunOptions {
    */
   env?: 'inherit' | 'minimal' | string[];
   /**
+   * Secrets are replaced by `***` in everything that leaves a run: output, warnings, errors. By
+   * default the values (8 characters or more) of parameters that a manifest marks or whose names
+   * say secret, token, password, API key, credential, private key, access key or service account.
+   * `names` adds parameters and variables, `values` adds values; `false` shows everything. Output
+   * that goes straight to a descriptor is not inspected.
+   */
+  redact?: boolean | { names?: string[]; values?: string[] };
+  /**
    * `'none'` also lets a connector read the host's standard input where output is inherited.
    * This version enforces no isolation; asking for any is refused with `ISOLATION_UNAVAILABLE`.
    */
   isolation?: 'none';
+  /**
+   * Gets each message of the connector, in order, wherever its output goes, unless stdout goes
+   * straight to a descriptor. A returned promise is awaited before the next (back-pressure).
+   * Needs the built-in environment.
+   */
+  onMessage?: (message: ConnectorMessage) => unknown;
+}
+
+/** Fields that every message of a connector may have. */
+interface MessageFields {
+  /** When it was printed, as the connector wrote it. */
+  at?: string;
+  [further: string]: unknown;
+}
+
+/** A line of the connector's log. */
+export interface LogMessage extends MessageFields {
+  type: 'log';
+  message?: string;
+}
+
+/** A sign of life. */
+export interface InProgressMessage extends MessageFields {
+  type: 'isInProgress';
+  status?: number;
+}
+
+/** Where the run is: 1 import, 2 clean-up in progress, 3 import, 4 clean-up done, 5 error. */
+export interface StatusMessage extends MessageFields {
+  type: 'updateCurrentStatus';
+  status?: number;
+}
+
+/** When the last import was. */
+export interface LastImportDateMessage extends MessageFields {
+  type: 'updateLastImportDate';
+  date?: string;
+}
+
+/** Where the next incremental run goes on. The spelling is the connectors'. */
+export interface LastRequestedDateMessage extends MessageFields {
+  type: 'updateLastRequstedDate';
+  /** ISO timestamp. */
+  date?: string;
+}
+
+/** A warning. */
+export interface WarningMessage extends MessageFields {
+  type: 'addWarningToCurrentStatus';
+  status?: number;
+  warning?: string;
+}
+
+/** An error that the connector reports. */
+export interface ErrorMessage extends MessageFields {
+  type: 'error';
+  error?: unknown;
+}
+
+/** Credentials that the source renewed. May hold secrets. */
+export interface CredentialsMessage extends MessageFields {
+  type: 'updateCredentials';
+}
+
+/** Fields that the source has. */
+export interface FieldsMessage extends MessageFields {
+  type: 'updateFields';
+}
+
+/** A line that is no JSON object, without its line end; all of stderr. */
+export interface TextMessage {
+  type: 'text';
+  stream: 'stdout' | 'stderr';
+  text: string;
+}
+
+/** A JSON object of a type that is not known here, whole. */
+export interface UnknownMessage {
+  type?: unknown;
+  [further: string]: unknown;
+}
+
+/** A message whose type is known. */
+export type KnownMessage =
+  | LogMessage
+  | InProgressMessage
+  | StatusMessage
+  | LastImportDateMessage
+  | LastRequestedDateMessage
+  | WarningMessage
+  | ErrorMessage
+  | CredentialsMessage
+  | FieldsMessage
+  | TextMessage;
+
+/**
+ * What a connector printed: `switch (message.type)` over the known types after
+ * `isKnownMessage(message)`. Values are as the connector wrote them, and not checked.
+ */
+export type ConnectorMessage = KnownMessage | UnknownMessage;
+
+/** Whether the message is of one of the known types. */
+export declare function isKnownMessage(message: ConnectorMessage): message is KnownMessage;
+
+/**
+ * The messages of one run, for one consumer: `for await (const message of stream)`. The
+ * connector waits while the consumer does. Leaving the loop ends the run.
+ */
+export interface MessageStream extends AsyncIterable<ConnectorMessage> {
+  /** How the run ended; the iterator's return value as well. A rejection need not be handled here. */
+  readonly result: Promise<RunResult>;
+  next(): Promise<IteratorResult<ConnectorMessage, RunResult>>;
+  /** Ends the run, and waits until nothing of it is left. */
+  return(): Promise<IteratorResult<ConnectorMessage, RunResult | undefined>>;
+  [Symbol.asyncIterator](): MessageStream;
 }
 
 /** Options of a runner, service or environment; a run's own options win. */
@@ -242,9 +365,37 @@ export interface RunnerOptions extends RunOptions {
    * come, first served. As many as there are by default.
    */
   maxConcurrentRuns?: number;
-  /** `'off'`: each run installs for itself, which is all that this version does. */
-  store?: 'off';
+  /**
+   * `'shared'`, the default: what a run needs is installed once and shared, read-only, by all that
+   * need the same. `'off'`: each run installs for itself.
+   */
+  store?: 'shared' | 'off';
+  /** Folder of the store. By default `OWOX_RUNNER_STORE`, then the user's cache folder. */
+  storeDir?: string;
+  /** Resolves versions anew even where the store has the environment; false by default. */
+  refresh?: boolean;
+  /**
+   * Days after which versions are resolved anew; never by default. Where that fails, the old
+   * environment is used, with a warning.
+   */
+  storeMaxAgeDays?: number;
+  /** Path of a lockfile that pins versions, as `owox-connector-runner store lock` writes it. */
+  lockfile?: string;
+  /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
+  allowScripts?: string[];
+  /** Told of what takes time before a connector can start. */
+  onProgress?: (step: EnvironmentStep) => void;
 }
+
+/**
+ * What takes time before a connector can start: npm installs its environment; another run does
+ * (`pid` where it is known, `seconds` waited so far); all files are read, since the machine or a
+ * host crashed.
+ */
+export type EnvironmentStep =
+  | { phase: 'installing' }
+  | { phase: 'waiting'; pid: number | null; seconds: number }
+  | { phase: 'verifying' };
 
 /** How a run ended. */
 export interface RunResult {
@@ -305,6 +456,7 @@ export type ErrorCode =
   | 'INVALID_ID'
   | 'CONNECTORS_NOT_FOUND'
   | 'INSTALL_FAILED'
+  | 'STORE_LOCK_TIMEOUT'
   | 'SPAWN_FAILED'
   | 'CONNECTOR_FAILED'
   | 'TIMEOUT'
@@ -354,6 +506,18 @@ export class ConnectorRunner {
    * @returns how many runs were asked
    */
   cancel(runId: string, options?: { graceMs?: number }): number;
+  /**
+   * Starts a run and gives its messages. The run begins at once; its failure is thrown by the
+   * iterator when all messages have been taken. Output goes nowhere else unless `stdio` says so.
+   */
+  stream(
+    datamartId: string,
+    runId: string,
+    config: ConfigLike | ConfigInput,
+    runConfig?: RunConfigLike | RunConfigInput,
+    stdio?: ConnectorStdio,
+    options?: Omit<RunOptions, 'onMessage'>,
+  ): MessageStream;
 }
 
 /** Runs connectors, in an environment of its own or one of the caller's. */

@@ -6,6 +6,7 @@ const ConnectorRunner = require('./js/connector-runner');
 const ConnectorRunnerCli = require('./js/connector-runner-cli');
 const { DependencyManager, ExecutionEnvironment, TemplateRenderer } = require('./js/interfaces');
 const { NodeJsEnvironment } = require('./js/nodejs-environment');
+const { isKnownMessage } = require('./js/message-stream');
 const NodeJsTemplateRenderer = require('./js/nodejs-template-renderer');
 const NpmDependencyManager = require('./js/npm-dependency-manager');
 const { ConnectorRunError } = require('./js/realm');
@@ -30,4 +31,5 @@ module.exports = {
   StorageConfig,
   StorageType,
   TemplateRenderer,
+  isKnownMessage,
 };

@@ -1,9 +1,14 @@
 'use strict';
 
 const { Config } = require('./config');
-const { outputHandlers, port, request } = require('./host');
+const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
 const { native } = require('./native');
-const { NodeJsEnvironment, hasOwnCleanup, isUntouched } = require('./nodejs-environment');
+const {
+  NodeJsEnvironment,
+  hasOwnCleanup,
+  isUntouched,
+  withRunOptions,
+} = require('./nodejs-environment');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
 const RunContext = require('./run-context');
 const { listen } = require('./signals');
@@ -17,9 +22,9 @@ function asConfig(config) {
 const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation'];
 
 /** The options of a run that are about its process, for an environment that derives from ours. */
-function limitsOf(layers, signal) {
+function limitsOf(layers) {
   const valueOf = (name) => layers.findLast((layer) => layer?.[name] !== undefined)?.[name];
-  return { ...Object.fromEntries(LIMITS.map((name) => [name, valueOf(name)])), signal };
+  return Object.fromEntries(LIMITS.map((name) => [name, valueOf(name)]));
 }
 
 class ConnectorExecutionService extends native.ConnectorExecutionService {
@@ -50,16 +55,18 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       config,
       stdio,
       ownEnvironment: !isUntouched(environment),
-      foreignEnvironment: !isOurs,
+      nodeEnvironment: isOurs,
       environmentVariables: () => context.getEnvironmentVariables(),
     });
 
     let directory;
     let reported;
     const thrown = {};
+    const onMessage = messageCallback(layers);
     // The last three call the user's object; native code says when.
     const handlers = {
-      ...outputHandlers(stdio),
+      ...outputHandlers(stdio, onMessage),
+      ...progressHandlers(layers),
       ...signals.handlers,
       stop: () => inner.abort(),
       createEnvironment: async (dependencies) => {
@@ -71,8 +78,10 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       },
       executeConnector: async () => {
         const variables = context.getEnvironmentVariables();
-        const more = isOurs ? [limitsOf(layers, inner.signal)] : [];
-        reported = await environment.executeConnector(directory, variables, stdio, ...more);
+        const more = { onMessage, ...limitsOf(layers), signal: inner.signal };
+        reported = await withRunOptions(more, () =>
+          environment.executeConnector(directory, variables, stdio),
+        );
       },
       cleanup: async () => {
         if (!hasOwnCleanup(environment)) await environment.cleanup(datamartId, runId);

@@ -20,10 +20,14 @@ function write(stream, text) {
   });
 }
 
+let shown;
+
 /** Shows a line that changes each second on a terminal, or once elsewhere. */
 function showProgress(textAt) {
   if (!process.stderr.isTTY) {
-    process.stderr.write(`${textAt(0)}\n`);
+    const text = textAt(0);
+    if (text !== shown) process.stderr.write(`${text}\n`);
+    shown = text;
     return () => {};
   }
   const begun = Date.now();
@@ -53,20 +57,33 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv]));
     let exitCode = 0;
-    if (plan.action === 'print') {
-      await write(plan.isError ? process.stderr : process.stdout, plan.text);
-      exitCode = plan.exitCode;
-    } else {
-      try {
-        await this.#runConnector(plan);
-      } catch (error) {
-        const { message = String(error), hint, code } = error ?? {};
-        await write(process.stderr, super.failure(message, plan.config, hint, code));
-        exitCode = 1;
-      }
+    try {
+      if (plan.action === 'run') await this.#runConnector(plan);
+      else
+        exitCode = await this.#print(plan.action === 'perform' ? await this.#perform(argv) : plan);
+    } catch (error) {
+      const { message = String(error), hint, code } = error ?? {};
+      await write(process.stderr, super.failure(message, plan.config, hint, code));
+      exitCode = 1;
     }
     process.exitCode = exitCode;
     return exitCode;
+  }
+
+  async #print({ stdout, stderr, exitCode }) {
+    await write(process.stdout, stdout);
+    await write(process.stderr, stderr);
+    return exitCode;
+  }
+
+  /** Commands other than `run`. */
+  async #perform(argv) {
+    const asked = request([], {
+      argv: JSON.stringify(argv),
+      colours: Boolean(process.stdout.isTTY) && !process.env.NO_COLOR,
+    });
+    const { value } = await settle(inCallersRealm(() => super.perform(asked)));
+    return JSON.parse(value);
   }
 
   /** The class; also runs it where `entry` is the program that was started. */
@@ -94,20 +111,12 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector({
-    config: file,
-    runType,
-    data,
-    state: stateFile,
-    connectorsPackage,
-    runsDir,
-  }) {
-    const options = {
-      connectorsPackage: connectorsPackage ?? undefined,
-      runsDir: runsDir ?? undefined,
-    };
+  async #runConnector({ config: file, runType, data, state: givenState, ownState, options }) {
     const given = this.#readConfig(file);
-    const state = stateFile ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    const stateFile =
+      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
+    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
+    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
     const found = await settle(
@@ -124,7 +133,13 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const config = new Config({ datamartId: 'cli-runner', ...given });
     const runConfig = new RunConfig({ type: runType, data, state });
 
-    const stopProgress = showProgress((seconds) => super.preparing(config.storage.name, seconds));
+    let stopProgress = () => {};
+    const onProgress = (step) => {
+      stopProgress();
+      stopProgress = showProgress((seconds) =>
+        super.preparing(config.storage.name, JSON.stringify(step), seconds),
+      );
+    };
     // A terminal gets what a person reads; anything else gets the connector's lines unchanged.
     const rendered = (text) => super.render(text);
     const onStdout = (text) => {
@@ -139,7 +154,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         new Date().toISOString(),
         config,
         runConfig,
-        { logCapture: { onStdout, onStderr }, onSpawn: stopProgress },
+        { logCapture: { onStdout, onStderr }, onSpawn: () => stopProgress() },
+        { onProgress },
       );
     } finally {
       stopProgress();

@@ -1,6 +1,7 @@
 'use strict';
 
 const ConnectorExecutionService = require('./connector-execution-service');
+const { MessageStream } = require('./message-stream');
 const { native } = require('./native');
 const { inCallersRealm, makeObject } = require('./realm');
 
@@ -18,6 +19,17 @@ class ConnectorRunner extends native.ConnectorRunner {
   /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */
   cancel(runId, options) {
     return this.executionService.cancel(runId, options);
+  }
+
+  stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {
+    return new MessageStream(
+      (more, streamStdio) =>
+        this.executionService.execute(datamartId, runId, config, runConfig, streamStdio, {
+          ...options,
+          ...more,
+        }),
+      stdio,
+    );
   }
 }
 

@@ -26,6 +26,7 @@ function request(options, fields) {
     host: {
       variables: { ...process.env },
       execPath: process.execPath,
+      nodeAbi: process.versions.modules,
       cwd: currentFolder(),
       programDir: process.argv[1] ? path.dirname(process.argv[1]) : undefined,
       packageRoot,
@@ -72,8 +73,24 @@ function callBack(name, callback, argument) {
   }
 }
 
-/** Handlers for what a connector's process tells: its output and its pid. */
-function outputHandlers(stdio) {
+/** A callback among the options: the last of their layers that has it decides. */
+function callbackOf(name, layers) {
+  return layers.reduce((found, layer) => layer?.[name] ?? found, undefined);
+}
+
+/** The callback for messages. */
+function messageCallback(layers) {
+  return callbackOf('onMessage', layers);
+}
+
+/** Handlers for what happens before a connector can start. */
+function progressHandlers(layers) {
+  const onProgress = callbackOf('onProgress', layers);
+  return { progress: (step) => void callBack('onProgress', onProgress, JSON.parse(step)) };
+}
+
+/** Handlers for what a connector's process tells: its output, its messages and its pid. */
+function outputHandlers(stdio, onMessage = undefined) {
   const { logCapture, onSpawn } = stdio !== null && typeof stdio === 'object' ? stdio : {};
   const deliver = (name, stream) => async (texts) => {
     for (const text of texts) {
@@ -85,9 +102,18 @@ function outputHandlers(stdio) {
   return {
     stdout: deliver('onStdout', process.stdout),
     stderr: deliver('onStderr', process.stderr),
+    // arrays that native code has split; parsing one at a time keeps the loop free
+    messages: async (arrays) => {
+      for (const array of arrays) {
+        for (const message of JSON.parse(array)) {
+          const pending = callBack('onMessage', onMessage, message);
+          if (pending) await pending;
+        }
+      }
+    },
     // not awaited: the connector's output must not wait for it
     spawn: (pid) => void callBack('onSpawn', onSpawn, pid),
   };
 }
 
-module.exports = { outputHandlers, port, request };
+module.exports = { messageCallback, outputHandlers, port, progressHandlers, request };

@@ -1,6 +1,8 @@
 'use strict';
 
-const { outputHandlers, port, request } = require('./host');
+const { AsyncLocalStorage } = require('node:async_hooks');
+
+const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
 const { ExecutionEnvironment } = require('./interfaces');
 const { native } = require('./native');
 const NodeJsTemplateRenderer = require('./nodejs-template-renderer');
@@ -13,6 +15,15 @@ const originals = {
   manager: MANAGER_METHODS.map((name) => NpmDependencyManager.prototype[name]),
   render: NodeJsTemplateRenderer.prototype.render,
 };
+
+// A subclass is called with the original's arguments only; what else the run asks for goes
+// around them.
+const runOptions = new AsyncLocalStorage();
+
+/** Calls an environment, which also gets these options. */
+function withRunOptions(options, work) {
+  return runOptions.run(options, work);
+}
 
 class NodeJsEnvironment extends ExecutionEnvironment {
   #native;
@@ -33,6 +44,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
     // These call the user's objects; native code says which and when.
     const handlers = {
       ...signals.handlers,
+      ...progressHandlers([this.#options]),
       generatePackageJson: async () =>
         JSON.stringify(await manager.generatePackageJson(connectorId, dependencies), null, 2),
       installDependencies: (directory) => manager.installDependencies(directory),
@@ -57,7 +69,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
   }
 
   async executeConnector(directory, env, stdio = 'inherit', options = undefined) {
-    const layers = [this.#options, options];
+    const layers = [this.#options, runOptions.getStore(), options];
     const signals = listen(layers);
     const asked = request(layers, {
       directory,
@@ -69,7 +81,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
         () =>
           this.#native.executeConnector(
             asked,
-            port({ ...signals.handlers, ...outputHandlers(stdio) }, {}),
+            port({ ...signals.handlers, ...outputHandlers(stdio, messageCallback(layers)) }, {}),
           ),
         ConnectorRunError,
       ),
@@ -125,4 +137,4 @@ function hasOwnCleanup(environment) {
   return environment instanceof NodeJsEnvironment && environment.cleanup === originalSteps[2];
 }
 
-module.exports = { NodeJsEnvironment, hasOwnCleanup, isUntouched };
+module.exports = { NodeJsEnvironment, hasOwnCleanup, isUntouched, withRunOptions };

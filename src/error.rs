@@ -31,6 +31,8 @@ pub enum Code {
     MemoryLimit,
     /// The run was cancelled.
     Aborted,
+    /// Another process has been installing the same environment for too long.
+    StoreLockTimeout,
     /// The requested isolation cannot be enforced.
     IsolationUnavailable,
     /// Something that should not happen: a bug here, or a file system that refused.
@@ -53,6 +55,7 @@ impl Code {
             Code::Stalled => "STALLED",
             Code::MemoryLimit => "MEMORY_LIMIT",
             Code::Aborted => "ABORT_ERR",
+            Code::StoreLockTimeout => "STORE_LOCK_TIMEOUT",
             Code::IsolationUnavailable => "ISOLATION_UNAVAILABLE",
             Code::Internal => "INTERNAL",
         }

@@ -14,6 +14,8 @@ pub struct Host {
     pub exec_path: PathBuf,
     /// `process.cwd()`.
     pub cwd: PathBuf,
+    /// `process.versions.modules`.
+    pub node_abi: String,
     /// The folder of the program's main file, where there is one.
     pub program_dir: Option<PathBuf>,
     /// The folder of this package.
@@ -41,6 +43,11 @@ impl Host {
     /// The system's folder for temporary files.
     pub fn temporary_folder(&self) -> PathBuf {
         self.absolute(self.variable("TMPDIR").unwrap_or("/tmp"))
+    }
+
+    /// The script that hands a run its configuration and becomes its `main.js`.
+    pub fn bootstrap(&self) -> PathBuf {
+        self.package_root.join("src").join("template").join("bootstrap.js")
     }
 
     /// The reference connectors package that ships with the runner.

@@ -134,7 +134,7 @@ pub fn package_json(connector_id: &str, defaults: &[Dependency], own: &[Dependen
 
 /// npm's rule for names, old packages with capitals included: at most 214 characters of a set
 /// that is safe in a path, not starting with a dot or underscore, optionally under one scope.
-fn is_package_name(name: &str) -> bool {
+pub fn is_package_name(name: &str) -> bool {
     fn part(text: &str) -> bool {
         !text.is_empty()
             && !text.starts_with(['.', '_', '-'])

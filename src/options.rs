@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::manifest::is_package_name;
+use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::{EnvPolicy, Namespace, Supervision};
 
 /// An option's value as it came from JavaScript.
@@ -22,6 +25,8 @@ pub enum OptionValue {
     Flag(bool),
     /// Something like an `AbortSignal`, which JavaScript listens to.
     Signal,
+    /// A function.
+    Function,
     /// Anything else.
     Other,
 }
@@ -41,6 +46,12 @@ pub struct Options {
     pub limits: Limits,
     /// How many runs of one runner may go on at the same time; none: as many as there are.
     pub max_concurrent_runs: Option<usize>,
+    /// Whether the caller takes messages.
+    pub on_message: bool,
+    /// Where dependencies come from.
+    pub store: StoreOptions,
+    /// What is replaced in everything that leaves a run.
+    pub redact: Redaction,
 }
 
 /// What a run may use.
@@ -68,16 +79,20 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
-/// Options of the contract that this version does not have yet. They are refused: an option that
-/// was ignored would be a promise broken in silence.
-const LATER: [&str; 4] = ["redact", "onMessage", "storeDir", "lockfile"];
-
-const KNOWN: [&str; 11] = [
+const KNOWN: [&str; 19] = [
     "connectorsPackage",
     "runsDir",
     "env",
+    "redact",
     "isolation",
+    "onMessage",
+    "onProgress",
     "store",
+    "storeDir",
+    "refresh",
+    "storeMaxAgeDays",
+    "lockfile",
+    "allowScripts",
     "signal",
     "timeoutMs",
     "stallTimeoutMs",
@@ -85,6 +100,8 @@ const KNOWN: [&str; 11] = [
     "memoryLimitMb",
     "maxConcurrentRuns",
 ];
+
+const SECONDS_A_DAY: f64 = 86_400.0;
 
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
@@ -113,6 +130,8 @@ impl Options {
             ("env", OptionValue::Text(text)) if text == "inherit" => self.env = EnvPolicy::Inherit,
             ("env", OptionValue::Text(text)) if text == "minimal" => self.env = EnvPolicy::Minimal,
             ("env", OptionValue::Texts(names)) => self.env = EnvPolicy::Names(names),
+            ("onMessage", OptionValue::Function) => self.on_message = true,
+            ("onMessage", _) => return Err(invalid("option onMessage must be a function".into())),
             ("isolation", OptionValue::Text(text)) if text == "none" => self.inherit_stdin = true,
             ("isolation", _) => {
                 return Err(RunnerError::new(
@@ -120,13 +139,28 @@ impl Options {
                     "option isolation: this version enforces none; leave it out, or say 'none'",
                 ));
             }
-            // Each run installs for itself, which is what 'off' means.
-            ("store", OptionValue::Text(text)) if text == "off" => {}
-            ("store", _) => {
-                return Err(invalid(
-                    "option store: this version has no shared store; leave it out, or say 'off'".into(),
-                ));
+            ("store", OptionValue::Text(text)) if text == "off" => self.store.off = true,
+            ("store", OptionValue::Text(text)) if text == "shared" => self.store.off = false,
+            ("store", _) => return Err(invalid("option store must be 'shared' or 'off'".into())),
+            ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
+            ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
+            ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
+            ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
+            ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
+                self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();
             }
+            ("storeMaxAgeDays", _) => {
+                return Err(invalid("option storeMaxAgeDays must be a number of days above 0".into()));
+            }
+            ("lockfile", OptionValue::Text(text)) if !text.is_empty() => self.store.lockfile = Some(text),
+            ("lockfile", _) => return Err(invalid("option lockfile must be the path of a file".into())),
+            ("allowScripts", OptionValue::Texts(names)) => self.store.scripts = package_names(names)?,
+            ("allowScripts", _) => {
+                return Err(invalid("option allowScripts must be an array of package names".into()));
+            }
+            ("onProgress", OptionValue::Function) => {}
+            ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
+            ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
                 return Err(invalid(
                     "option connectorsPackage must be a package's name or the path of its folder".into(),
@@ -150,11 +184,6 @@ impl Options {
             ("maxConcurrentRuns", value) => {
                 let runs = number(name, &value, 1.0, f64::from(u16::MAX), "runs")?;
                 self.max_concurrent_runs = usize::try_from(runs).ok();
-            }
-            (later, _) if LATER.contains(&later) => {
-                return Err(invalid(format!(
-                    "option {later} is not supported by this version; leave it out"
-                )));
             }
             (unknown, _) => return Err(invalid(unknown_option(unknown))),
         }
@@ -199,10 +228,50 @@ impl Options {
     }
 }
 
+/// Names that go to npm as arguments, so they must be names.
+fn package_names(names: Vec<String>) -> Result<Vec<String>> {
+    match names.iter().find(|name| !is_package_name(name)) {
+        Some(name) => Err(invalid(format!("option allowScripts: {name:?} is not a valid npm package name"))),
+        None => Ok(names),
+    }
+}
+
+/// Reads the option `redact`. Its values are secret, so no message repeats them.
+fn redaction(value: OptionValue) -> Result<Redaction> {
+    let wrong = |name: &str| {
+        invalid(format!(
+            "option redact must be true, false or {{ names, values }}, both arrays of strings; {name} is not"
+        ))
+    };
+    let mut redaction = Redaction::default();
+    match value {
+        OptionValue::Flag(enabled) => redaction.enabled = enabled,
+        OptionValue::Fields(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("names", OptionValue::Texts(names)) => redaction.names = names,
+                    ("values", OptionValue::Texts(values)) => {
+                        if let Some(at) = values.iter().position(|text| text.chars().count() < MIN_CHARACTERS)
+                        {
+                            return Err(invalid(format!(
+                                "option redact.values[{at}] is shorter than {MIN_CHARACTERS} characters, and would \
+                                 be replaced in the middle of words"
+                            )));
+                        }
+                        redaction.values = values;
+                    }
+                    (name, _) => return Err(wrong(name)),
+                }
+            }
+        }
+        _ => return Err(wrong("it")),
+    }
+    Ok(redaction)
+}
+
 fn unknown_option(name: &str) -> String {
     let nearest = KNOWN
         .iter()
-        .chain(&LATER)
         .find(|known| known.eq_ignore_ascii_case(&name.replace(['_', '-'], "")))
         .map(|known| format!("; did you mean {known}?"));
     format!("option {name} is unknown{}", nearest.unwrap_or_default())
@@ -231,14 +300,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_refused() {
-        for name in LATER {
-            let error = set(name, OptionValue::Other).unwrap_err();
-            assert_eq!(error.code, Code::InvalidConfig);
-            assert!(error.message.contains(name), "{}", error.message);
-        }
         assert_eq!(set("isolation", text("strict")).unwrap_err().code, Code::IsolationUnavailable);
-        assert!(set("store", text("shared")).is_err());
-        set("store", text("off")).unwrap();
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
     }
 
@@ -276,10 +338,37 @@ mod tests {
     }
 
     #[test]
+    fn the_store_is_shared_unless_it_is_off() {
+        assert!(!Options::default().store.off && !set("store", text("shared")).unwrap().store.off);
+        assert!(set("store", text("off")).unwrap().store.off);
+        let day = set("storeMaxAgeDays", OptionValue::Number(0.5)).unwrap().store.max_age;
+        assert_eq!(day, Some(Duration::from_secs(43_200)));
+    }
+
+    #[test]
+    fn redaction_is_on_unless_switched_off() {
+        let fields = |name: &str, value| OptionValue::Fields(vec![(name.to_owned(), value)]);
+        assert!(Options::default().redact.enabled);
+        assert!(!set("redact", OptionValue::Flag(false)).unwrap().redact.enabled);
+        let values = set("redact", fields("values", OptionValue::Texts(vec!["long enough".into()]))).unwrap();
+        assert!(values.redact.enabled && values.redact.values.len() == 1);
+        let short = set("redact", fields("values", OptionValue::Texts(vec!["hush".into()]))).unwrap_err();
+        assert!(short.message.contains("values[0]") && !short.message.contains("hush"), "{}", short.message);
+        for wrong in
+            [text("yes"), fields("names", text("a")), fields("value", OptionValue::Texts(Vec::new()))]
+        {
+            assert_eq!(set("redact", wrong).unwrap_err().code, Code::InvalidConfig);
+        }
+    }
+
+    #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in ["connectorsPackage", "runsDir", "env"] {
+        for name in KNOWN.iter().filter(|name| !["refresh", "isolation", "redact"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
+        assert!(set("refresh", text("yes")).is_err());
+        assert!(set("storeMaxAgeDays", OptionValue::Number(0.0)).is_err());
+        assert!(set("allowScripts", OptionValue::Texts(vec!["--evil".into()])).is_err());
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));
         assert!(set("colour", text("red")).unwrap_err().message.ends_with("colour is unknown"));
     }

@@ -11,7 +11,7 @@ use super::catch::{JsError, LetThrough, Result};
 use super::js_values::{as_object, is_truthy, text_of};
 use super::outcome::promise;
 use super::request::Request;
-use crate::cli::{self, Renderer, SummaryFacts};
+use crate::cli::{self, Renderer, SummaryFacts, Terminal};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
@@ -38,6 +38,22 @@ impl ConnectorRunnerCli {
     #[napi(catch_unwind)]
     pub fn plan(&self, argv: Vec<String>) -> Result<String> {
         json(&cli::plan(&argv))
+    }
+
+    /// What a command other than `run` prints: JSON of the texts and the exit code.
+    #[napi(catch_unwind)]
+    pub fn perform<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
+        let request = Request::new(env, &request)?;
+        let host = request.host()?;
+        let argv: Vec<String> = serde_json::from_str(&request.text("argv")?)
+            .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?;
+        let terminal = Terminal { colours: request.flag("colours")? };
+        promise(env, async move {
+            let printed = cli::perform(&argv, &host, terminal).await;
+            serde_json::to_string(&printed)
+                .map(Some)
+                .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))
+        })
     }
 
     /// Why the configuration's text is not JSON, by line and column.
@@ -112,6 +128,14 @@ impl ConnectorRunnerCli {
         Ok(())
     }
 
+    /// The state file of `request.config`, a path, where it has one of its own.
+    #[napi(catch_unwind)]
+    pub fn own_state_file<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<Option<String>> {
+        let request = Request::new(env, &request)?;
+        let file = cli::default_file(Path::new(&request.text("config")?), &request.host()?);
+        Ok(file.map(|file| file.display().to_string()))
+    }
+
     /// The text of a state file.
     #[napi(catch_unwind)]
     pub fn read_state(&self, path: String) -> Result<String> {
@@ -130,10 +154,10 @@ impl ConnectorRunnerCli {
         self.renderer.render(&lines)
     }
 
-    /// The line shown while dependencies are installed.
+    /// The line shown while the environment is not ready; `step` is JSON of what is done.
     #[napi]
-    pub fn preparing(&self, storage: String, seconds: u32) -> String {
-        cli::preparing(&storage, seconds.into())
+    pub fn preparing(&self, storage: String, step: String, seconds: u32) -> String {
+        cli::preparing(&storage, &step, seconds.into())
     }
 
     /// The block at the end of a successful run.

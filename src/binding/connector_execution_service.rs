@@ -14,12 +14,13 @@ use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::config::Values;
-use crate::connectors::{check_source, storage_dependencies};
+use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
+use crate::output::redact::{Marked, Secrets};
 use crate::process::Wiring;
 use crate::run::{
     Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, find_connectors,
@@ -35,6 +36,17 @@ pub struct ConnectorExecutionService {
 struct Names {
     storage: String,
     source: Option<String>,
+}
+
+impl Names {
+    /// What the manifests mark as secret.
+    fn marked(&self, catalog: &Catalog) -> Marked {
+        let of = |manifests, name| secret_names(&parameters(manifests, name));
+        Marked {
+            source: self.source.as_deref().map(|name| of(&catalog.sources, name)).unwrap_or_default(),
+            storage: of(&catalog.storages, &self.storage),
+        }
+    }
 }
 
 #[napi]
@@ -72,10 +84,10 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let port = Port::new(port);
+        let port = Port::new(port).with_messages(options.on_message);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
-            let is_foreign = request.flag("foreignEnvironment")?;
+            let is_foreign = !request.flag("nodeEnvironment")?;
             if is_foreign {
                 refuse_what_only_ours_can(&options)?;
             }
@@ -110,6 +122,10 @@ impl ConnectorExecutionService {
 
 /// A process that an object of the caller's has started is not seen here.
 fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
+    if options.on_message {
+        let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
+        return Err(RunnerError::new(Code::InvalidConfig, message).into());
+    }
     let Limits { stall, memory_mb, .. } = &options.limits;
     for (name, is_set) in [("stallTimeoutMs", stall.is_some()), ("memoryLimitMb", memory_mb.is_some())] {
         if is_set {
@@ -173,7 +189,9 @@ async fn run_here(
         };
         match cancellation.or_stop(prepared).await {
             Ok((connectors, dependencies, root)) => {
-                let environment = NodeEnvironment::new(
+                let marked = names.marked(&connectors.catalog);
+                let secrets = Secrets::find(&options.redact, &variables, &marked);
+                let mut environment = NodeEnvironment::new(
                     host,
                     port,
                     &connectors.package,
@@ -184,6 +202,7 @@ async fn run_here(
                     options,
                     cancellation.clone(),
                 );
+                environment.secrets = secrets;
                 run_in_node(environment, &dependencies).await
             }
             Err(error) => error.into(),

@@ -15,8 +15,11 @@ use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
-use crate::environment::{RunFolder, cleanup, discard, prepare, runs_root, write};
+use crate::environment::{
+    Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
+};
 use crate::error::RunnerError;
+use crate::output::redact::{Marked, Secrets};
 use crate::run::{Cancellation, Failure, Job, Outcome, execute};
 
 #[napi]
@@ -58,14 +61,26 @@ impl NodeJsEnvironment {
             let create = async {
                 let root = runs_root(options.runs_dir.as_deref(), &host)?;
                 let folder = RunFolder::create(&root, &connector_id, &run_id)?;
+                let mut lease = None;
                 if replaced {
                     fill_by_caller(folder.path(), &port).await?;
                 } else {
                     let package = locate(options.connectors_package.as_deref(), &host)?;
-                    prepare(folder.path(), &connector_id, &package, &dependencies, &host, &cancellation)
-                        .await?;
+                    let purpose = Purpose {
+                        package: &package,
+                        storage_dependencies: &dependencies,
+                        node: &node_for(&host.variables, &host),
+                        store: &options.store,
+                        host: &host,
+                    };
+                    lease =
+                        prepare(folder.path(), &connector_id, &purpose, &cancellation, &port).await?.lease;
                 }
-                Ok::<_, Failure>(folder.keep().display().to_string())
+                let path = folder.keep();
+                if let Some(lease) = lease {
+                    keep_lease(&path, lease);
+                }
+                Ok::<_, Failure>(path.display().to_string())
             };
             let create = cancellation.within(options.limits.timeout, create);
             listening(&port, has_signal, &cancellation, create).await
@@ -90,16 +105,25 @@ impl NodeJsEnvironment {
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
-        let port = Port::new(port);
+        let port = Port::new(port).with_messages(options.on_message);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
+            let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
             let cancellation = &cancellation;
-            let job = Job { directory: &directory, variables, wiring, options: &options, cancellation };
+            let job = Job {
+                directory: &directory,
+                variables,
+                wiring,
+                options: &options,
+                cancellation,
+                secrets: secrets.clone(),
+            };
             let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &port)));
-            match listening(&port, has_signal, cancellation, work).await {
+            let outcome = match listening(&port, has_signal, cancellation, work).await {
                 Ok(execution) => execution.into_outcome(None),
                 Err(error) => Outcome::from(Failure::from(error)),
-            }
+            };
+            outcome.redacted(secrets.as_deref())
         })
     }
 

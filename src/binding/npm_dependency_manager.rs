@@ -10,7 +10,7 @@ use super::js_values::MakeObject;
 use super::outcome::promise;
 use super::request::Request;
 use crate::connectors::locate;
-use crate::environment::install;
+use crate::environment::{Install, install};
 use crate::error::{Code, RunnerError};
 use crate::manifest::{Dependency, default_dependencies, package_json};
 use crate::run::Cancellation;
@@ -50,7 +50,9 @@ impl NpmDependencyManager {
         let request = Request::new(env, &request)?;
         let host = request.host()?;
         let directory = host.absolute(request.text("directory")?);
-        promise(env, async move { install(&directory, &host, &Cancellation::default()).await.map(|()| None) })
+        promise(env, async move {
+            install(&directory, Install::default(), &host, &Cancellation::default()).await.map(|()| None)
+        })
     }
 }
 

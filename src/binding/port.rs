@@ -9,6 +9,7 @@ use napi::sys;
 use napi::threadsafe_function::ThreadsafeFunction;
 use napi_derive::napi;
 
+use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
 use crate::run::{Cancellation, Failure, StopReason};
@@ -58,11 +59,19 @@ type Arguments = FnArgs<(String, Payload)>;
 /// As napi hands it over: weak, since the pending promise of the run keeps the loop alive.
 pub type PortFunction = ThreadsafeFunction<Arguments, Promise<Reply>, Arguments, Status, false, true>;
 
-pub struct Port(PortFunction);
+pub struct Port {
+    function: PortFunction,
+    wants_messages: bool,
+}
 
 impl Port {
     pub fn new(function: PortFunction) -> Self {
-        Self(function)
+        Self { function, wants_messages: false }
+    }
+
+    /// The same, which also passes on messages if `wanted`.
+    pub fn with_messages(self, wanted: bool) -> Self {
+        Self { wants_messages: wanted, ..self }
     }
 
     /// Calls JavaScript and waits for its answer.
@@ -74,9 +83,16 @@ impl Port {
                 format!("JavaScript did not answer: {}", cause.reason),
             ))
         };
-        let promise = self.0.call_async_catch(arguments).await.map_err(closed)?;
+        let promise = self.function.call_async_catch(arguments).await.map_err(closed)?;
         let reply = promise.await.map_err(closed)?;
         if reply.ok { Ok(reply.text) } else { Err(Failure::Thrown) }
+    }
+}
+
+impl Progress for Port {
+    async fn report(&self, step: Step) {
+        let step = serde_json::to_string(&step).unwrap_or_default();
+        let _ = self.ask("progress", Payload::Text(step)).await;
     }
 }
 
@@ -89,6 +105,14 @@ impl Observer for Port {
         // JavaScript reports what a callback throws; the run goes on
         let texts = batches.into_iter().map(|batch| batch.text).collect();
         let _ = self.ask(name, Payload::Texts(texts)).await;
+    }
+
+    fn wants_messages(&self) -> bool {
+        self.wants_messages
+    }
+
+    async fn messages(&self, arrays: Vec<String>) {
+        let _ = self.ask("messages", Payload::Texts(arrays)).await;
     }
 
     async fn started(&self, pid: u32) {

@@ -59,6 +59,7 @@ impl<'env> Request<'env> {
             variables: read_variables(&self.values, &self.values.member(&host, "variables")?)?,
             exec_path: path("execPath")?.unwrap_or_default(),
             cwd: path("cwd")?.unwrap_or_default(),
+            node_abi: text_of(&self.values.member(&host, "nodeAbi")?)?,
             program_dir: path("programDir")?,
             package_root: path("packageRoot")?.unwrap_or_default(),
             supervisor: path("supervisor")?.unwrap_or_default(),
@@ -192,6 +193,7 @@ fn read_fields<'env>(
             Kind::Array => texts(values, &value)?,
             Kind::Object if depth < MAX_DEPTH => OptionValue::Fields(read_fields(values, &value, depth + 1)?),
             _ => match value.get_type().let_through()? {
+                ValueType::Function => OptionValue::Function,
                 ValueType::Boolean => OptionValue::Flag(is_truthy(&value)?),
                 ValueType::Number => OptionValue::Number(number_of(&value)?),
                 _ => OptionValue::Other,

@@ -1,25 +1,31 @@
-//! Arguments.
+//! Arguments: which command is meant, and the way to it.
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
-use serde_json::json;
 
-/// The CLI's name.
-const NAME: &str = "owox-connector-runner";
-
-/// Words that are commands of the contract but not of this version.
-const LATER: [&str; 6] = ["check", "spec", "init", "doctor", "state", "store"];
+use super::check::{CheckArgs, check};
+use super::common::{NAME, Printed, Terminal, nearest};
+use super::doctor::{DoctorArgs, doctor};
+use super::init::{InitArgs, init};
+use super::run::{RunArgs, RunPlan};
+use super::spec::{SpecArgs, spec};
+use super::state::{StateArgs, state};
+use super::store::{StoreArgs, store};
+use crate::host::Host;
 
 /// Said when no configuration is given (contract, section 9).
 const NO_PATH: &str = "Please provide a path to the json config file";
 
-#[derive(Parser)]
+#[derive(Debug, Parser)]
 #[command(
     name = NAME,
     version,
-    about = "Runs an OWOX Data Marts connector in an isolated Node.js process",
-    override_usage = "owox-connector-runner [run] <CONFIG> [OPTIONS]",
+    about = "Runs OWOX Data Marts connectors, each in an isolated Node.js process",
+    override_usage = "owox-connector-runner [run] <CONFIG> [OPTIONS]\n       owox-connector-runner <COMMAND>",
+    // a path as first argument means `run`
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
     after_help = "Examples:\n  \
         owox-connector-runner examples/quickstart.json\n  \
         owox-connector-runner config.json --state config.state.json\n  \
@@ -30,147 +36,115 @@ const NO_PATH: &str = "Please provide a path to the json config file";
 struct Cli {
     #[command(flatten)]
     run: RunArgs,
+
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-#[derive(Args)]
-struct RunArgs {
-    /// The connector's configuration, a JSON file; paths in it count from its folder
-    #[arg(value_name = "CONFIG")]
-    config: Option<String>,
-
-    /// What to load
-    #[arg(long, value_name = "TYPE", value_enum, default_value = "INCREMENTAL", ignore_case = true)]
-    run_type: RunType,
-
-    /// A field of the run, such as StartDate=2026-01-01; may be repeated
-    #[arg(long, value_name = "FIELD=VALUE", value_parser = field)]
-    data: Vec<(String, String)>,
-
-    /// File with the state of the last run: read before, written after a successful run
-    #[arg(long, value_name = "FILE")]
-    state: Option<String>,
-
-    /// Connectors package: an npm package's name, or the path of a package's folder
-    #[arg(long, value_name = "PACKAGE")]
-    connectors: Option<String>,
-
-    /// Folder for the run's temporary directory [default: the system's temporary folder]
-    #[arg(long, value_name = "DIR")]
-    runs_dir: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "SCREAMING_SNAKE_CASE")]
-enum RunType {
-    /// Go on from the last state
-    Incremental,
-    /// Load the range given by --data
-    ManualBackfill,
-    /// Load everything anew
-    FullRefresh,
-    /// Load with the parameters given by --data
-    Custom,
-}
-
-impl RunType {
-    fn name(self) -> &'static str {
-        match self {
-            RunType::Incremental => "INCREMENTAL",
-            RunType::ManualBackfill => "MANUAL_BACKFILL",
-            RunType::FullRefresh => "FULL_REFRESH",
-            RunType::Custom => "CUSTOM",
-        }
-    }
-}
-
-/// `field=value`.
-fn field(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as FIELD=VALUE, such as StartDate=2026-01-01".to_owned()),
-    }
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a connector; the word may be left out
+    Run(RunArgs),
+    /// Check a configuration without running it
+    Check(CheckArgs),
+    /// List sources and storages and their parameters
+    Spec(SpecArgs),
+    /// Write a configuration to start from
+    Init(InitArgs),
+    /// Say whether this machine can run connectors, and how well they are isolated
+    Doctor(DoctorArgs),
+    /// Show or change where the next incremental run goes on
+    State(StateArgs),
+    /// Look after the store of installed environments
+    Store(StoreArgs),
 }
 
 /// What the arguments ask for.
 #[derive(Debug, Serialize)]
 #[serde(tag = "action", rename_all = "camelCase")]
 pub enum Plan {
-    /// Print a text and exit.
-    #[serde(rename_all = "camelCase")]
-    Print {
-        /// The text.
-        text: String,
-        /// Whether it belongs on stderr.
-        is_error: bool,
-        /// The exit code.
-        exit_code: i32,
-    },
+    /// Print and exit.
+    Print(Printed),
     /// Run a connector.
     Run(RunPlan),
+    /// Call [`perform`] with the same arguments.
+    Perform,
 }
 
-/// A run that was asked for.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunPlan {
-    /// Path of the configuration, as given.
-    pub config: String,
-    /// What becomes of the run configuration's `type`.
-    pub run_type: String,
-    /// What becomes of its `data`.
-    pub data: Vec<serde_json::Value>,
-    /// Path of the state file, as given.
-    pub state: Option<String>,
-    /// The option `connectorsPackage`.
-    pub connectors_package: Option<String>,
-    /// The option `runsDir`.
-    pub runs_dir: Option<String>,
-}
-
-/// Reads `process.argv`: the first two entries are node and the script.
-pub fn plan(argv: &[String]) -> Plan {
-    let mut given: Vec<&str> = argv.iter().skip(2).map(String::as_str).collect();
-    match given.first() {
-        Some(&"run") => {
-            given.remove(0);
-        }
-        Some(later) if LATER.contains(later) => {
-            let text = format!("{NAME} {later} is not part of this version; see {NAME} --help\n");
-            return Plan::Print { text, is_error: true, exit_code: 1 };
-        }
-        _ => {}
+/// Says so where the first argument is a command with a slip of the pen, and no file.
+fn mistyped(argv: &[String]) -> Option<Printed> {
+    let first = argv.get(2)?;
+    let looks_like_a_path = first.contains(['.', '/']) || first.starts_with('-');
+    if looks_like_a_path || std::path::Path::new(first).exists() {
+        return None;
     }
-    let parsed = Cli::command()
-        .try_get_matches_from(std::iter::once(NAME).chain(given))
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    match parsed {
-        Ok(Cli { run: RunArgs { config: Some(config), run_type, data, state, connectors, runs_dir } }) => {
-            Plan::Run(RunPlan {
-                config,
-                run_type: run_type.name().to_owned(),
-                data: data
-                    .into_iter()
-                    .map(|(name, value)| json!({ "configField": name, "value": value }))
-                    .collect(),
-                state,
-                connectors_package: connectors,
-                runs_dir,
-            })
+    let commands = Cli::command();
+    let names: Vec<_> = commands.get_subcommands().map(clap::Command::get_name).collect();
+    if names.contains(&first.as_str()) {
+        return None;
+    }
+    let meant = nearest(first, names)?;
+    Some(Printed::error(format!(
+        "error: there is no command '{first}', and no file of that name\n\n  tip: did you mean '{meant}'?\n"
+    )))
+}
+
+fn parse(argv: &[String]) -> Result<Cli, clap::Error> {
+    // the first two entries are node and the script
+    let given = argv.iter().skip(2).map(String::as_str);
+    let matches = Cli::command().try_get_matches_from(std::iter::once(NAME).chain(given))?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn explain(error: &clap::Error) -> Printed {
+    let text = error.render().to_string();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Printed::ok(text),
+        _ => Printed::error(text),
+    }
+}
+
+/// Reads `process.argv`.
+pub fn plan(argv: &[String]) -> Plan {
+    if let Some(printed) = mistyped(argv) {
+        return Plan::Print(printed);
+    }
+    match parse(argv) {
+        Ok(Cli { command: Some(Command::Run(run)), .. } | Cli { command: None, run }) => {
+            match run.into_plan() {
+                Some(plan) => Plan::Run(plan),
+                None => Plan::Print(Printed::error(format!(
+                    "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
+                ))),
+            }
         }
-        Ok(_) => Plan::Print {
-            text: format!("{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"),
-            is_error: true,
-            exit_code: 1,
-        },
-        Err(error) => {
-            let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            Plan::Print { text: error.render().to_string(), is_error: !wanted, exit_code: i32::from(!wanted) }
-        }
+        Ok(_) => Plan::Perform,
+        Err(error) => Plan::Print(explain(&error)),
+    }
+}
+
+/// Does what a command other than `run` asks for, and says what to print.
+pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printed {
+    let command = match parse(argv) {
+        Ok(cli) => cli.command,
+        Err(error) => return explain(&error),
+    };
+    match command {
+        Some(Command::Check(given)) => check(&given, host).await,
+        Some(Command::Spec(given)) => spec(&given, host).await,
+        Some(Command::Init(given)) => init(&given),
+        Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
+        Some(Command::State(given)) => state(&given, host),
+        Some(Command::Store(given)) => store(&given, host, terminal).await,
+        // `plan` has answered these
+        Some(Command::Run(_)) | None => Printed::default(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn of(args: &[&str]) -> Plan {
@@ -180,8 +154,11 @@ mod tests {
 
     fn printed(args: &[&str]) -> (String, bool, i32) {
         match of(args) {
-            Plan::Print { text, is_error, exit_code } => (text, is_error, exit_code),
-            Plan::Run(run) => panic!("{run:?}"),
+            Plan::Print(Printed { stdout, stderr, exit_code }) => {
+                let is_error = stdout.is_empty();
+                (if is_error { stderr } else { stdout }, is_error, exit_code)
+            }
+            other => panic!("{other:?}"),
         }
     }
 
@@ -224,8 +201,28 @@ mod tests {
             ]
         );
         assert_eq!(run.state.as_deref(), Some("s.json"));
-        assert_eq!(run.connectors_package.as_deref(), Some("@owox/connectors"));
-        assert_eq!(run.runs_dir.as_deref(), Some("/r"));
+        assert_eq!(run.options, json!({ "connectorsPackage": "@owox/connectors", "runsDir": "/r" }));
+    }
+
+    #[test]
+    fn other_commands_are_performed() {
+        for args in [
+            &["check", "a.json"][..],
+            &["spec"],
+            &["spec", "CsvFile", "--json"],
+            &["init", "CsvFile", "DuckDb"],
+            &["doctor"],
+            &["state", "get", "a.json"],
+            &["doctor", "--json"],
+            &["store", "warm", "a.json"],
+        ] {
+            assert!(matches!(of(args), Plan::Perform), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
     }
 
     #[test]
@@ -251,6 +248,8 @@ mod tests {
         assert!(text.contains("--run-type") && is_error && exit_code == 1, "{text}");
         assert!(printed(&["a.json", "--run-type", "FULL"]).0.contains("FULL_REFRESH"));
         assert!(printed(&["a.json", "--data", "novalue"]).0.contains("FIELD=VALUE"));
-        assert!(printed(&["check", "a.json"]).0.contains("not part of this version"));
+        assert!(printed(&["chekc", "a.json"]).0.contains("did you mean 'check'?"));
+        assert!(printed(&["check"]).0.contains("<CONFIG>"));
+        assert!(printed(&["store", "lst"]).0.contains("'list'"));
     }
 }

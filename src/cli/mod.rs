@@ -1,12 +1,23 @@
-//! The command line: arguments, what a person reads, and the state file. JavaScript only moves
-//! texts between this and the terminal.
+//! The command line: one file a command, each with its arguments and what it does. JavaScript
+//! only moves texts between this and the terminal, and starts runs.
 
 mod args;
+mod check;
+mod common;
 mod config_file;
+mod doctor;
+mod findings;
+mod init;
 mod render;
+mod run;
+mod spec;
 mod state;
+mod state_file;
+mod store;
 
-pub use args::{Plan, RunPlan, plan};
+pub use args::{Plan, perform, plan};
+pub use common::{Printed, Terminal};
 pub use config_file::{explain, missing_field, path_parameters};
 pub use render::{Renderer, SummaryFacts, failure_text, preparing, summary};
-pub use state::{incremental_date, read_state, write_state};
+pub use run::RunPlan;
+pub use state_file::{default_file, incremental_date, read_state, write_state};

@@ -90,10 +90,25 @@ impl Renderer {
     }
 }
 
-/// The line shown while dependencies are installed.
-pub fn preparing(storage: &str, seconds: u64) -> String {
+/// What is known of a step before the connector can start.
+#[derive(Deserialize)]
+struct Step {
+    phase: String,
+    #[serde(default)]
+    pid: Option<u32>,
+}
+
+/// The line shown while the environment is not ready. `step` is JSON of what is done.
+pub fn preparing(storage: &str, step: &str, seconds: u64) -> String {
     let elapsed = if seconds == 0 { String::new() } else { format!(" {seconds}s") };
-    format!("Preparing: installing what the storage {storage} needs with npm{elapsed}")
+    let step = serde_json::from_str(step).unwrap_or(Step { phase: String::new(), pid: None });
+    let what = match (step.phase.as_str(), step.pid) {
+        ("waiting", Some(pid)) => format!("waiting for process {pid}, which installs the same environment"),
+        ("waiting", None) => "waiting for another run, which installs the same environment".to_owned(),
+        ("verifying", _) => "verifying the environment after a crash".to_owned(),
+        _ => format!("installing what the storage {storage} needs with npm, once"),
+    };
+    format!("Preparing: {what}{elapsed}")
 }
 
 /// What the end of a run is told from.

@@ -1,69 +1,125 @@
-//! The state file: where the next incremental run goes on.
+//! `state`: where the next incremental run of a configuration goes on.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
 use serde_json::value::RawValue;
 
+use super::common::Printed;
+use super::state_file::{default_file, incremental_date, read_state, replace};
 use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
 
-/// Run types that may move the state. A backfill loads the past, and a custom run whatever was
-/// asked for.
-const MOVES_STATE: [&str; 2] = ["INCREMENTAL", "FULL_REFRESH"];
+/// Arguments of `state`.
+#[derive(Debug, Args)]
+pub struct StateArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: StateAction,
 
-/// The text of a state file; `{}` where there is none yet.
-///
-/// # Errors
-/// `INVALID_CONFIG` for a file that cannot be read or is not a JSON object.
-pub fn read_state(path: &Path) -> Result<String> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok("{}".to_owned()),
-        Err(cause) => return Err(invalid(path, &cause)),
+    /// State file, instead of the configuration's own
+    #[arg(long, value_name = "FILE", global = true)]
+    pub state: Option<String>,
+}
+
+/// What `state` can do.
+#[derive(Debug, Subcommand)]
+pub enum StateAction {
+    /// Print the state of a configuration
+    Get {
+        /// The connector's configuration
+        #[arg(value_name = "CONFIG")]
+        config: String,
+    },
+    /// Set the state of a configuration
+    Set {
+        /// The connector's configuration
+        #[arg(value_name = "CONFIG")]
+        config: String,
+        /// The last day that was loaded, or JSON such as {"date":"2026-01-31T00:00:00.000Z"}
+        #[arg(value_name = "STATE")]
+        value: String,
+    },
+    /// Forget the state of a configuration: the next run begins anew
+    Clear {
+        /// The connector's configuration
+        #[arg(value_name = "CONFIG")]
+        config: String,
+    },
+}
+
+/// Reads or changes a state.
+pub fn state(args: &StateArgs, host: &Host) -> Printed {
+    act(args, host).unwrap_or_else(Printed::from)
+}
+
+fn act(args: &StateArgs, host: &Host) -> Result<Printed> {
+    let (StateAction::Get { config } | StateAction::Set { config, .. } | StateAction::Clear { config }) =
+        &args.action;
+    let file = match &args.state {
+        Some(file) => host.absolute(file),
+        None => own_file(config, host)?,
     };
-    let state: &RawValue = serde_json::from_str(&text).map_err(|cause| invalid(path, &cause))?;
-    if !state.get().starts_with('{') {
-        return Err(invalid(path, &"it is not a JSON object"));
+    match &args.action {
+        StateAction::Get { .. } => {
+            let text = read_state(&file)?;
+            Ok(Printed {
+                stderr: format!("{}\n", file.display()),
+                ..Printed::ok(format!("{}\n", text.trim()))
+            })
+        }
+        StateAction::Set { value, .. } => {
+            replace(&file, &parse(value)?)?;
+            Ok(Printed::ok(format!("Set {}\n", file.display())))
+        }
+        StateAction::Clear { .. } => match std::fs::remove_file(&file) {
+            Ok(()) => Ok(Printed::ok(format!("Removed {}: the next run begins anew\n", file.display()))),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Printed::ok(format!("There was no state in {}\n", file.display())))
+            }
+            Err(cause) => Err(RunnerError::file("remove the state file", &file, &cause)),
+        },
     }
-    Ok(text)
 }
 
-fn invalid(path: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
-    RunnerError::new(
-        Code::InvalidConfig,
-        format!(
-            "the state file {} cannot be used: {cause}; mend it, or delete it to start anew",
-            path.display()
-        ),
-    )
+/// The configuration's own state file. A configuration that is not there has none: a name with a
+/// slip of the pen must not look like one that has never run.
+fn own_file(config: &str, host: &Host) -> Result<PathBuf> {
+    let invalid = |message| RunnerError::new(Code::InvalidConfig, message);
+    let file = default_file(Path::new(config), host).ok_or_else(|| {
+        invalid(
+            "neither XDG_STATE_HOME nor HOME is set, so there is no folder for state; use --state".to_owned(),
+        )
+    })?;
+    if !file.exists() && !host.absolute(config).exists() {
+        return Err(invalid(format!(
+            "there is no configuration {config}, and no state of it; check its path"
+        )));
+    }
+    Ok(file)
 }
 
-/// Writes the state after a successful run, in one step: a reader sees the old file or the new
-/// one. Nothing is written for run types that do not move the state, or without a date.
-/// Gives whether it was written.
-///
-/// # Errors
-/// `INTERNAL`, naming the path.
-pub fn write_state(path: &Path, run_type: &str, date: Option<&str>) -> Result<bool> {
-    let Some(date) = date.filter(|_| MOVES_STATE.contains(&run_type)) else { return Ok(false) };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |cause: &dyn std::fmt::Display| RunnerError::file("write the state file", path, &cause);
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|cause| failed(&cause))?;
-    let content = serde_json::json!({ "date": date });
-    writeln!(file, "{content}").and_then(|()| file.as_file().sync_all()).map_err(|cause| failed(&cause))?;
-    file.persist(path).map_err(|cause| failed(&cause.error))?;
-    Ok(true)
-}
-
-/// The day (YYYY-MM-DD) of a state's `date`, for connectors of 0.11, which read it only from the
-/// parameter `LastRequestedDate`.
-pub fn incremental_date(date: &str) -> Option<&str> {
-    let day = date.get(..10)?;
-    let is_day = day.bytes().enumerate().all(|(index, byte)| match index {
-        4 | 7 => byte == b'-',
-        _ => byte.is_ascii_digit(),
-    });
-    is_day.then_some(day)
+/// A day, a timestamp, or a JSON object, as the JSON of a state.
+fn parse(value: &str) -> Result<String> {
+    if value.trim_start().starts_with('{') {
+        let object = serde_json::from_str::<&RawValue>(value).map_err(|cause| {
+            RunnerError::new(Code::InvalidConfig, format!("the state is not valid JSON: {cause}"))
+        })?;
+        return Ok(object.get().to_owned());
+    }
+    let date = match (incremental_date(value), value.len()) {
+        (Some(day), 10) => format!("{day}T00:00:00.000Z"),
+        (Some(_), _) if value.as_bytes()[10] == b'T' => value.to_owned(),
+        _ => {
+            return Err(RunnerError::new(
+                Code::InvalidConfig,
+                format!(
+                    "{value:?} is no state; write a day such as 2026-01-31, a timestamp, or a JSON object"
+                ),
+            ));
+        }
+    };
+    Ok(serde_json::json!({ "date": date }).to_string())
 }
 
 #[cfg(test)]
@@ -71,43 +127,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_state_survives_the_way_and_only_forward_runs_move_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.json");
-        assert_eq!(read_state(&path).unwrap(), "{}");
-        assert!(write_state(&path, "INCREMENTAL", Some("2026-01-02T00:00:00.000Z")).unwrap());
-        let written = "{\"date\":\"2026-01-02T00:00:00.000Z\"}\n";
-        assert_eq!(read_state(&path).unwrap(), written);
-        for (run_type, date) in [("MANUAL_BACKFILL", Some("x")), ("CUSTOM", Some("x")), ("INCREMENTAL", None)]
-        {
-            assert!(!write_state(&path, run_type, date).unwrap());
-        }
-        assert_eq!(read_state(&path).unwrap(), written);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
-    }
-
-    #[test]
-    fn a_broken_state_is_an_error_that_says_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s.json");
-        for text in ["{", "[]", "7", ""] {
-            std::fs::write(&path, text).unwrap();
-            let error = read_state(&path).unwrap_err();
-            assert_eq!(error.code, Code::InvalidConfig);
-            assert!(
-                error.message.contains("s.json") && error.message.contains("delete it"),
-                "{}",
-                error.message
-            );
-        }
-    }
-
-    #[test]
-    fn only_a_date_becomes_a_day() {
-        assert_eq!(incremental_date("2026-01-02T03:04:05.000Z"), Some("2026-01-02"));
-        assert_eq!(incremental_date("2026-01-02"), Some("2026-01-02"));
-        for text in ["", "yesterday!!", "2026-1-02", "20260102"] {
-            assert_eq!(incremental_date(text), None, "{text}");
+    fn a_state_is_a_day_a_timestamp_or_an_object() {
+        assert_eq!(parse("2026-01-31").unwrap(), "{\"date\":\"2026-01-31T00:00:00.000Z\"}");
+        assert_eq!(parse("2026-01-31T10:00:00Z").unwrap(), "{\"date\":\"2026-01-31T10:00:00Z\"}");
+        assert_eq!(parse(" {\"date\": null} ").unwrap(), "{\"date\": null}");
+        for text in ["", "yesterday", "2026-1-31", "2026-01-31x", "{", "[]"] {
+            assert_eq!(parse(text).unwrap_err().code, Code::InvalidConfig, "{text}");
         }
     }
 }

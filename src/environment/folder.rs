@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::lock::{FileLock, Hold};
+use super::store::Store;
 use super::tree::remove_tree;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -183,6 +184,9 @@ pub fn sweep(root: &Path) {
             continue;
         }
         if let Ok(_held) = Lock::take(&directory) {
+            if let Ok(modules) = fs::read_link(directory.join("node_modules")) {
+                Store::distrust(&modules);
+            }
             let _ = remove(&directory);
         }
     }
@@ -218,6 +222,7 @@ fn remove(path: &Path) -> Result<()> {
             format!("refused to delete {}, which is not a run's directory", path.display()),
         ));
     }
+    super::release_lease(path);
     remove_tree(path).map_err(|cause| RunnerError::file("remove", path, &cause))
 }
 

@@ -1,24 +1,36 @@
-//! Where a run lives: a directory of its own with `package.json`, `node_modules` and `main.js`.
+//! Where a run lives: a directory of its own with `package.json`, `main.js` and `node_modules`.
 //!
-//! Each run installs for itself. A store that shares what was installed once belongs behind
-//! [`prepare`]: it would fill the same directory from elsewhere.
+//! `node_modules` leads into the [store](store), where each set of dependencies is installed once
+//! and shared, read-only. Without the store each run installs for itself.
 
 mod folder;
 mod lock;
+mod lockfile;
+mod node;
 mod npm;
+pub mod store;
 mod tree;
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
 
 pub use folder::{RunFolder, cleanup, discard, runs_root, sweep};
-pub use npm::install;
+pub use lockfile::portable as portable_lockfile;
+pub use npm::{Install, install};
 
 use crate::connectors::Package;
-use crate::error::{Result, RunnerError};
+use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
+use crate::process;
 use crate::run::Cancellation;
 use crate::template;
+use store::{Lease, Recipe, Store, Terms, Wanted};
 
 /// Which environment a run had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,28 +41,193 @@ pub struct EnvironmentInfo {
     pub cached: bool,
 }
 
+/// What takes time before a connector can start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "phase", rename_all = "camelCase")]
+pub enum Step {
+    /// npm installs the environment.
+    Installing,
+    /// Another run installs the same environment.
+    Waiting {
+        /// The process that does, where it is known.
+        pid: Option<u32>,
+        /// For how long already.
+        seconds: u64,
+    },
+    /// Every file of the environment is read: the machine or a host has crashed.
+    Verifying,
+}
+
+/// Whoever wants to know of these steps.
+pub trait Progress: Sync {
+    /// Called at the beginning of a step, and each second while waiting.
+    fn report(&self, step: Step) -> impl Future<Output = ()> + Send;
+}
+
+/// Nobody.
+impl Progress for () {
+    async fn report(&self, _: Step) {}
+}
+
+/// Where environments come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Whether each run installs for itself.
+    pub off: bool,
+    /// Folder of the store; looked for where absent.
+    pub dir: Option<String>,
+    /// Whether to resolve versions anew.
+    pub refresh: bool,
+    /// Age from which on versions are resolved anew; never by default.
+    pub max_age: Option<Duration>,
+    /// Lockfile that pins versions.
+    pub lockfile: Option<String>,
+    /// Packages whose install scripts run, beside those that always do.
+    pub scripts: Vec<String>,
+}
+
+/// What an environment is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Purpose<'a> {
+    /// The connectors package.
+    pub package: &'a Package,
+    /// What the storage asks for.
+    pub storage_dependencies: &'a [Dependency],
+    /// The `node` that will run.
+    pub node: &'a Path,
+    /// Where it comes from.
+    pub store: &'a StoreOptions,
+    /// The host.
+    pub host: &'a Host,
+}
+
+/// A directory that is ready.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Which environment it has.
+    pub info: EnvironmentInfo,
+    /// What holds the environment in the store.
+    pub lease: Option<Lease>,
+}
+
+impl Purpose<'_> {
+    /// All dependencies: the connectors package, what it needs beside itself, the storage's.
+    fn dependencies(&self) -> Vec<Dependency> {
+        let mut all = vec![connectors_dependency(&self.package.root)];
+        all.extend(self.package.manifest.runner_dependencies());
+        all.extend_from_slice(self.storage_dependencies);
+        all
+    }
+
+    /// The environment in the store, installed where it is missing.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` for dependencies or a lockfile that cannot be, and those of [`Store::obtain`].
+    pub async fn obtain<P: Progress>(&self, cancellation: &Cancellation, progress: &P) -> Result<Lease> {
+        let dependencies = self.dependencies();
+        dependencies.iter().try_for_each(Dependency::check)?;
+        let lockfile = self.lockfile()?;
+        let node_abi = node::abi(self.node, self.host).await?;
+        let wanted = Wanted {
+            package: self.package,
+            dependencies: &dependencies,
+            node_abi: &node_abi,
+            scripts: &self.store.scripts,
+            lockfile: lockfile.as_deref(),
+        };
+        let store = Store::open(&store::store_root(self.store.dir.as_deref(), self.host)?)?;
+        let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
+        store.obtain(&wanted, terms, self.host, cancellation, progress).await
+    }
+
+    fn lockfile(&self) -> Result<Option<String>> {
+        let Some(path) = &self.store.lockfile else { return Ok(None) };
+        let path = self.host.absolute(path);
+        fs::read_to_string(&path).map(Some).map_err(|cause| {
+            RunnerError::new(
+                Code::InvalidConfig,
+                format!(
+                    "the lockfile {} cannot be read: {cause}; make it with owox-connector-runner store lock CONFIG",
+                    path.display()
+                ),
+            )
+        })
+    }
+}
+
 /// Fills a run's directory: `package.json`, the dependencies, `main.js`.
 ///
 /// # Errors
-/// `INVALID_CONFIG` for dependencies that cannot be, `INSTALL_FAILED` from npm; the error of a run that is
-/// asked to stop meanwhile.
-pub async fn prepare(
+/// `INVALID_CONFIG` for dependencies that cannot be, `INSTALL_FAILED` from npm,
+/// `STORE_LOCK_TIMEOUT`; the error of a run that is asked to stop meanwhile.
+pub async fn prepare<P: Progress>(
     directory: &Path,
     connector_id: &str,
-    package: &Package,
-    storage_dependencies: &[Dependency],
-    host: &Host,
+    purpose: &Purpose<'_>,
     cancellation: &Cancellation,
-) -> Result<EnvironmentInfo> {
-    let mut defaults = vec![connectors_dependency(&package.root)];
-    defaults.extend(package.manifest.runner_dependencies());
-    let all: Vec<_> = defaults.iter().chain(storage_dependencies).cloned().collect();
+    progress: &P,
+) -> Result<Prepared> {
+    let all = purpose.dependencies();
     let script = template::render(&all)?;
-    let manifest = package_json(connector_id, &defaults, storage_dependencies);
+    let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
-    install(directory, host, cancellation).await?;
+    let prepared = if purpose.store.off {
+        install_here(directory, purpose, cancellation, progress).await?
+    } else {
+        let lease = purpose.obtain(cancellation, progress).await?;
+        let modules = lease.path.join("node_modules");
+        let link = directory.join("node_modules");
+        std::os::unix::fs::symlink(&modules, &link)
+            .map_err(|cause| RunnerError::file("link the environment at", &link, &cause))?;
+        let info = EnvironmentInfo { key: lease.key.clone(), cached: lease.cached };
+        Prepared { info, lease: Some(lease) }
+    };
     write(&directory.join("main.js"), &script)?;
-    Ok(EnvironmentInfo { key: key(&manifest), cached: false })
+    Ok(prepared)
+}
+
+/// Installs into the run's own directory, as the original did.
+async fn install_here<P: Progress>(
+    directory: &Path,
+    purpose: &Purpose<'_>,
+    cancellation: &Cancellation,
+    progress: &P,
+) -> Result<Prepared> {
+    let lockfile = purpose.lockfile()?;
+    if let Some(text) = &lockfile {
+        let text = lockfile::with_connectors(text, &purpose.package.root, directory)?;
+        write(&directory.join("package-lock.json"), &text)?;
+    }
+    progress.report(Step::Installing).await;
+    let how = Install { pinned: lockfile.is_some(), scripts: &purpose.store.scripts };
+    install(directory, how, purpose.host, cancellation).await?;
+    let wanted = Wanted {
+        package: purpose.package,
+        dependencies: &purpose.dependencies(),
+        node_abi: &node::abi(purpose.node, purpose.host).await?,
+        scripts: &purpose.store.scripts,
+        lockfile: lockfile.as_deref(),
+    };
+    Ok(Prepared { info: EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false }, lease: None })
+}
+
+/// The `node` that a connector with these variables gets.
+pub fn node_for(variables: &crate::context::Variables, host: &Host) -> PathBuf {
+    process::find_node(variables, &host.cwd, &host.exec_path)
+}
+
+/// Environments of directories that a caller keeps between two calls.
+static KEPT: LazyLock<Mutex<HashMap<PathBuf, Lease>>> = LazyLock::new(Mutex::default);
+
+/// Holds an environment for a directory that its caller keeps, until the directory is removed or
+/// this process ends.
+pub fn keep_lease(directory: &Path, lease: Lease) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned(), lease);
+}
+
+/// Lets go of what [`keep_lease`] holds.
+fn release_lease(directory: &Path) {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).remove(directory);
 }
 
 /// Writes one file of an environment.
@@ -58,12 +235,5 @@ pub async fn prepare(
 /// # Errors
 /// `INTERNAL`, naming the path.
 pub fn write(path: &Path, content: &str) -> Result<()> {
-    std::fs::write(path, content).map_err(|cause| RunnerError::file("write", path, &cause))
-}
-
-/// A digest of everything here that can change what npm installs.
-fn key(manifest: &serde_json::Value) -> String {
-    let content =
-        format!("{}\n{}\n{}", manifest["dependencies"], std::env::consts::OS, std::env::consts::ARCH);
-    folder::digest(&[&content])
+    fs::write(path, content).map_err(|cause| RunnerError::file("write", path, &cause))
 }

@@ -8,18 +8,18 @@ use tokio::net::unix::pipe;
 
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start, Supervision};
 use crate::run::Cancellation;
 
-/// Packages whose install script may run: 0.11 needs this one, and it must be compiled where no
-/// binary fits.
+/// Packages whose install script always may run: 0.11 needs this one, and it must be compiled
+/// where no binary fits.
 const MAY_BUILD: [&str; 1] = ["@kaciras/deasync"];
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
 /// connectors package, since a linked one would leave its own dependencies out.
-const INSTALL: [&str; 9] = [
-    "install",
+const FLAGS: [&str; 8] = [
     "--ignore-scripts",
     "--install-links",
     "--omit=dev",
@@ -36,15 +36,45 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Bytes of npm's output that go into an error.
 const OUTPUT_BYTES: usize = 16 * 1024;
 
+/// How to install.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Install<'a> {
+    /// Exactly what the directory's lockfile says.
+    pub pinned: bool,
+    /// Further packages whose install scripts may run.
+    pub scripts: &'a [String],
+}
+
+/// npm's major version, read from its folder without starting it; `None` where there is no npm.
+/// 0 where it is not laid out as npm is.
+pub fn major_version(host: &Host) -> Option<u32> {
+    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path).ok()?;
+    let manifest = std::fs::canonicalize(npm)
+        .ok()
+        .and_then(|script| Some(script.parent()?.parent()?.join("package.json")))
+        .and_then(|path| std::fs::read(path).ok())
+        .and_then(|text| serde_json::from_slice::<PackageManifest>(&text).ok());
+    let version =
+        manifest.filter(|manifest| manifest.name.as_deref() == Some("npm")).and_then(|npm| npm.version);
+    Some(version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0))
+}
+
 /// Installs what the directory's `package.json` names. npm's output is kept for the error, and
 /// is never mixed into the connector's.
 ///
 /// # Errors
 /// `INSTALL_FAILED`: npm is missing, or `npm install failed: <code>` with npm's output as hint.
 /// The error of a run that is asked to stop; then npm and all that it started are gone.
-pub async fn install(directory: &Path, host: &Host, cancellation: &Cancellation) -> Result<()> {
-    run(&INSTALL, directory, host, cancellation).await?;
-    for package in MAY_BUILD {
+pub async fn install(
+    directory: &Path,
+    how: Install<'_>,
+    host: &Host,
+    cancellation: &Cancellation,
+) -> Result<()> {
+    let command = if how.pinned { "ci" } else { "install" };
+    let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
+    run(&args, directory, host, cancellation).await?;
+    for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
         if directory.join("node_modules").join(package).join("package.json").is_file() {
             build(package, directory, host, cancellation).await?;
         }

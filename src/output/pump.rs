@@ -3,13 +3,15 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
 
 use super::progress::Progress;
-use super::{Batch, BatchKind, Framer, Inspector, Tail};
+use super::redact::{Redactor, Secrets};
+use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
 
 /// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -52,6 +54,16 @@ pub enum Sink {
 pub trait Observer: Send + Sync {
     /// Takes batches. The stream waits until the future is done: that is the back-pressure.
     fn output(&self, stream: StreamKind, batches: Vec<Batch>) -> impl Future<Output = ()> + Send;
+    /// Whether [`Observer::messages`] is to be called; where not, nothing is split for it.
+    fn wants_messages(&self) -> bool {
+        false
+    }
+    /// Takes messages, each text a JSON array of them, wherever the stream itself goes. The
+    /// stream waits for this as well.
+    fn messages(&self, arrays: Vec<String>) -> impl Future<Output = ()> + Send {
+        let _ = arrays;
+        async {}
+    }
     /// The process has started, and leads a session and process group of its own.
     fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
 }
@@ -65,18 +77,21 @@ pub struct StreamReport {
     pub tail: Option<String>,
 }
 
-/// Reads a stream to its end, or until `progress` tells that its writers are gone.
+/// Reads a stream to its end, or until `progress` tells that its writers are gone, and replaces
+/// secrets before anybody else sees it.
 pub async fn pump<O: Observer>(
     stream: StreamKind,
     reader: OwnedFd,
     sink: Sink,
     observer: &O,
+    secrets: Option<Arc<Secrets>>,
     progress: &Progress,
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let mut state = Stream {
         kind: stream,
         sink,
+        redactor: Redactor::new(secrets),
         framer: Framer::default(),
         inspector: Inspector::default(),
         tail: Tail::new(TAIL_BYTES),
@@ -128,6 +143,7 @@ struct Stream<'a> {
     progress: &'a Progress,
     kind: StreamKind,
     sink: Sink,
+    redactor: Redactor,
     framer: Framer,
     inspector: Inspector,
     tail: Tail,
@@ -135,6 +151,12 @@ struct Stream<'a> {
 
 impl Stream<'_> {
     async fn take<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
+        let bytes = self.redactor.push(bytes);
+        self.pass(&bytes, observer).await;
+    }
+
+    /// Passes on what holds no secret any more; the fields that the inspector reads are kept.
+    async fn pass<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
         if bytes.is_empty() {
             return;
         }
@@ -150,6 +172,8 @@ impl Stream<'_> {
     }
 
     async fn finish<O: Observer>(&mut self, observer: &O) {
+        let rest = self.redactor.finish();
+        self.pass(&rest, observer).await;
         let mut batches = Vec::new();
         self.framer.finish(&mut batches);
         self.hand_over(batches, observer).await;
@@ -161,6 +185,20 @@ impl Stream<'_> {
                 self.inspector.read(&batch.text);
             }
         }
+        let arrays: Vec<String> = if observer.wants_messages() {
+            batches.iter().filter_map(|batch| messages(self.kind, batch)).collect()
+        } else {
+            Vec::new()
+        };
+        self.hand_over_lines(batches, observer).await;
+        let mut arrays = arrays.into_iter().peekable();
+        while arrays.peek().is_some() {
+            let together = arrays.by_ref().take(BATCHES_AT_ONCE).collect();
+            self.progress.deliver(observer.messages(together)).await;
+        }
+    }
+
+    async fn hand_over_lines<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
         if self.sink != Sink::Observer {
             return;
         }

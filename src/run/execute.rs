@@ -2,15 +2,17 @@
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, verdict};
-use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds};
+use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::options::Options;
+use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
 use crate::process::{self, Exit, Output, Running, Start, Usage, Wiring};
 
@@ -27,6 +29,8 @@ pub struct Job<'a> {
     pub options: &'a Options,
     /// Whether it has to stop.
     pub cancellation: &'a Cancellation,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// What came of it.
@@ -57,17 +61,28 @@ struct Ended {
 /// # Errors
 /// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed, and the error
 /// of a run that was asked to stop before it started.
-pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
-    let Job { options, cancellation, .. } = job;
+pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
+    let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
     let begun = Instant::now();
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
     let namespace = supervision.namespace;
+    let mut args = heap_limit(options.limits.memory_mb);
+    if let Some(configuration) = secrets::take(&mut job.variables)? {
+        args.extend([
+            host.bootstrap().display().to_string(),
+            MAIN.to_owned(),
+            job.wiring.child.len().to_string(),
+        ]);
+        job.wiring.child.push(configuration);
+    } else {
+        args.push(MAIN.to_owned());
+    }
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &node,
-        args: arguments(options.limits.memory_mb),
+        args,
         directory: job.directory,
         variables: job.variables,
         descriptors: job.wiring.child,
@@ -85,8 +100,8 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
     let all = async {
         tokio::join!(
             watch_process(&mut running, options, cancellation, &progress),
-            read(first, observer, &progress),
-            read(second, observer, &progress),
+            read(first, observer, job.secrets.as_ref(), &progress),
+            read(second, observer, job.secrets.as_ref(), &progress),
         )
     };
     let (ended, first, second) = tokio::select! {
@@ -120,12 +135,14 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
     })
 }
 
-/// `node`'s arguments. The heap's limit goes here and not into `NODE_OPTIONS`, which every
-/// process of the tree would inherit. It is below the tree's limit, since there is more in memory
-/// than the heap: so V8 collects its garbage in earnest before the limit is reached.
-fn arguments(memory_limit_mb: Option<u64>) -> Vec<String> {
-    let heap = memory_limit_mb.map(|limit| format!("--max-old-space-size={}", limit * 3 / 4));
-    heap.into_iter().chain(["main.js".to_owned()]).collect()
+/// What `node` runs.
+const MAIN: &str = "main.js";
+
+/// The heap's limit, as an argument and not in `NODE_OPTIONS`, which every process of the tree
+/// would inherit. It is below the tree's limit, since there is more in memory than the heap: so
+/// V8 collects its garbage in earnest before the limit is reached.
+fn heap_limit(memory_limit_mb: Option<u64>) -> Vec<String> {
+    memory_limit_mb.map(|limit| format!("--max-old-space-size={}", limit * 3 / 4)).into_iter().collect()
 }
 
 /// Waits for the exit and for the rest of the tree to go, then tells the streams, which need not
@@ -177,10 +194,11 @@ const LEAST_DELIVERY: Duration = Duration::from_secs(2);
 async fn read<O: Observer>(
     output: Option<Output>,
     observer: &O,
+    secrets: Option<&Arc<Secrets>>,
     progress: &Progress,
 ) -> Option<(StreamKind, std::io::Result<StreamReport>)> {
     let Output { stream, reader, sink } = output?;
-    Some((stream, pump(stream, reader, sink, observer, progress).await))
+    Some((stream, pump(stream, reader, sink, observer, secrets.cloned(), progress).await))
 }
 
 impl Execution {

@@ -5,9 +5,11 @@ mod cancel;
 mod control;
 mod execute;
 mod report;
+mod secrets;
 mod verdict;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
@@ -17,12 +19,14 @@ pub use report::{Isolation, Layer, Report, Resources, State, Timings};
 pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Package};
-use crate::environment::{self, EnvironmentInfo, RunFolder};
+use crate::environment::store::Lease;
+use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
 use crate::options::Options;
 use crate::output::Observer;
+use crate::output::redact::Secrets;
 use crate::process::Wiring;
 
 /// Why a run failed.
@@ -49,6 +53,24 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// The end of what the connector wrote to stderr.
     pub stderr_tail: Option<String>,
+}
+
+impl Outcome {
+    /// The outcome without secrets in its texts. The connector's own output was redacted as it
+    /// passed; this is for what we and the system say.
+    #[must_use]
+    pub fn redacted(mut self, secrets: Option<&Secrets>) -> Self {
+        let Some(secrets) = secrets else { return self };
+        if let Some(report) = &mut self.report {
+            report.warnings.iter_mut().for_each(|warning| *warning = secrets.redact(warning));
+        }
+        if let Some(Failure::Ours(error)) = &mut self.failure {
+            error.message = secrets.redact(&error.message);
+            error.hint = error.hint.as_deref().map(|hint| secrets.redact(hint));
+        }
+        self.stderr_tail = self.stderr_tail.as_deref().map(|tail| secrets.redact(tail));
+        self
+    }
 }
 
 impl<F: Into<Failure>> From<F> for Outcome {
@@ -109,6 +131,8 @@ pub struct NodeEnvironment<'a, O> {
     pub package: &'a Package,
     /// Where directories are made.
     pub runs_root: PathBuf,
+    /// Where dependencies come from.
+    pub store: &'a StoreOptions,
     /// The data mart's id and the run's.
     pub ids: (String, String),
     /// The connector's variables.
@@ -119,9 +143,13 @@ pub struct NodeEnvironment<'a, O> {
     pub cancellation: Cancellation,
     /// What it may use.
     pub options: &'a Options,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
+    /// Holds the environment in the store until the run's directory is gone.
+    lease: Option<Lease>,
     info: Option<EnvironmentInfo>,
     environment_ms: u64,
 }
@@ -145,20 +173,23 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             observer,
             package,
             runs_root,
+            store: &options.store,
             ids,
             variables,
             wiring: Some(wiring),
             options,
             cancellation,
+            secrets: None,
             warnings: Vec::new(),
             folder: None,
+            lease: None,
             info: None,
             environment_ms: 0,
         }
     }
 }
 
-impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
+impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
         self.cancellation.check()?;
@@ -166,16 +197,21 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
         tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
         let folder = self.folder.insert(folder);
-        let info = environment::prepare(
-            folder.path(),
-            &self.ids.0,
-            self.package,
-            dependencies,
-            self.host,
-            &self.cancellation,
-        )
-        .await?;
-        self.info = Some(info);
+        let purpose = Purpose {
+            package: self.package,
+            storage_dependencies: dependencies,
+            node: &environment::node_for(&self.variables, self.host),
+            store: self.store,
+            host: self.host,
+        };
+        let prepared =
+            environment::prepare(folder.path(), &self.ids.0, &purpose, &self.cancellation, self.observer)
+                .await?;
+        self.info = Some(prepared.info);
+        if let Some(lease) = prepared.lease {
+            self.warnings.extend_from_slice(&lease.warnings);
+            self.lease = Some(lease);
+        }
         self.environment_ms = milliseconds(start);
         Ok(())
     }
@@ -190,6 +226,7 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
             wiring,
             options: self.options,
             cancellation: &self.cancellation,
+            secrets: self.secrets.clone(),
         };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {
@@ -207,7 +244,13 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn cleanup(&mut self) -> Result<(), Failure> {
         let Some(folder) = self.folder.take() else { return Ok(()) };
         // What is deleted may be thousands of files: not on a thread that others wait for.
-        let removed = tokio::task::spawn_blocking(move || folder.remove()).await;
+        let lease = self.lease.take();
+        let removed = tokio::task::spawn_blocking(move || {
+            let removed = folder.remove();
+            drop(lease);
+            removed
+        })
+        .await;
         // A connector that has done its work has not failed because its folder is still there.
         match removed {
             Ok(Err(error)) => self.warnings.push(error.message),
@@ -219,11 +262,12 @@ impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
 }
 
 /// Runs a connector in an environment of ours.
-pub async fn run_in_node<O: Observer>(
+pub async fn run_in_node<O: Observer + Progress>(
     mut environment: NodeEnvironment<'_, O>,
     dependencies: &[Dependency],
 ) -> Outcome {
     let start = Instant::now();
+    let secrets = environment.secrets.clone();
     let mut outcome = lifecycle(&mut environment, dependencies).await;
     if let Some(report) = &mut outcome.report {
         // to what was left of the output comes the removal of the environment
@@ -232,7 +276,7 @@ pub async fn run_in_node<O: Observer>(
         report.warnings.extend(environment.package.fallback_notice());
         report.warnings.append(&mut environment.warnings);
     }
-    outcome
+    outcome.redacted(secrets.as_deref())
 }
 
 /// Whole milliseconds since then.

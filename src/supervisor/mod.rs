@@ -6,6 +6,7 @@
 
 mod memory;
 mod namespace;
+mod policy;
 mod processes;
 mod start;
 mod tree;

@@ -64,17 +64,16 @@ pub fn start(
                 enter()?;
             }
             rustix::process::setsid()?;
-            if !dies_with_supervisor {
-                return Ok(());
+            if dies_with_supervisor {
+                // If this supervisor is killed, the process must not go on unwatched. Set after
+                // the fork by the child itself; the check covers a supervisor that died before.
+                // In a namespace the parent cannot be seen, and its first process sees to that.
+                rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+                if !is_inside && rustix::process::getppid() != Some(supervisor) {
+                    return Err(io::Error::from(rustix::io::Errno::SRCH));
+                }
             }
-            // If this supervisor is killed, the process must not go on unwatched. Set after the
-            // fork by the child itself; the check covers a supervisor that died before. In a
-            // namespace the parent cannot be seen, and its first process sees to that.
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            if !is_inside && rustix::process::getppid() != Some(supervisor) {
-                return Err(io::Error::from(rustix::io::Errno::SRCH));
-            }
-            Ok(())
+            super::policy::confine()
         });
     }
     command.spawn()

@@ -14,9 +14,17 @@ const SHOWN_BODY = 200;
  * as long as it says by `Retry-After` or else twice as long each time, and when the connection
  * breaks.
  *
+ * @typedef {object} Refusal
+ * @property {string} problem what is wrong, and what to do about it
+ * @property {boolean} mayPass whether to wait and ask again
+ *
  * @param {string} url
  * @param {object} [options]
  * @param {Record<string, string>} [options.headers] never shown in messages
+ * @param {'follow' | 'manual'} [options.redirect] `manual`: a redirect is an error, since fetch
+ *   takes headers with it to other servers, but for `Authorization`
+ * @param {(body: unknown) => Refusal | null} [options.judge] for servers that say "busy" or "no"
+ *   in an answer with status 200
  * @param {number} [options.attempts] how often to ask in all
  * @param {number} [options.timeoutMs] for one answer
  * @param {(ms: number, reason: string) => Promise<void>} [options.wait] what to do between two
@@ -25,9 +33,9 @@ const SHOWN_BODY = 200;
  * @throws {ConnectorError}
  */
 async function fetchJson(url, options = {}) {
-  const { headers, attempts = 5, timeoutMs = 60_000, wait = (ms) => pause(ms) } = options;
+  const { attempts = 5, wait = (ms) => pause(ms) } = options;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await ask(url, headers, timeoutMs);
+    const outcome = await ask(url, options);
     if (outcome.answer) return outcome.answer;
     const ms = outcome.retryAfterMs ?? backOff(attempt);
     if (!outcome.mayPass || attempt >= attempts || ms > LONGEST_RETRY_AFTER_MS) {
@@ -39,11 +47,12 @@ async function fetchJson(url, options = {}) {
 }
 
 /** One attempt: an answer, or a problem and whether it may pass. */
-async function ask(url, headers, timeoutMs) {
+async function ask(url, options) {
+  const { headers, redirect = 'follow', judge = () => null, timeoutMs = 60_000 } = options;
   let response;
   let text;
   try {
-    response = await fetch(url, { headers, signal: AbortSignal.timeout(timeoutMs) });
+    response = await fetch(url, { headers, redirect, signal: AbortSignal.timeout(timeoutMs) });
     text = await response.text();
   } catch (cause) {
     const isLate = cause.name === 'TimeoutError';
@@ -52,19 +61,24 @@ async function ask(url, headers, timeoutMs) {
     return { problem, cause, mayPass: true };
   }
   const { status, statusText } = response;
+  const retryAfterMs = retryAfter(response.headers.get('retry-after'));
   if (!response.ok) {
     return {
       problem: `${shown(url)} answered ${status} ${statusText}: ${remedyFor(status)}${startOf(text)}`,
       mayPass: status === 429 || status >= 500,
-      retryAfterMs: retryAfter(response.headers.get('retry-after')),
+      retryAfterMs,
     };
   }
+  let body;
   try {
-    return { answer: { body: JSON.parse(text), headers: response.headers } };
+    body = JSON.parse(text);
   } catch (cause) {
     const problem = `${shown(url)} answered with something that is not JSON: check the address${startOf(text)}`;
     return { problem, cause, mayPass: false };
   }
+  const refusal = judge(body);
+  if (refusal !== null) return { ...refusal, retryAfterMs };
+  return { answer: { body, headers: response.headers } };
 }
 
 /** Twice as long each time, and never the same for two who wait. */

@@ -3,4 +3,5 @@
 module.exports = {
   CsvFile: require('./CsvFile'),
   HttpJson: require('./HttpJson'),
+  TikTokAds: require('./TikTokAds'),
 };

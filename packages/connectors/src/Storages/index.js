@@ -2,4 +2,5 @@
 
 module.exports = {
   DuckDb: require('./DuckDb'),
+  GoogleBigQuery: require('./GoogleBigQuery'),
 };

@@ -1,0 +1,126 @@
+//! What commands share: options, facts about the terminal, and what they answer.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::render::failure_text;
+use crate::error::RunnerError;
+
+/// The command's name, as people type it.
+pub const NAME: &str = "owox-connector-runner";
+
+/// Options of every command that needs a connectors package.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectorsArgs {
+    /// Connectors package: an npm package's name, or the path of a package's folder
+    #[arg(long, value_name = "PACKAGE")]
+    pub connectors: Option<String>,
+}
+
+/// Options of every command that makes an environment.
+#[derive(Debug, Clone, Default, Args)]
+pub struct EnvironmentArgs {
+    /// Folder of the store [default: the variable `OWOX_RUNNER_STORE`, else in the user's cache folder]
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<String>,
+
+    /// Resolve versions anew, even where an environment is in the store
+    #[arg(long)]
+    pub refresh: bool,
+
+    /// Lockfile that pins versions [default: <CONFIG>.lock.json beside the configuration, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub lockfile: Option<String>,
+
+    /// Package whose install script may run; may be repeated
+    #[arg(long, value_name = "PACKAGE")]
+    pub allow_scripts: Vec<String>,
+}
+
+/// The lockfile of a configuration: beside it, `config.lock.json` for `config.json`.
+pub fn lockfile_beside(config: &Path) -> PathBuf {
+    config.with_extension("lock.json")
+}
+
+impl EnvironmentArgs {
+    /// The lockfile that was named, or the one beside the configuration.
+    pub fn lockfile_for(&self, config: &Path) -> Option<String> {
+        let beside = lockfile_beside(config);
+        self.lockfile.clone().or_else(|| beside.is_file().then(|| beside.display().to_string()))
+    }
+}
+
+/// The name that was probably meant; `None` where nothing is near.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let simple = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
+    let wanted = simple(given);
+    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(&wanted, &simple(name)), name));
+    scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+}
+
+/// Facts about the terminal, taken from JavaScript.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terminal {
+    /// Whether stdout may have colours: it is a terminal, and nobody asked for none.
+    pub colours: bool,
+}
+
+/// What a command prints, and the exit code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Printed {
+    /// For stdout.
+    pub stdout: String,
+    /// For stderr.
+    pub stderr: String,
+    /// The exit code.
+    pub exit_code: i32,
+}
+
+impl Printed {
+    /// Text on stdout and exit code 0.
+    pub fn ok(stdout: impl Into<String>) -> Self {
+        Self { stdout: stdout.into(), ..Self::default() }
+    }
+
+    /// Text on stderr and exit code 1.
+    pub fn error(stderr: impl Into<String>) -> Self {
+        Self { stderr: stderr.into(), exit_code: 1, ..Self::default() }
+    }
+
+    /// The answer to a command that a later version will have.
+    pub fn later(command: &str) -> Self {
+        Self::error(format!("{NAME} {command} is not part of this version; see {NAME} --help\n"))
+    }
+}
+
+/// A command that could not do its work: message, hint and code on stderr, exit code 1.
+impl From<RunnerError> for Printed {
+    fn from(error: RunnerError) -> Self {
+        let text = failure_text(&error.message, None, error.hint.as_deref(), Some(error.code.as_str()));
+        Self::error(text.replacen("Error running connector: ", "Error: ", 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_the_one_that_was_meant() {
+        let known = ["StartDate", "EndDate", "Path", "UniqueKeys"];
+        for (given, meant) in [
+            ("start_date", Some("StartDate")),
+            ("StratDate", Some("StartDate")),
+            ("endDate", Some("EndDate")),
+            ("UniqueKey", Some("UniqueKeys")),
+            ("path", Some("Path")),
+            ("Colour", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(given, known), meant, "{given}");
+        }
+    }
+}

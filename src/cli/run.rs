@@ -1,0 +1,132 @@
+//! `run`: its arguments, and what they ask of a run. The run itself is JavaScript's to start,
+//! since output goes to its streams.
+
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use serde_json::json;
+
+use super::common::{ConnectorsArgs, EnvironmentArgs};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The connector's configuration, a JSON file; paths in it count from its folder
+    #[arg(value_name = "CONFIG")]
+    config: Option<String>,
+
+    /// What to load
+    #[arg(long, value_name = "TYPE", value_enum, default_value = "INCREMENTAL", ignore_case = true)]
+    run_type: RunType,
+
+    /// A field of the run, such as StartDate=2026-01-01; may be repeated
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = field)]
+    data: Vec<(String, String)>,
+
+    /// File with the state of the last run: read before, written after a successful run
+    /// [default: one for each configuration, in the user's folder for state]
+    #[arg(long, value_name = "FILE")]
+    state: Option<String>,
+
+    /// Neither read nor write a state
+    #[arg(long, conflicts_with = "state")]
+    no_state: bool,
+
+    #[command(flatten)]
+    connectors: ConnectorsArgs,
+
+    #[command(flatten)]
+    environment: EnvironmentArgs,
+
+    /// Install for this run alone, without the store
+    #[arg(long, conflicts_with_all = ["store", "refresh"])]
+    no_store: bool,
+
+    /// Folder for the run's temporary directory [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    runs_dir: Option<String>,
+}
+
+/// Run types of the contract (section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "SCREAMING_SNAKE_CASE")]
+enum RunType {
+    /// Go on from the last state
+    Incremental,
+    /// Load the range given by --data
+    ManualBackfill,
+    /// Load everything anew
+    FullRefresh,
+    /// Load with the parameters given by --data
+    Custom,
+}
+
+impl RunType {
+    fn name(self) -> &'static str {
+        match self {
+            RunType::Incremental => "INCREMENTAL",
+            RunType::ManualBackfill => "MANUAL_BACKFILL",
+            RunType::FullRefresh => "FULL_REFRESH",
+            RunType::Custom => "CUSTOM",
+        }
+    }
+}
+
+/// `field=value`.
+fn field(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as FIELD=VALUE, such as StartDate=2026-01-01".to_owned()),
+    }
+}
+
+/// A run that was asked for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunPlan {
+    /// Path of the configuration, as given.
+    pub config: String,
+    /// What becomes of the run configuration's `type`.
+    pub run_type: String,
+    /// What becomes of its `data`.
+    pub data: Vec<serde_json::Value>,
+    /// Path of the state file, as given.
+    pub state: Option<String>,
+    /// Options of the runner, as `RunnerOptions` has them.
+    pub options: serde_json::Value,
+    /// Whether the configuration's own state file is used, for lack of `state`: what it says
+    /// concerns incremental runs, and full ones begin it anew.
+    pub own_state: bool,
+}
+
+impl RunArgs {
+    /// The run; `None` without a configuration.
+    pub fn into_plan(self) -> Option<RunPlan> {
+        let data = self.data.into_iter();
+        let config = self.config?;
+        let mut options = serde_json::Map::new();
+        let texts = [
+            ("connectorsPackage", self.connectors.connectors),
+            ("runsDir", self.runs_dir),
+            ("lockfile", self.environment.lockfile_for(Path::new(&config))),
+            ("storeDir", self.environment.store),
+            ("store", self.no_store.then(|| "off".to_owned())),
+        ];
+        options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        if self.environment.refresh {
+            options.insert("refresh".into(), true.into());
+        }
+        if !self.environment.allow_scripts.is_empty() {
+            options.insert("allowScripts".into(), self.environment.allow_scripts.into());
+        }
+        Some(RunPlan {
+            config,
+            run_type: self.run_type.name().to_owned(),
+            data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
+            own_state: self.state.is_none() && !self.no_state,
+            state: self.state,
+            options: options.into(),
+        })
+    }
+}

@@ -1,0 +1,390 @@
+//! The store: environments that are installed once and shared, read-only, by all runs that want
+//! the same.
+//!
+//! ```text
+//! v1/environments/<key>-<random>/   node_modules, package.json, package-lock.json,
+//!                                   environment.json (what it is), files.json (what it consists of)
+//! v1/current/<key>.npm<major>       which of them to use, and the digest of its environment.json
+//! v1/locks/                         one lock an environment (shared by its runs, alone for filling
+//!                                   and removing it), one for filling a key
+//! v1/marks/                         when it was used last, and in which boot it was verified
+//! ```
+//!
+//! An environment is filled where it stays, since what npm builds may hold its path. Nobody sees it
+//! before a file is renamed into `current`; one that no such file names is rubbish.
+
+mod collect;
+mod content;
+mod fill;
+mod listing;
+mod location;
+mod recipe;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use collect::{Checked, Limits, Pruned, Stored};
+pub use location::store_root;
+pub use recipe::{Recipe, Wanted};
+
+use super::lock::{FileLock, Hold};
+use super::{Progress, Step};
+use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
+use crate::run::Cancellation;
+use listing::Listing;
+
+/// Version of the layout, part of the path: another version has a folder of its own.
+const LAYOUT: &str = "v1";
+
+/// How long to wait for another process that installs the same environment.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Variable with another such time, in seconds.
+const LOCK_TIMEOUT_VARIABLE: &str = "OWOX_RUNNER_STORE_LOCK_TIMEOUT";
+
+/// Between two looks at a lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two reports of waiting.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+const MANIFEST: &str = "environment.json";
+const FILES: &str = "files.json";
+
+/// What an environment says about itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    recipe: Recipe,
+    /// Milliseconds since 1970.
+    created_ms: u64,
+    /// How many packages npm installed.
+    packages: usize,
+    files: usize,
+    bytes: u64,
+    /// SHA-256 of `files.json`.
+    listing: String,
+}
+
+/// What `current/<slot>` says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Pointer {
+    environment: String,
+    /// SHA-256 of the environment's `environment.json`.
+    seal: String,
+}
+
+/// How an environment may be chosen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Resolve versions anew, even where an environment is there.
+    pub refresh: bool,
+    /// Resolve versions anew where the environment is older than this.
+    pub max_age: Option<Duration>,
+}
+
+/// An environment that is held: nobody removes it as long as this lives.
+#[derive(Debug)]
+pub struct Lease {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Its key.
+    pub key: String,
+    /// Whether it was there already.
+    pub cached: bool,
+    /// What a caller should know.
+    pub warnings: Vec<String>,
+    _lock: FileLock,
+}
+
+/// What a look at the store finds.
+enum Found {
+    Ready(Lease),
+    /// It is intact as far as a look can tell, but the machine or a host crashed since it was verified.
+    Unverified(Lease),
+    /// There is none, or it is too old for the terms.
+    Nothing,
+}
+
+/// A folder of environments.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store below a folder, which is made when missing.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` when the folder cannot be used.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let root = folder.join(LAYOUT);
+        for name in ["environments", "current", "locks", "marks"] {
+            let path = root.join(name);
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|cause| {
+                RunnerError::new(
+                    Code::InvalidConfig,
+                    format!(
+                        "the store {} cannot be used: {cause}; name another folder with storeDir, --store or \
+                         OWOX_RUNNER_STORE",
+                        folder.display()
+                    ),
+                )
+            })?;
+        }
+        let root =
+            fs::canonicalize(&root).map_err(|cause| RunnerError::file("open the store", &root, &cause))?;
+        Ok(Self { root })
+    }
+
+    /// The environment for `wanted`: the one that is there, or a new one. Of all that want the
+    /// same at the same time, in whatever process, one installs and the others wait for it.
+    ///
+    /// # Errors
+    /// `INSTALL_FAILED` from npm, `STORE_LOCK_TIMEOUT` when waiting took too long, and the
+    /// error of a run that is asked to stop.
+    pub async fn obtain<P: Progress>(
+        &self,
+        wanted: &Wanted<'_>,
+        terms: Terms,
+        host: &Host,
+        cancellation: &Cancellation,
+        progress: &P,
+    ) -> Result<Lease> {
+        let recipe = Recipe::of(wanted)?;
+        let newer_than = if terms.refresh {
+            Some(SystemTime::now())
+        } else {
+            terms.max_age.and_then(|age| SystemTime::now().checked_sub(age))
+        };
+        let slot = self.slot(&recipe.key(), host);
+        let path = self.root.join("locks").join(format!("{slot}.fill"));
+        let begun = Instant::now();
+        let limit = lock_timeout(host);
+        let mut reported: Option<Instant> = None;
+        loop {
+            cancellation.check()?;
+            if let Some(lease) = self.usable(&recipe, &slot, newer_than, progress).await? {
+                return Ok(lease);
+            }
+            let taken = FileLock::try_take(&path, Hold::Exclusive)
+                .map_err(|cause| RunnerError::file("lock", &path, &cause))?;
+            if let Some(mut lock) = taken {
+                // whoever held it may just have finished
+                if let Some(lease) = self.usable(&recipe, &slot, newer_than, progress).await? {
+                    return Ok(lease);
+                }
+                lock.write_note(&std::process::id().to_string());
+                let filled = self.fill(&recipe, wanted, &slot, host, cancellation, progress).await;
+                return match filled {
+                    Err(error) if error.code == Code::InstallFailed && !terms.refresh => {
+                        self.outlived(&recipe, &slot, error)
+                    }
+                    filled => filled,
+                };
+            }
+            if begun.elapsed() > limit {
+                return Err(lock_timed_out(&path, limit));
+            }
+            if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                reported = Some(Instant::now());
+                let holder = FileLock::read_note(&path).trim().parse().ok();
+                progress.report(Step::Waiting { pid: holder, seconds: begun.elapsed().as_secs() }).await;
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+    }
+
+    /// The environment of a slot, if it can be used right away or after a verification.
+    async fn usable<P: Progress>(
+        &self,
+        recipe: &Recipe,
+        slot: &str,
+        newer_than: Option<SystemTime>,
+        progress: &P,
+    ) -> Result<Option<Lease>> {
+        match self.look(recipe, slot, newer_than)? {
+            Found::Ready(lease) => Ok(Some(lease)),
+            Found::Nothing => Ok(None),
+            Found::Unverified(lease) => {
+                progress.report(Step::Verifying).await;
+                let path = lease.path.clone();
+                let verified = tokio::task::spawn_blocking(move || verify(&path)).await;
+                let differences = verified.unwrap_or_else(|cause| Err(io::Error::other(cause)));
+                if matches!(&differences, Ok(differences) if differences.is_empty()) {
+                    self.mark_verified(&lease.path);
+                    return Ok(Some(lease));
+                }
+                self.forget(slot);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Looks without reading more than two small files.
+    fn look(&self, recipe: &Recipe, slot: &str, newer_than: Option<SystemTime>) -> Result<Found> {
+        let Some(pointer) = self.pointer(slot) else { return Ok(Found::Nothing) };
+        let path = self.environment(&pointer.environment);
+        let lock_path = self.lock_path(&pointer.environment);
+        let lock = FileLock::try_take(&lock_path, Hold::Shared)
+            .map_err(|cause| RunnerError::file("lock", &lock_path, &cause))?;
+        let Some(lock) = lock else { return Ok(Found::Nothing) }; // it is being removed
+        let Some(manifest) = sealed_manifest(&path, &pointer.seal) else {
+            if !path.exists() {
+                lock.remove();
+            }
+            self.forget(slot);
+            return Ok(Found::Nothing);
+        };
+        if manifest.recipe != *recipe || !path.join("node_modules").is_dir() {
+            self.forget(slot);
+            return Ok(Found::Nothing);
+        }
+        let key = recipe.key();
+        let lease = Lease { path, key, cached: true, warnings: Vec::new(), _lock: lock };
+        let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms);
+        if newer_than.is_some_and(|limit| created < limit) {
+            return Ok(Found::Nothing);
+        }
+        let name = pointer.environment;
+        let _ = fs::write(self.mark(&name, "used"), ""); // its time is what counts
+        let verified = fs::read_to_string(self.mark(&name, "verified"));
+        let is_verified = verified.is_ok_and(|boot| boot == boot_id());
+        Ok(if is_verified { Found::Ready(lease) } else { Found::Unverified(lease) })
+    }
+
+    /// An environment that became too old, where a new one cannot be had: better than none.
+    fn outlived(&self, recipe: &Recipe, slot: &str, error: RunnerError) -> Result<Lease> {
+        match self.look(recipe, slot, None)? {
+            Found::Ready(mut lease) | Found::Unverified(mut lease) => {
+                lease.warnings.push(format!(
+                    "the environment has reached its maximum age and could not be renewed; it is used as it is: {}",
+                    error.message
+                ));
+                Ok(lease)
+            }
+            Found::Nothing => Err(error),
+        }
+    }
+
+    /// Makes sure that an environment is verified before it is used again: a host that ran
+    /// connectors in it has crashed. `modules` is where its run's `node_modules` led.
+    pub fn distrust(modules: &Path) {
+        let Some(environment) = modules.parent() else { return };
+        let (Some(name), Some(environments)) = (environment.file_name(), environment.parent()) else {
+            return;
+        };
+        let is_ours = environments.ends_with(Path::new(LAYOUT).join("environments"));
+        if let (true, Some(name), Some(root)) = (is_ours, name.to_str(), environments.parent()) {
+            let _ = fs::remove_file(Store { root: root.to_owned() }.mark(name, "verified"));
+        }
+    }
+
+    /// Name of the file in `current`. Where npm is missing, whatever npm installed will do.
+    fn slot(&self, key: &str, host: &Host) -> String {
+        if let Some(major) = super::npm::major_version(host) {
+            return format!("{key}.npm{major}");
+        }
+        let prefix = format!("{key}.npm");
+        let mut there = names_in(&self.root.join("current"));
+        there.retain(|name| name.starts_with(&prefix));
+        there.sort();
+        there.pop().unwrap_or(prefix)
+    }
+
+    fn pointer(&self, slot: &str) -> Option<Pointer> {
+        let text = fs::read(self.root.join("current").join(slot)).ok()?;
+        let pointer: Pointer = serde_json::from_slice(&text).ok()?;
+        is_name(&pointer.environment).then_some(pointer)
+    }
+
+    /// Makes nobody use what a slot names; what it names becomes rubbish.
+    fn forget(&self, slot: &str) {
+        let _ = fs::remove_file(self.root.join("current").join(slot));
+    }
+
+    fn environment(&self, name: &str) -> PathBuf {
+        self.root.join("environments").join(name)
+    }
+
+    fn lock_path(&self, name: &str) -> PathBuf {
+        self.root.join("locks").join(format!("{name}.lock"))
+    }
+
+    fn mark(&self, name: &str, mark: &str) -> PathBuf {
+        self.root.join("marks").join(format!("{name}.{mark}"))
+    }
+
+    fn mark_verified(&self, environment: &Path) {
+        if let Some(name) = environment.file_name().and_then(|name| name.to_str()) {
+            let _ = fs::write(self.mark(name, "verified"), boot_id());
+        }
+    }
+}
+
+/// The manifest of an environment, if it is the one that was sealed.
+fn sealed_manifest(environment: &Path, seal: &str) -> Option<Manifest> {
+    let text = fs::read(environment.join(MANIFEST)).ok()?;
+    (hex(&Sha256::digest(&text)) == seal).then(|| serde_json::from_slice(&text).ok())?
+}
+
+/// Reads every file of an environment. Gives the paths of those that are not what they were.
+fn verify(environment: &Path) -> io::Result<Vec<String>> {
+    let manifest: Manifest = serde_json::from_slice(&fs::read(environment.join(MANIFEST))?)?;
+    let listing = fs::read(environment.join(FILES))?;
+    if hex(&Sha256::digest(&listing)) != manifest.listing {
+        return Ok(vec![FILES.to_owned()]);
+    }
+    let before: Listing = serde_json::from_slice(&listing)?;
+    Ok(before.differences(&Listing::of(environment, &[MANIFEST, FILES])?))
+}
+
+fn lock_timeout(host: &Host) -> Duration {
+    let seconds = host.variable(LOCK_TIMEOUT_VARIABLE).and_then(|text| text.parse().ok());
+    seconds.map_or(LOCK_TIMEOUT, Duration::from_secs)
+}
+
+fn lock_timed_out(path: &Path, limit: Duration) -> RunnerError {
+    let note = FileLock::read_note(path);
+    let holder = if note.is_empty() { "another process".to_owned() } else { format!("process {note}") };
+    RunnerError::new(
+        Code::StoreLockTimeout,
+        format!(
+            "{holder} has been installing the same environment for {} s and holds {}; wait for it, end it, or wait \
+             longer with {LOCK_TIMEOUT_VARIABLE} (seconds)",
+            limit.as_secs(),
+            path.display()
+        ),
+    )
+}
+
+/// Changes with each start of the machine; after a crash files may be cut.
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// Whether a text can be the name of an environment, and not a path to elsewhere.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,152 @@
+//! Everything that can change what an environment contains, and the key that stands for it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::content::package_digest;
+use super::hex;
+use crate::connectors::Package;
+use crate::error::Result;
+use crate::manifest::{CONNECTORS_PACKAGE, Dependency, connectors_dependency, package_json};
+
+/// Name of every environment's own `package.json`.
+const NAME: &str = "environment";
+
+/// Hexadecimal digits of a key.
+const KEY_DIGITS: usize = 16;
+
+/// What an environment is made of. npm's major version belongs to it too, but is looked up apart:
+/// an environment that is there is used also where npm is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recipe {
+    /// npm packages and what was asked of them, as in `package.json`.
+    pub dependencies: Value,
+    /// Name and version of the connectors package, for people.
+    pub connectors: String,
+    /// Digest of the connectors package's files.
+    pub connectors_digest: String,
+    /// `linux-x64-gnu` and the like.
+    pub platform: String,
+    /// `process.versions.modules` of the node that runs connectors: native addons fit one of them.
+    pub node_abi: String,
+    /// Packages whose install scripts run.
+    pub scripts: Vec<String>,
+    /// Digest of the lockfile that pins versions, where there is one.
+    pub lockfile: Option<String>,
+}
+
+/// What an environment is wanted for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The connectors package.
+    pub package: &'a Package,
+    /// What the connectors package and its storage ask for.
+    pub dependencies: &'a [Dependency],
+    /// `process.versions.modules`.
+    pub node_abi: &'a str,
+    /// Packages whose install scripts run.
+    pub scripts: &'a [String],
+    /// Text of a lockfile that pins versions.
+    pub lockfile: Option<&'a str>,
+}
+
+impl Recipe {
+    /// Reads the package's files where they have changed.
+    ///
+    /// # Errors
+    /// `INTERNAL`, naming the file that cannot be read.
+    pub fn of(wanted: &Wanted<'_>) -> Result<Self> {
+        let mut dependencies = package_json("", &[], wanted.dependencies)["dependencies"].take();
+        // where the package lies changes nothing, what is in it does
+        dependencies[CONNECTORS_PACKAGE] = "file:".into();
+        let mut scripts = wanted.scripts.to_vec();
+        scripts.sort_unstable();
+        scripts.dedup();
+        Ok(Self {
+            dependencies,
+            connectors: wanted.package.title(),
+            connectors_digest: package_digest(&wanted.package.root)?,
+            platform: platform(),
+            node_abi: wanted.node_abi.to_owned(),
+            scripts,
+            lockfile: wanted.lockfile.map(|text| hex(&Sha256::digest(text))),
+        })
+    }
+
+    /// 16 hexadecimal digits that stand for all of it.
+    pub fn key(&self) -> String {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let mut digits = hex(&Sha256::digest(text));
+        digits.truncate(KEY_DIGITS);
+        digits
+    }
+
+    /// The `package.json` that npm installs from, with the connectors package at this place.
+    pub fn package_json(&self, connectors_root: &Path) -> Value {
+        let mut dependencies = self.dependencies.clone();
+        dependencies[CONNECTORS_PACKAGE] = connectors_dependency(connectors_root).version.into();
+        serde_json::json!({ "name": NAME, "private": true, "dependencies": dependencies })
+    }
+}
+
+fn platform() -> String {
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    format!("{}-{}-{libc}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package() -> (tempfile::TempDir, Package) {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("package.json"), r#"{"name":"p","version":"1.0.0"}"#).unwrap();
+        let manifest = serde_json::from_str(r#"{"name":"p","version":"1.0.0"}"#).unwrap();
+        let package = Package { root: root.path().to_owned(), manifest, is_fallback: false };
+        (root, package)
+    }
+
+    fn dependency(version: &str) -> Dependency {
+        serde_json::from_value(serde_json::json!({ "name": "a", "version": version })).unwrap()
+    }
+
+    #[test]
+    fn everything_that_can_change_the_result_changes_the_key() {
+        let (_root, package) = package();
+        let (one, two) = ([dependency("^1")], [dependency("^2")]);
+        let scripts = ["b".to_owned()];
+        let base =
+            Wanted { package: &package, dependencies: &one, node_abi: "115", scripts: &[], lockfile: None };
+        let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
+        let mut keys = vec![
+            key(&base),
+            key(&Wanted { dependencies: &two, ..base }),
+            key(&Wanted { node_abi: "127", ..base }),
+            key(&Wanted { scripts: &scripts, ..base }),
+            key(&Wanted { lockfile: Some("{}"), ..base }),
+        ];
+        std::fs::write(package.root.join("index.js"), "1").unwrap();
+        keys.push(key(&base));
+        assert!(keys.iter().all(|key| key.len() == KEY_DIGITS));
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 6);
+    }
+
+    #[test]
+    fn where_the_package_lies_does_not_change_the_key() {
+        let (_one, package_one) = package();
+        let (_two, package_two) = package();
+        let key = |package: &Package| {
+            let dependencies = [connectors_dependency(&package.root), dependency("1")];
+            let wanted =
+                Wanted { package, dependencies: &dependencies, node_abi: "", scripts: &[], lockfile: None };
+            Recipe::of(&wanted).unwrap().key()
+        };
+        assert_eq!(key(&package_one), key(&package_two));
+    }
+}
