@@ -41,6 +41,8 @@ pub struct Options {
     pub inherit_stdin: bool,
     /// Whether the caller takes messages.
     pub on_message: bool,
+    /// Whether all modules are loaded at start, instead of at first use.
+    pub eager: bool,
     /// Where dependencies come from.
     pub store: StoreOptions,
     /// What is replaced in everything that leaves a run.
@@ -52,7 +54,7 @@ pub struct Options {
 const LATER: [&str; 6] =
     ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"];
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -66,6 +68,7 @@ const KNOWN: [&str; 13] = [
     "storeMaxAgeDays",
     "lockfile",
     "allowScripts",
+    "eager",
 ];
 
 const SECONDS_A_DAY: f64 = 86_400.0;
@@ -112,6 +115,8 @@ impl Options {
             ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
             ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
             ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
+            ("eager", OptionValue::Flag(eager)) => self.eager = eager,
+            ("eager", _) => return Err(invalid("option eager must be true or false".into())),
             ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
             ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
                 self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();
@@ -258,10 +263,10 @@ mod tests {
 
     #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in KNOWN.iter().filter(|name| !["refresh", "isolation", "redact"].contains(name)) {
+        for name in KNOWN.iter().filter(|name| !["refresh", "eager", "isolation", "redact"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
-        assert!(set("refresh", text("yes")).is_err());
+        assert!(set("refresh", text("yes")).is_err() && set("eager", text("yes")).is_err());
         assert!(set("storeMaxAgeDays", OptionValue::Number(0.0)).is_err());
         assert!(set("allowScripts", OptionValue::Texts(vec!["--evil".into()])).is_err());
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));

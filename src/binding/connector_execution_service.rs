@@ -141,6 +141,7 @@ async fn run_here(
                 wiring,
             );
             environment.secrets = secrets;
+            environment.eager = options.eager;
             run_in_node(environment, &dependencies).await
         }
         Err(error) => error.into(),
