@@ -7,7 +7,7 @@ const { Athena } = require('./Athena');
 const { Bucket } = require('./Bucket');
 const { Publication } = require('./Publication');
 const { Staging, dropTable } = require('./Staging');
-const { plainName, quoteDdl } = require('./sql');
+const { plainName, quoteDdl, text } = require('./sql');
 const manifest = require('./manifest.json');
 
 /** Staging files that are older are a killed run's. */
@@ -56,10 +56,16 @@ class AwsAthenaStorage extends AbstractStorage {
         secretAccessKey: value('AWSSecretAccessKey'),
         sessionToken: value('AWSSessionToken') ?? undefined,
       },
-      requestHandler: { connectionTimeout: CONNECT_MS, requestTimeout: REQUEST_MS },
+      requestHandler: {
+        connectionTimeout: CONNECT_MS,
+        requestTimeout: REQUEST_MS,
+        throwOnRequestTimeout: true,
+      },
     };
     const many = { ...options, maxAttempts: 8, retryMode: 'adaptive' };
-    const path = { forcePathStyle: Boolean(process.env.AWS_ENDPOINT_URL) };
+    const { AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 } = process.env;
+    // A server of one's own has no name for each bucket.
+    const path = { forcePathStyle: Boolean(AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL) };
     const name = value('S3BucketName');
     const modules = { commands: s3, Upload };
     const prefix = (value('S3Prefix') ?? '').replace(/^\/+|\/+$/g, '');
@@ -78,7 +84,7 @@ class AwsAthenaStorage extends AbstractStorage {
       }
     });
     await this.#explained('Athena', async () => {
-      await this.#athena.run(`CREATE DATABASE IF NOT EXISTS ${quoteDdl(this.#place.database)}`);
+      await this.#ensureDatabase();
       await this.#dropLeftBehind(files);
     });
   }
@@ -130,6 +136,16 @@ class AwsAthenaStorage extends AbstractStorage {
           'deletes them, if s3:DeleteObject and glue:DeleteTable are allowed',
       );
     }
+  }
+
+  /** Asked first, because a key that may only use the database may not make it. */
+  async #ensureDatabase() {
+    const { database } = this.#place;
+    const found = await this.#athena.rows(
+      `SELECT schema_name FROM information_schema.schemata WHERE schema_name = ${text(database)}`,
+    );
+    if (found.length > 0) return;
+    await this.#athena.run(`CREATE DATABASE IF NOT EXISTS ${quoteDdl(database)}`);
   }
 
   /** A killed run cannot clean up after itself. */
