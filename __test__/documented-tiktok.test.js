@@ -9,7 +9,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { root } = require('./support/host');
-const { tempFolder } = require('./support/temp');
+const { tempFolder, writeFiles } = require('./support/temp');
 
 const referencePackage = path.join(root, 'packages', 'connectors');
 
@@ -25,9 +25,18 @@ async function bait(t) {
   return { caught, origin: `http://127.0.0.1:${server.address().port}` };
 }
 
-async function run(t, example, env) {
+/** Names are looked up by npm alone: an address that is not the bait's is never asked. */
+const GUARD = `
+if (!/npm/.test(process.argv[1])) {
+  require('node:dns').lookup = (host, ...more) => {
+    process.nextTick(more.at(-1), new Error('looked up: ' + host));
+  };
+}`;
+
+async function run(t, example) {
   const { caught, origin } = await bait(t);
   const home = tempFolder(t);
+  const guard = path.join(writeFiles(tempFolder(t), { 'guard.js': GUARD }), 'guard.js');
   const cli = path.join(root, 'src', 'cli', 'connector-runner-cli.js');
   const args = [cli, path.join(root, 'examples', example)];
   const given = { ...process.env };
@@ -45,7 +54,7 @@ async function run(t, example, env) {
         METADATA_SERVER_DETECTION: 'none',
         AWS_EC2_METADATA_DISABLED: 'true',
         AWS_ENDPOINT_URL: origin,
-        ...env,
+        NODE_OPTIONS: `--require ${guard}`,
       },
     };
     execFile(process.execPath, args, options, (error, stdout, stderr) => {
@@ -53,6 +62,7 @@ async function run(t, example, env) {
     });
   });
   assert.deepEqual(caught, []);
+  assert.doesNotMatch(outcome.stderr, /looked up/);
   return outcome;
 }
 
