@@ -14,7 +14,7 @@ const { ended, root } = require('./support/host');
 const { tempFolder, writeFiles } = require('./support/temp');
 
 const docs = path.join(root, 'docs');
-const PAGES = ['migration.md', 'nestjs.md', 'troubleshooting.md'];
+const PAGES = ['migration.md', 'nestjs.md', 'troubleshooting.md', 'tutorial.md'];
 
 /** The fenced blocks of a page: language, what the info string says, text, line. */
 function blocksOf(text) {
@@ -61,10 +61,6 @@ for (const page of PAGES) {
   test(`${page}: what it shows is so`, async (t) => {
     const blocks = blocksOf(fs.readFileSync(path.join(docs, page), 'utf8'));
     const folder = project(t);
-    for (const { info, content } of blocks) {
-      const [, name] = info.match(/^file=(\S+)$/) ?? [];
-      if (name) writeFiles(folder, { [name]: content });
-    }
     let printed;
     let ran = 0;
     for (const block of blocks) {
@@ -80,10 +76,14 @@ for (const page of PAGES) {
         printed = undefined;
         continue;
       }
-      if (block.info.startsWith('file=')) continue;
+      const [, name] = block.info.match(/^file=(\S+)$/) ?? [];
+      if (name) {
+        writeFiles(folder, { [name]: block.content });
+        continue;
+      }
       assert.match(block.info, /^(run|fails)$/, `${where}: each block is run, or is a file`);
       const { stdout, stderr, code } = await run(folder, block);
-      printed = `${stdout}${stderr}`;
+      printed = `${stdout}${stderr}`; // the runner's own lines come last
       assert.equal(code === 0, block.info === 'run', `${where}: exit code ${code}\n${printed}`);
       ran += 1;
     }
