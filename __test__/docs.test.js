@@ -10,6 +10,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 
+const { connectorsPackage } = require('./support/connectors');
 const { ended, root } = require('./support/host');
 const { tempFolder, writeFiles } = require('./support/temp');
 
@@ -83,13 +84,56 @@ for (const page of PAGES) {
       }
       assert.match(block.info, /^(run|fails)$/, `${where}: each block is run, or is a file`);
       const { stdout, stderr, code } = await run(folder, block);
-      printed = `${stdout}${stderr}`; // the runner's own lines come last
+      printed = `${stdout}${stderr}`;
       assert.equal(code === 0, block.info === 'run', `${where}: exit code ${code}\n${printed}`);
       ran += 1;
     }
     assert.ok(ran > 0);
   });
 }
+
+test('the documented NestJS service ends a connector that runs at shutdown', async (t) => {
+  const blocks = blocksOf(fs.readFileSync(path.join(docs, 'nestjs.md'), 'utf8'));
+  const { content } = blocks.find(({ info }) => info === 'file=connector.service.js');
+  const folder = writeFiles(project(t), { 'connector.service.js': content });
+  const package_ = connectorsPackage(t, {
+    sources: {
+      Waits: `run() {
+        const { value } = JSON.parse(process.env.OW_CONFIG).source.config.Host;
+        process.kill(value, 'SIGUSR2'); // it runs, so the host may shut down
+        return new Promise(() => setInterval(() => {}, 1000));
+      }`,
+    },
+  });
+  const host = `
+    const { ConnectorService } = require('./connector.service.js');
+    const service = new ConnectorService();
+    const definition = {
+      name: 'x',
+      source: { name: 'Waits', config: { Host: process.pid } },
+      storage: { name: 'Null', config: {} },
+    };
+    process.once('SIGUSR2', () => service.onApplicationShutdown().then(stopped));
+    let outcome;
+    service.run('mart', 'run', definition, {}).catch((error) => {
+      outcome = [error.code, error.result.signal];
+    });
+    async function stopped() {
+      const late = await service.run('mart', 'run', definition, {}).catch(({ message }) => message);
+      console.log(JSON.stringify([...outcome, late]));
+    }`;
+  const env = { ...process.env, OWOX_CONNECTORS_PACKAGE: package_ };
+  writeFiles(folder, { 'host.js': host });
+  const child = spawn(process.execPath, ['host.js'], { cwd: folder, env });
+  t.after(() => child.kill('SIGKILL'));
+  const { stdout, stderr } = await ended(child);
+  assert.equal(stderr, '');
+  assert.deepEqual(JSON.parse(stdout), [
+    'CONNECTOR_FAILED',
+    'SIGTERM',
+    'the application is shutting down',
+  ]);
+});
 
 test('each error code has its place in the troubleshooting', () => {
   const types = fs.readFileSync(path.join(root, 'index.d.ts'), 'utf8');
