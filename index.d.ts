@@ -192,6 +192,30 @@ export type ConnectorStdio = 'inherit' | 'ignore' | 'pipe' | StdioEntry[] | LogC
 /** Options of one run. */
 export interface RunOptions {
   /**
+   * Aborting it cancels the run: while it waits for its turn, installs, or runs. It rejects with
+   * an error of the name `AbortError` and the code `ABORT_ERR`, whose `cause` is `signal.reason`.
+   * Signals of a runner's options count as well.
+   */
+  signal?: AbortSignal;
+  /** Longest time, ms, from the run's turn to its end; none by default. Then `TIMEOUT`. */
+  timeoutMs?: number;
+  /**
+   * Longest time, ms, without any output of the connector; none by default. Then `STALLED`. Time
+   * in which a callback holds the output up does not count. Refused where stdout or stderr is a
+   * descriptor or stream of the caller's, whose output is not seen here.
+   */
+  stallTimeoutMs?: number;
+  /**
+   * From SIGTERM to SIGKILL, ms, when a run is ended before its time; 10,000 by default, 0 kills
+   * at once. Signals from outside, such as `process.kill(-pid)`, start no timer.
+   */
+  graceMs?: number;
+  /**
+   * Resident memory that all processes of the run may have together, in MB of 1,048,576 bytes;
+   * none by default, at least 64. Then `MEMORY_LIMIT`.
+   */
+  memoryLimitMb?: number;
+  /**
    * Variables that reach the connector: all (`'inherit'`, the default), what programs need to
    * find programs, certificates, proxies and emulators (`'minimal'`), or these names. The run's
    * own `OW_*` always do.
@@ -337,6 +361,11 @@ export interface RunnerOptions extends RunOptions {
   /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
   runsDir?: string;
   /**
+   * How many runs of this runner may go on at the same time; the others wait for their turn, first
+   * come, first served. As many as there are by default.
+   */
+  maxConcurrentRuns?: number;
+  /**
    * `'shared'`, the default: what a run needs is installed once and shared, read-only, by all that
    * need the same. `'off'`: each run installs for itself.
    */
@@ -372,7 +401,8 @@ export type EnvironmentStep =
 
 /** How a run ended. */
 export interface RunResult {
-  status: 'success' | 'failed';
+  /** One of these, found from all the evidence; `docs/verdicts.md` has the rules. */
+  status: 'success' | 'failed' | 'timeout' | 'stalled' | 'cancelled' | 'memory_limit';
   /** Null if a signal ended the process. */
   exitCode: number | null;
   /** Name of the signal that ended the process, such as `SIGTERM`. */
@@ -380,11 +410,20 @@ export interface RunResult {
   pid: number;
   /** From the call to the end of clean-up, ms. */
   durationMs: number;
-  /** The same by phase, ms. */
-  timings: { environmentMs: number; spawnMs: number; executionMs: number; cleanupMs: number };
+  /** The same by phase, ms; the first is the time spent waiting for its turn. */
+  timings: {
+    queueMs: number;
+    environmentMs: number;
+    spawnMs: number;
+    executionMs: number;
+    cleanupMs: number;
+  };
   /** Which environment it had; the key is equal for equal dependencies. Absent for a directory that the caller prepared. */
   environment?: { key: string; cached: boolean };
-  /** Largest resident size of one process of the run, bytes; CPU time, ms. */
+  /**
+   * Largest resident size of all processes of the run together, bytes, as far as sampling saw it
+   * (each 20 ms with `memoryLimitMb`, otherwise each 200 ms); CPU time, ms.
+   */
   resources: { peakRssBytes: number; cpuMs: number };
   /** The last `updateCurrentStatus`; 5 means error. */
   lastStatus: number | null;
@@ -393,7 +432,22 @@ export interface RunResult {
   /** Where the next incremental run goes on: the last `updateLastRequstedDate`. */
   state: { date?: string } | null;
   /** What was enforced. This version: nothing beyond a process, a session and a directory of its own. */
-  isolation: { mode: 'none'; layers: [] };
+  isolation: { mode: 'none'; layers: IsolationLayer[] };
+}
+
+/** One layer of isolation. */
+export interface IsolationLayer {
+  /** `processes`: that no process outlives its run. */
+  name: string;
+  requested: 'required' | 'preferred' | 'off';
+  /**
+   * `full`: not even when the supervisor is killed. `partial`: only as long as it lives, or only
+   * for processes that stay in the process group; see `mechanism`.
+   */
+  enforced: 'full' | 'partial' | 'none';
+  mechanism: string;
+  /** Why it is not all that was asked for. */
+  reason: string | null;
 }
 
 /** Stable codes of errors. */
@@ -407,11 +461,15 @@ export type ErrorCode =
   | 'STORE_LOCK_TIMEOUT'
   | 'SPAWN_FAILED'
   | 'CONNECTOR_FAILED'
+  | 'TIMEOUT'
+  | 'STALLED'
+  | 'MEMORY_LIMIT'
+  | 'ABORT_ERR'
   | 'ISOLATION_UNAVAILABLE'
   | 'NATIVE_MISSING'
   | 'INTERNAL';
 
-/** Why a run was rejected. */
+/** Why a run was rejected. Its `name` is `AbortError` where the run was cancelled. */
 export class ConnectorRunError extends Error {
   constructor(
     message: string,
@@ -444,6 +502,13 @@ export class ConnectorRunner {
     options?: RunOptions,
   ): Promise<RunResult>;
   /**
+   * Asks every run of this id to stop, also one that waits for its turn. They reject with the code
+   * `ABORT_ERR`.
+   * @param options.graceMs instead of the run's own; asking again can only make it shorter
+   * @returns how many runs were asked
+   */
+  cancel(runId: string, options?: { graceMs?: number }): number;
+  /**
    * Starts a run and gives its messages. The run begins at once; its failure is thrown by the
    * iterator when all messages have been taken. Output goes nowhere else unless `stdio` says so.
    */
@@ -471,6 +536,8 @@ export class ConnectorExecutionService {
     stdio?: ConnectorStdio,
     options?: RunOptions,
   ): Promise<RunResult>;
+  /** As {@link ConnectorRunner.cancel}. */
+  cancel(runId: string, options?: { graceMs?: number }): number;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -545,6 +612,7 @@ export class NodeJsEnvironment extends ExecutionEnvironment {
     path: string,
     env?: Record<string, unknown>,
     stdio?: ConnectorStdio,
+    options?: RunOptions,
   ): Promise<RunResult>;
   /** Removes every directory of these ids that no live run holds. */
   cleanup(connectorId: string, runId: string): Promise<void>;

@@ -8,12 +8,17 @@ const { inCallersRealm, makeObject } = require('./realm');
 class ConnectorRunner extends native.ConnectorRunner {
   constructor(options) {
     inCallersRealm(() => super(options, makeObject));
-    this.executionService = new ConnectorExecutionService(null, options);
+    this.executionService = new ConnectorExecutionService(null, options, this);
   }
 
   // `...options` keeps the call as the original made it where no options are given.
   async run(datamartId, runId, config, runConfig, stdio = 'inherit', ...options) {
     return this.executionService.execute(datamartId, runId, config, runConfig, stdio, ...options);
+  }
+
+  /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */
+  cancel(runId, options) {
+    return this.executionService.cancel(runId, options);
   }
 
   stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
 use crate::manifest::is_package_name;
 use crate::output::redact::{MIN_CHARACTERS, Redaction};
-use crate::process::EnvPolicy;
+use crate::process::{EnvPolicy, Namespace, Supervision};
 
 /// An option's value as it came from JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,8 @@ pub enum OptionValue {
     Texts(Vec<String>),
     /// A boolean.
     Flag(bool),
+    /// Something like an `AbortSignal`, which JavaScript listens to.
+    Signal,
     /// A function.
     Function,
     /// Anything else.
@@ -39,6 +42,10 @@ pub struct Options {
     pub env: EnvPolicy,
     /// Whether standard input may be the host's: `isolation: 'none'` was asked for.
     pub inherit_stdin: bool,
+    /// How long and with how much memory.
+    pub limits: Limits,
+    /// How many runs of one runner may go on at the same time; none: as many as there are.
+    pub max_concurrent_runs: Option<usize>,
     /// Whether the caller takes messages.
     pub on_message: bool,
     /// Whether all modules are loaded at start, instead of at first use.
@@ -49,12 +56,32 @@ pub struct Options {
     pub redact: Redaction,
 }
 
-/// Options of the contract that this version does not have yet. They are refused: an option that
-/// was ignored would be a promise broken in silence.
-const LATER: [&str; 6] =
-    ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"];
+/// What a run may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// From its turn to its end.
+    pub timeout: Option<Duration>,
+    /// Without any output.
+    pub stall: Option<Duration>,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Resident memory of the whole tree, in MB of 1,048,576 bytes.
+    pub memory_mb: Option<u64>,
+}
 
-const KNOWN: [&str; 14] = [
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: None, stall: None, grace: Duration::from_secs(10), memory_mb: None }
+    }
+}
+
+/// Variable with which the supervisor's fallback for other systems is tested on this one.
+const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
+
+/// Longest time in milliseconds: a month. More is taken for a mistake of units.
+const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
+
+const KNOWN: [&str; 20] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -69,6 +96,12 @@ const KNOWN: [&str; 14] = [
     "lockfile",
     "allowScripts",
     "eager",
+    "signal",
+    "timeoutMs",
+    "stallTimeoutMs",
+    "graceMs",
+    "memoryLimitMb",
+    "maxConcurrentRuns",
 ];
 
 const SECONDS_A_DAY: f64 = 86_400.0;
@@ -130,7 +163,8 @@ impl Options {
             ("allowScripts", _) => {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
-            ("onProgress", OptionValue::Function) => {}
+            // JavaScript calls the one and listens to the other
+            ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
             ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
@@ -144,14 +178,58 @@ impl Options {
                     "option env must be 'inherit', 'minimal' or an array of variable names".into(),
                 ));
             }
-            (later, _) if LATER.contains(&later) => {
-                return Err(invalid(format!(
-                    "option {later} is not supported by this version; leave it out"
-                )));
+            ("signal", _) => return Err(invalid("option signal must be an AbortSignal".into())),
+            ("timeoutMs", value) => self.limits.timeout = Some(time(name, &value, 1.0)?),
+            ("stallTimeoutMs", value) => self.limits.stall = Some(time(name, &value, 1.0)?),
+            ("graceMs", value) => self.limits.grace = time(name, &value, 0.0)?,
+            ("memoryLimitMb", value) => {
+                let limit = number(name, &value, MIN_MEMORY_MB, MAX_MEMORY_MB, "megabytes")?;
+                self.limits.memory_mb = Some(limit);
+            }
+            ("maxConcurrentRuns", value) => {
+                let runs = number(name, &value, 1.0, f64::from(u16::MAX), "runs")?;
+                self.max_concurrent_runs = usize::try_from(runs).ok();
             }
             (unknown, _) => return Err(invalid(unknown_option(unknown))),
         }
         Ok(())
+    }
+}
+
+/// Least limit of memory that makes sense: Node.js alone takes some 45 MB.
+const MIN_MEMORY_MB: f64 = 64.0;
+
+/// Largest limit: a tebibyte.
+const MAX_MEMORY_MB: f64 = 1024.0 * 1024.0;
+
+/// A whole number within bounds; fractions are rounded up.
+fn number(name: &str, value: &OptionValue, least: f64, most: f64, unit: &str) -> Result<u64> {
+    match value {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "compared with its bounds, which are whole and positive"
+        )]
+        OptionValue::Number(number) if (least..=most).contains(&number.ceil()) && *number >= least => {
+            Ok(number.ceil() as u64)
+        }
+        _ => Err(invalid(format!("option {name} must be a number of {unit} from {least} to {most}"))),
+    }
+}
+
+fn time(name: &str, value: &OptionValue, least: f64) -> Result<Duration> {
+    number(name, value, least, MAX_MS, "milliseconds").map(Duration::from_millis)
+}
+
+impl Options {
+    /// How a connector's process is watched. `isolation: 'none'` is as the original was, so
+    /// without a namespace.
+    pub fn supervision(&self, host: &Host) -> Supervision {
+        Supervision {
+            namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
+            portable: host.variable(SUPERVISION) == Some("portable"),
+            memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
+        }
     }
 }
 
@@ -199,7 +277,6 @@ fn redaction(value: OptionValue) -> Result<Redaction> {
 fn unknown_option(name: &str) -> String {
     let nearest = KNOWN
         .iter()
-        .chain(&LATER)
         .find(|known| known.eq_ignore_ascii_case(&name.replace(['_', '-'], "")))
         .map(|known| format!("; did you mean {known}?"));
     format!("option {name} is unknown{}", nearest.unwrap_or_default())
@@ -228,13 +305,41 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_refused() {
-        for name in LATER {
-            let error = set(name, OptionValue::Other).unwrap_err();
-            assert_eq!(error.code, Code::InvalidConfig);
-            assert!(error.message.contains(name), "{}", error.message);
-        }
         assert_eq!(set("isolation", text("strict")).unwrap_err().code, Code::IsolationUnavailable);
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
+    }
+
+    #[test]
+    fn numbers_have_bounds_and_units() {
+        let options = Options::default()
+            .with(vec![
+                ("timeoutMs".into(), OptionValue::Number(1.5)),
+                ("stallTimeoutMs".into(), OptionValue::Number(20.0)),
+                ("graceMs".into(), OptionValue::Number(0.0)),
+                ("memoryLimitMb".into(), OptionValue::Number(400.0)),
+                ("maxConcurrentRuns".into(), OptionValue::Number(3.0)),
+            ])
+            .unwrap();
+        let expected = Limits {
+            timeout: Some(Duration::from_millis(2)),
+            stall: Some(Duration::from_millis(20)),
+            grace: Duration::ZERO,
+            memory_mb: Some(400),
+        };
+        assert_eq!((options.limits, options.max_concurrent_runs), (expected, Some(3)));
+        assert_eq!(Options::default().limits.grace, Duration::from_secs(10));
+        for name in ["timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"] {
+            for number in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+                let error = set(name, OptionValue::Number(number)).unwrap_err();
+                assert!(error.message.contains(name) && error.message.contains("from"), "{}", error.message);
+            }
+            assert!(set(name, text("10")).unwrap_err().message.contains(name));
+        }
+        for (name, number) in [("timeoutMs", 0.0), ("memoryLimitMb", 63.0), ("maxConcurrentRuns", 0.5)] {
+            assert!(set(name, OptionValue::Number(number)).is_err(), "{name}");
+        }
+        set("signal", OptionValue::Signal).unwrap();
+        assert!(set("signal", OptionValue::Flag(true)).unwrap_err().message.contains("AbortSignal"));
     }
 
     #[test]

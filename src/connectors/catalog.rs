@@ -14,7 +14,7 @@ use super::Package;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
-use crate::process::{self, EnvPolicy, Start};
+use crate::process::{self, EnvPolicy, Start, Supervision};
 
 const SCRIPT: &str = include_str!("catalog.js");
 
@@ -268,6 +268,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
             nowhere().map_err(failed)?,
             writer.into(),
         ],
+        supervision: Supervision::default(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -275,7 +276,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
         reader.read_to_end(&mut answer).map(|_| answer)
     });
     let exit = running.exit().await?;
-    running.tree_gone().await;
+    running.tree_gone().await?;
     let answer = answer.await.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
     if answer.is_empty() {
         return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));

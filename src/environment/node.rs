@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::process::{self, EnvPolicy, Start};
+use crate::process::{self, EnvPolicy, Start, Supervision};
 
 /// A program file and when it was changed.
 type Program = (PathBuf, Option<SystemTime>);
@@ -62,6 +62,7 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         directory,
         variables,
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
+        supervision: Supervision::default(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -69,7 +70,7 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         reader.read_to_string(&mut answer).map(|_| answer)
     });
     running.exit().await?;
-    running.tree_gone().await;
+    running.tree_gone().await?;
     answer.await.map_err(|cause| failed(node, &cause))?.map_err(unusable)
 }
 

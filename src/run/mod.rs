@@ -2,6 +2,7 @@
 //! environment, run the connector in it, clean up, and say how it ended.
 
 mod cancel;
+mod control;
 mod execute;
 mod report;
 mod secrets;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
+pub use control::{Control, Registered, Turn};
 pub use execute::{Execution, Job, execute};
-pub use report::{Isolation, Report, Resources, State, Timings};
-pub use verdict::verdict;
+pub use report::{Isolation, Layer, Report, Resources, State, Timings};
+pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Package};
 use crate::environment::store::Lease;
@@ -22,6 +24,7 @@ use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, St
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
+use crate::options::Options;
 use crate::output::Observer;
 use crate::output::redact::Secrets;
 use crate::process::Wiring;
@@ -140,6 +143,8 @@ pub struct NodeEnvironment<'a, O> {
     pub wiring: Option<Wiring>,
     /// Whether it has to stop.
     pub cancellation: Cancellation,
+    /// What it may use.
+    pub options: &'a Options,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
     /// Clean-up that did not work; the run itself may have.
@@ -153,28 +158,30 @@ pub struct NodeEnvironment<'a, O> {
 
 impl<'a, O: Observer> NodeEnvironment<'a, O> {
     /// An environment that does not exist yet.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of a run")]
+    #[expect(clippy::too_many_arguments, reason = "all of what a run is")]
     pub fn new(
         host: &'a Host,
         observer: &'a O,
         package: &'a Package,
         runs_root: PathBuf,
-        store: &'a StoreOptions,
         ids: (String, String),
         variables: Vec<(String, String)>,
         wiring: Wiring,
+        options: &'a Options,
+        cancellation: Cancellation,
     ) -> Self {
         Self {
             host,
             observer,
             package,
             runs_root,
-            eager: false,
-            store,
+            eager: options.eager,
+            store: &options.store,
             ids,
             variables,
             wiring: Some(wiring),
-            cancellation: Cancellation::default(),
+            options,
+            cancellation,
             secrets: None,
             warnings: Vec::new(),
             folder: None,
@@ -188,6 +195,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
 impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
+        self.cancellation.check()?;
         let root = self.runs_root.clone();
         tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
@@ -220,6 +228,8 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             directory: folder.path(),
             variables: std::mem::take(&mut self.variables),
             wiring,
+            options: self.options,
+            cancellation: &self.cancellation,
             secrets: self.secrets.clone(),
         };
         match execute(job, self.host, self.observer).await {
