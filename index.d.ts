@@ -381,6 +381,8 @@ export interface RunnerOptions extends RunOptions {
   storeMaxAgeDays?: number;
   /** Path of a lockfile that pins versions, as `owox-connector-runner store lock` writes it. */
   lockfile?: string;
+  /** Loads all modules at start, instead of at first use; false by default. */
+  eager?: boolean;
   /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
   allowScripts?: string[];
   /** Told of what takes time before a connector can start. */

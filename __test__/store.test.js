@@ -138,6 +138,65 @@ describe('the store', () => {
     assert.notEqual(changed.result.environment.key, before.result.environment.key);
   });
 
+  it('loads modules at first use, or all at start', async (t) => {
+    const { needed, options } = setUp(t, { Ok: 'run() { console.log("runs"); void needed; }' });
+    fs.writeFileSync(path.join(needed, 'index.js'), 'console.log("loaded");');
+    assert.equal((await run(options)).output, 'runs\nloaded\n');
+    assert.equal((await run({ ...options, eager: true })).output, 'loaded\nruns\n');
+  });
+
+  const mayChangeUser = process.getuid() === 0;
+  it(
+    'compiles an environment for later runs, but not for root, who could write there',
+    { skip: mayChangeUser ? false : 'changing the user needs root' },
+    async (t) => {
+      const { needed, options } = setUp(t);
+      const compiled = ({ storeDir }) =>
+        environments({ storeDir }).flatMap((name) => {
+          const folder = path.join(storeDir, 'v1/environments', name, 'compiled');
+          return fs.existsSync(folder) ? fs.readdirSync(folder, { recursive: true }) : [];
+        });
+      await run(options);
+      assert.deepEqual(compiled(options), []);
+
+      // another user, who can read a copy of the package and of node
+      const home = fs.mkdtempSync('/tmp/runner-nobody-');
+      t.after(() => fs.rmSync(home, { recursive: true, force: true }));
+      for (const name of ['index.js', 'package.json', 'js', 'npm', 'packages', 'src']) {
+        fs.cpSync(path.join(root, name), path.join(home, 'runner', name), { recursive: true });
+      }
+      fs.cpSync(options.connectorsPackage, path.join(home, 'connectors'), { recursive: true });
+      fs.cpSync(needed, path.join(home, 'needed'), { recursive: true });
+      const index = path.join(home, 'connectors', 'index.js');
+      fs.writeFileSync(index, fs.readFileSync(index, 'utf8').replaceAll(needed, `${home}/needed`));
+      fs.cpSync(process.execPath, path.join(home, 'node'));
+      const code = `const runner = require('./runner');${RUN}
+        one('first').then(() => one('second')).then(({ status }) => console.log(status), (error) => console.error(error.stderrTail ?? error));`;
+      fs.writeFileSync(path.join(home, 'host.js'), code);
+      execFileSync('chown', ['-R', '65534:65534', home]);
+      const theirs = {
+        connectorsPackage: path.join(home, 'connectors'),
+        storeDir: path.join(home, 'store'),
+        runsDir: path.join(home, 'runs'),
+      };
+      const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups'];
+      const args = [...user, './node', 'host.js', JSON.stringify([theirs, 'Ok'])];
+      const npm = execFileSync('which', ['npm'], { encoding: 'utf8' }).trim();
+      const env = { HOME: home, PATH: `${home}:${path.dirname(npm)}:/usr/bin:/bin` };
+      const host = await ended(spawn('setpriv', args, { cwd: home, env }));
+      assert.equal(host.stdout, 'success\n', host.stderr);
+      const hasCache = typeof require('node:module').enableCompileCache === 'function';
+      assert.equal(compiled(theirs).length > 0, hasCache);
+      const verified = await runScript('src/cli-wrapper.js', [
+        'store',
+        'verify',
+        '--store',
+        theirs.storeDir,
+      ]);
+      assert.match(verified.stdout, /1 of 1 environments are intact/, 'a run added nothing');
+    },
+  );
+
   it("is passed by with store: 'off'", async (t) => {
     const { options } = setUp(t);
     const { result, output } = await run({ ...options, store: 'off' });

@@ -77,19 +77,20 @@ async function main() {
     `${facts.cores} cores (${facts.processor}), ${facts.system}, Node.js ${facts.node}, ` +
       `npm ${facts.npm}, load ${facts.load[0]}${quick ? '; quick: figures of few samples' : ''}\n`,
   );
+  const stamp = report.at.replace(/[:.]/g, '-');
+  const file = json ?? path.join(__dirname, 'results', `${stamp}.json`);
+  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
   for (const row of rows) {
     if (wanted && !wanted.includes(row.name)) continue;
     const { lines, failures } = await withProgress(row.name, () => take(row, quick));
     report.lines.push(...lines);
     report.failures.push(...failures);
+    report.loadAtEnd = os.loadavg()[0];
+    // after each row, so that nothing is lost when it is ended early
+    fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
   }
-  report.loadAtEnd = os.loadavg()[0];
   console.log(table(report.lines));
 
-  const stamp = report.at.replace(/[:.]/g, '-');
-  const file = json ?? path.join(__dirname, 'results', `${stamp}.json`);
-  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
   console.log(`\nAll samples: ${path.relative(process.cwd(), file)}`);
   for (const { row, input, message } of report.failures) {
     console.error(`\n${row} ${JSON.stringify(input)} failed: ${message}`);

@@ -48,6 +48,8 @@ pub struct Options {
     pub max_concurrent_runs: Option<usize>,
     /// Whether the caller takes messages.
     pub on_message: bool,
+    /// Whether all modules are loaded at start, instead of at first use.
+    pub eager: bool,
     /// Where dependencies come from.
     pub store: StoreOptions,
     /// What is replaced in everything that leaves a run.
@@ -79,7 +81,7 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -93,6 +95,7 @@ const KNOWN: [&str; 19] = [
     "storeMaxAgeDays",
     "lockfile",
     "allowScripts",
+    "eager",
     "signal",
     "timeoutMs",
     "stallTimeoutMs",
@@ -145,6 +148,8 @@ impl Options {
             ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
             ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
             ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
+            ("eager", OptionValue::Flag(eager)) => self.eager = eager,
+            ("eager", _) => return Err(invalid("option eager must be true or false".into())),
             ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
             ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
                 self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();
@@ -158,7 +163,8 @@ impl Options {
             ("allowScripts", _) => {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
-            ("onProgress", OptionValue::Function) => {}
+            // JavaScript calls the one and listens to the other
+            ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
             ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
@@ -172,7 +178,6 @@ impl Options {
                     "option env must be 'inherit', 'minimal' or an array of variable names".into(),
                 ));
             }
-            ("signal", OptionValue::Signal) => {} // JavaScript listens to it
             ("signal", _) => return Err(invalid("option signal must be an AbortSignal".into())),
             ("timeoutMs", value) => self.limits.timeout = Some(time(name, &value, 1.0)?),
             ("stallTimeoutMs", value) => self.limits.stall = Some(time(name, &value, 1.0)?),
@@ -363,10 +368,10 @@ mod tests {
 
     #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in KNOWN.iter().filter(|name| !["refresh", "isolation", "redact"].contains(name)) {
+        for name in KNOWN.iter().filter(|name| !["refresh", "eager", "isolation", "redact"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
-        assert!(set("refresh", text("yes")).is_err());
+        assert!(set("refresh", text("yes")).is_err() && set("eager", text("yes")).is_err());
         assert!(set("storeMaxAgeDays", OptionValue::Number(0.0)).is_err());
         assert!(set("allowScripts", OptionValue::Texts(vec!["--evil".into()])).is_err());
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));

@@ -2,69 +2,39 @@
 // CsvFile into GoogleBigQuery through real runs, against the emulator, read back with the client.
 
 const assert = require('node:assert/strict');
-const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
-const net = require('node:net');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
-const { environment, Unavailable } = require('../emulators/setup');
+const { available, freePort, installed, start } = require('../emulators/start');
 const manifest = require('../../packages/connectors/src/Storages/GoogleBigQuery/manifest.json');
-const { until } = require('../support/processes');
 const { tempFolder } = require('../support/temp');
 
 const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
 
-let python;
-let reason = false;
-try {
-  python = environment();
-} catch (error) {
-  if (!(error instanceof Unavailable) || process.env.CI === 'true') throw error;
-  reason = error.message;
-}
-
+const { python, reason } = available();
+const options = { skip: reason };
 let client;
 let server;
 const folder = tempFolder({ after });
 after(() => server?.kill('SIGKILL'));
 
-function freePort() {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 before(async () => {
   if (reason) return;
   const [port, grpc] = [await freePort(), await freePort()];
+  const origin = `http://127.0.0.1:${port}`;
   const code = 'from local_bigquery.cli import main; main()';
   const args = ['serve', '--host', '127.0.0.1', '--port', port, '--grpc-port', grpc];
-  server = spawn(python.python, ['-c', code, ...args, '--data-dir', `${folder}/data`], {
-    env: { ...process.env, HOME: python.home },
-    stdio: 'ignore',
-  });
-  const origin = `http://127.0.0.1:${port}`;
-  const isUp = () =>
-    fetch(`${origin}/$discovery/rest`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await until(isUp, 'the emulator answers', 60_000);
+  const all = ['-c', code, ...args, '--data-dir', `${folder}/data`];
+  server = await start(python, all, `${origin}/$discovery/rest`);
   Object.assign(process.env, {
     BIGQUERY_EMULATOR_HOST: `${origin}/bigquery/v2`,
     METADATA_SERVER_DETECTION: 'none',
   });
-  fs.writeFileSync(path.join(folder, 'package.json'), '{"private":true}');
-  const [{ name, version }] = manifest.environment.node.dependencies;
-  const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];
-  execFileSync('npm', ['install', ...flags, `${name}@${version}`], { cwd: folder, stdio: 'pipe' });
-  const load = createRequire(path.join(folder, 'package.json'));
+  const name = '@google-cloud/bigquery';
+  const load = installed(folder, manifest);
   const { PassThroughClient } = createRequire(load.resolve(name))('google-auth-library');
   const { BigQuery } = load(name);
   client = new BigQuery({
@@ -111,8 +81,6 @@ const CSV =
   '1,2026-01-01,2026-01-01T03:04:05+02:00,1.5,"Київ, ""✓"""\n' +
   '2,2026-01-02,2026-01-02T00:00:00Z,1e300,東京\n' +
   '9223372036854775807,2026-01-03,,,مرحبا\n';
-
-const options = { skip: reason };
 
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
@@ -164,4 +132,12 @@ test('failures say what to do and leave the table as it was', options, async (t)
   assert.match(key.stderrTail, /ServiceAccountJson is no JSON/);
   assert.deepEqual(await rowsOf('failures'), [['1', '2']]);
   assert.deepEqual(await tablesOf('failures'), ['t']);
+});
+
+test('a server that cannot be reached is given up soon', options, async (t) => {
+  const before = process.env.BIGQUERY_EMULATOR_HOST;
+  t.after(() => (process.env.BIGQUERY_EMULATOR_HOST = before));
+  process.env.BIGQUERY_EMULATOR_HOST = `http://127.0.0.1:${await freePort()}/bigquery/v2`;
+  const failed = await project(t, 'unreachable')('id\n1\n');
+  assert.match(failed.stderrTail, /ECONNREFUSED.*check the network/);
 });

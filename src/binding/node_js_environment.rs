@@ -70,6 +70,7 @@ impl NodeJsEnvironment {
                         package: &package,
                         storage_dependencies: &dependencies,
                         node: &node_for(&host.variables, &host),
+                        eager: options.eager,
                         store: &options.store,
                         host: &host,
                     };

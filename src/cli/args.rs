@@ -135,7 +135,7 @@ pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printe
     match command {
         Some(Command::Check(given)) => check(&given, host).await,
         Some(Command::Spec(given)) => spec(&given, host).await,
-        Some(Command::Init(given)) => init(&given),
+        Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
         Some(Command::State(given)) => state(&given, host),
         Some(Command::Store(given)) => store(&given, host, terminal).await,
@@ -213,7 +213,7 @@ mod tests {
             &["check", "a.json"][..],
             &["spec"],
             &["spec", "CsvFile", "--json"],
-            &["init", "CsvFile", "DuckDb"],
+            &["init", "--source", "CsvFile", "--storage", "DuckDb"],
             &["doctor"],
             &["state", "get", "a.json"],
             &["doctor", "--json"],

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::json;
 
-use super::common::{ConnectorsArgs, Printed, nearest};
+use super::common::{ConnectorsArgs, Printed, nearest, suggestion};
 use super::config_file::explain;
 use super::findings::{Findings, Member, Severity, members};
 use crate::config::storage_name;
@@ -194,10 +194,7 @@ impl<'a> Checker<'a, '_> {
     ) -> Option<String> {
         let name = if section == "storage" { storage_name(given) } else { given };
         if !known.contains_key(name) {
-            let there = match nearest(name, names(known)) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => format!("there are {}", listed(names(known))),
-            };
+            let there = suggestion(name, || names(known));
             let title = self.connectors.package.title();
             self.error(path, member.at, format!("{title} has no {section} {name:?}; {there}"));
             return None;
@@ -226,10 +223,7 @@ impl<'a> Checker<'a, '_> {
                 continue;
             }
             let known = || declared.keys().map(String::as_str);
-            let there = match nearest(&member.key, known()) {
-                Some(meant) => format!("did you mean {meant}?"),
-                None => format!("there are {}", listed(known())),
-            };
+            let there = suggestion(&member.key, known);
             self.error(&path, member.at, format!("is no parameter; {there}"));
         }
         for (name, parameter) in declared {
@@ -303,11 +297,7 @@ fn names(manifests: &Manifests) -> impl Iterator<Item = &str> {
 }
 
 fn among(parameter: &Parameter, given: &str) -> String {
-    let names = || parameter.one_of.iter().map(|choice| choice.value.as_str());
-    match nearest(given, names()) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => format!("there are {}", listed(names())),
-    }
+    suggestion(given, || parameter.one_of.iter().map(|choice| choice.value.as_str()))
 }
 
 fn is_text(value: &str) -> bool {

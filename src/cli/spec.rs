@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::common::{ConnectorsArgs, Printed, nearest};
+use super::common::{ConnectorsArgs, Printed, suggestion};
 use crate::connectors::{Catalog, Manifests, Parameter, parameters};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -58,10 +58,7 @@ async fn act(args: &SpecArgs, host: &Host) -> Result<Printed> {
     let found: Vec<_> = kinds.into_iter().filter(|(_, manifests)| manifests.contains_key(name)).collect();
     if found.is_empty() {
         let known = || names(&catalog.sources).chain(names(&catalog.storages));
-        let there = match nearest(name, known()) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => format!("there are {}", known().collect::<Vec<_>>().join(", ")),
-        };
+        let there = suggestion(name, known);
         return Err(RunnerError::new(
             Code::InvalidConfig,
             format!("{title} has no source or storage {name:?}; {there}"),

@@ -131,6 +131,8 @@ pub struct NodeEnvironment<'a, O> {
     pub package: &'a Package,
     /// Where directories are made.
     pub runs_root: PathBuf,
+    /// Whether all modules are loaded at start, instead of at first use.
+    pub eager: bool,
     /// Where dependencies come from.
     pub store: &'a StoreOptions,
     /// The data mart's id and the run's.
@@ -173,6 +175,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             observer,
             package,
             runs_root,
+            eager: options.eager,
             store: &options.store,
             ids,
             variables,
@@ -201,6 +204,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             package: self.package,
             storage_dependencies: dependencies,
             node: &environment::node_for(&self.variables, self.host),
+            eager: self.eager,
             store: self.store,
             host: self.host,
         };

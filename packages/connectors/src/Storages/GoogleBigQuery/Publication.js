@@ -1,10 +1,12 @@
 'use strict';
 
 const { ConnectorError } = require('../../Core/errors');
+const { noKeyValue, planColumns } = require('../common');
 const { API_TYPES, castTo, quote, typeFor } = require('./sql');
 
 /** BigQuery changes at most 4,000 partitions in one job. */
 const MOST_DAYS = 3000;
+const DIALECT = { title: 'BigQuery', columnName, typeFor };
 const PARTITIONS = {
   DATE: (name, unit) => (unit === 'DAY' ? name : `DATE_TRUNC(${name}, ${unit})`),
   DATETIME: (name, unit) => `DATETIME_TRUNC(${name}, ${unit})`,
@@ -70,43 +72,12 @@ class Publication {
   }
 
   #columns(types, existing) {
-    const { name, uniqueKeys, dateColumn } = this.#plan;
     const { columns } = this.#staging;
-    for (const needed of [...uniqueKeys, ...(dateColumn === null ? [] : [dateColumn])]) {
-      if (columns.has(needed)) continue;
-      throw new ConnectorError(
-        `The rows for table "${name}" have no column "${needed}": correct the unique keys and the date column`,
-      );
-    }
-    const seen = new Map();
-    const made = [];
-    for (const [source, staged] of columns) {
-      const column = types.get(source);
-      const target = columnName(source);
-      const other = seen.get(target.toLowerCase());
-      if (other !== undefined) {
-        throw new ConnectorError(
-          `Columns "${other}" and "${source}" have the same name in BigQuery: rename one of them`,
-        );
-      }
-      seen.set(target.toLowerCase(), source);
-      const have = existing?.get(target.toLowerCase());
-      const isKey = uniqueKeys.includes(source);
-      // A column gets its type with its first value: BigQuery could not change it then.
-      if (column.type === null && have === undefined && !isKey) continue;
-      const sqlType = typeFor(have, column);
-      if (sqlType === null) throw misfit(name, source, have, column);
-      made.push({
-        source,
-        staged,
-        sqlType,
-        isKey,
-        name: quote(target),
-        isNew: have === undefined,
-        value: castTo(sqlType, staged),
-      });
-    }
-    return made;
+    return planColumns(this.#plan, columns, types, existing, DIALECT).map((column) => ({
+      ...column,
+      name: quote(column.target),
+      value: castTo(column.sqlType, column.staged),
+    }));
   }
 
   async #check(columns) {
@@ -121,11 +92,7 @@ class Publication {
     if (parts.length === 0) return { distinct: 0, days: 0 };
     const [row] = await this.#query(`SELECT ${parts.join(', ')} FROM ${this.#from()}`);
     keys.forEach(({ source }, i) => {
-      if (row[`k${i}`] > 0) {
-        throw new ConnectorError(
-          `The unique key "${source}" has no value in ${row[`k${i}`]} rows: choose other unique keys`,
-        );
-      }
+      if (row[`k${i}`] > 0) throw noKeyValue(source, row[`k${i}`]);
     });
     return { distinct: row.distinct_rows ?? 0, days: row.days ?? 0 };
   }
@@ -222,15 +189,6 @@ function pathOf({ dataset, id }) {
 /** BigQuery's names take letters, digits and few signs; any other becomes "_". */
 function columnName(name) {
   return name.replace(/[^\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]/gu, '_');
-}
-
-function misfit(table, source, have, { type, example }) {
-  const shown = example === undefined ? '' : `, such as "${example}"`;
-  return new ConnectorError(
-    `Column "${source}" of table "${table}" is ${have}, but the rows bring values of the type ` +
-      `${type}${shown}: correct the values, declare the column's type, or run a FULL_REFRESH, ` +
-      'which makes the table anew',
-  );
 }
 
 module.exports = { Publication };

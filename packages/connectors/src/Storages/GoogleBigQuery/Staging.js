@@ -2,57 +2,29 @@
 
 const { randomUUID } = require('node:crypto');
 const { setTimeout: pause } = require('node:timers/promises');
-const { toText } = require('../../Core/toText');
+const { JsonLinesStaging } = require('../JsonLinesStaging');
 
-/** Bounds the memory where rows are very wide; in characters. */
-const MAX_BUFFERED_TEXT = 16 * 1024 * 1024;
 /** A killed run cannot drop its staging table; BigQuery does after this time. */
 const EXPIRES_AFTER_MS = 24 * 60 * 60 * 1000;
 const ATTEMPTS = 6;
 const TRANSIENT = /rateLimitExceeded|backendError|internalError|jobRateLimitExceeded/;
 
 /**
- * The rows of a run as text, in a table of their own that load jobs fill: these cost nothing, and
- * each is all or nothing. Column n is the row's number, c0, c1 and so on are the rows' columns.
+ * The rows of a run in a table of their own that load jobs fill: these cost nothing, and each is
+ * all or nothing.
  */
-class Staging {
-  rowCount = 0;
-  /** @type {Map<string, string>} the rows' column to the staging column */
-  columns = new Map();
-
+class Staging extends JsonLinesStaging {
   #dataset;
-  #maxRows;
-  #buffer = [];
-  #bufferedText = 0;
   #tableColumns = 0;
 
   /** @param {import('@google-cloud/bigquery').Dataset} dataset */
   constructor(dataset, { maxRows }) {
+    super(maxRows);
     this.#dataset = dataset;
-    this.#maxRows = maxRows;
     this.table = dataset.table(`owox_staging_${randomUUID().replaceAll('-', '')}`);
   }
 
-  /** @param {Record<string, unknown>[]} rows */
-  async write(rows) {
-    for (const row of rows) {
-      const staged = { n: this.rowCount };
-      for (const [name, value] of Object.entries(row)) {
-        if (!this.columns.has(name)) this.columns.set(name, `c${this.columns.size}`);
-        const text = toText(value);
-        if (text !== null) staged[this.columns.get(name)] = text;
-      }
-      this.rowCount += 1;
-      const line = `${JSON.stringify(staged)}\n`;
-      this.#bufferedText += line.length;
-      this.#buffer.push(line);
-      const isFull = this.#buffer.length >= this.#maxRows;
-      if (isFull || this.#bufferedText > MAX_BUFFERED_TEXT) await this.flush();
-    }
-  }
-
-  async flush() {
-    if (this.#buffer.length === 0) return;
+  async send(text) {
     const fields = this.#fields();
     if (this.#tableColumns === 0) {
       const expirationTime = String(Date.now() + EXPIRES_AFTER_MS);
@@ -61,9 +33,7 @@ class Staging {
       await this.table.setMetadata({ schema: { fields } });
     }
     this.#tableColumns = fields.length;
-    await this.#load(this.#buffer.join(''), fields);
-    this.#buffer = [];
-    this.#bufferedText = 0;
+    await this.#load(text, fields);
   }
 
   async drop() {

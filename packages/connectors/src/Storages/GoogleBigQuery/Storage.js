@@ -3,9 +3,19 @@
 const { createRequire } = require('node:module');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
+const { overriddenName, refusePlaceholders } = require('../common');
 const { Publication } = require('./Publication');
 const { Staging } = require('./Staging');
 const manifest = require('./manifest.json');
+
+const FIRST_ANSWER_MS = 20_000;
+const PLACES = [
+  'ProjectID',
+  'DestinationProjectID',
+  'DestinationDatasetName',
+  'DestinationDatasetID',
+  'DestinationLocation',
+];
 
 /** A table in BigQuery: rows are staged by load jobs and published by one statement. */
 class GoogleBigQueryStorage extends AbstractStorage {
@@ -20,16 +30,7 @@ class GoogleBigQueryStorage extends AbstractStorage {
 
   tableNameFor(table, options) {
     const given = this.config.getValue('DestinationTableNameOverride');
-    if (given === null) return super.tableNameFor(table, options);
-    const pairs = given.split(',').map((part) => part.trim().split(/[\s=:]+/));
-    if (pairs.length === 1 && pairs[0].length === 1) {
-      if (options.isOnly) return pairs[0][0];
-      throw new ConnectorError(
-        'DestinationTableNameOverride names one table, but the source has several: write it like "ads my_ads"',
-      );
-    }
-    const pair = pairs.find(([name]) => name === table.name);
-    return pair?.[1] ?? super.tableNameFor(table, options);
+    return overriddenName(given, table, options) ?? super.tableNameFor(table, options);
   }
 
   async open() {
@@ -38,11 +39,17 @@ class GoogleBigQueryStorage extends AbstractStorage {
     const location = this.config.getValue('DestinationLocation');
     // Not at the top: the manifest's parameters can be read without the client.
     const { BigQuery } = require('@google-cloud/bigquery');
-    const options = { projectId: jobs, location, credentials, maxRetries: 6 };
-    this.#client = new BigQuery({ ...options, ...emulator() });
+    const options = { projectId: jobs, location, credentials, ...emulator() };
+    if (!options.authClient && !credentials) await checkDefaultCredentials();
+    refusePlaceholders(this.config, PLACES);
+    this.#client = new BigQuery({ ...options, maxRetries: 6 });
     this.#dataset = this.#client.dataset(name, { projectId: project, location });
+
+    // Asked with few attempts, so that a wrong setting shows at once.
+    const impatient = new BigQuery({ ...options, maxRetries: 1 });
     await this.#explained(async () => {
-      const [exists] = await this.#dataset.exists();
+      const dataset = impatient.dataset(name, { projectId: project, location });
+      const [exists] = await answerOf(dataset.exists());
       if (!exists) await this.#dataset.create({ location });
     });
   }
@@ -127,9 +134,46 @@ class GoogleBigQueryStorage extends AbstractStorage {
 function emulator() {
   const host = process.env.BIGQUERY_EMULATOR_HOST;
   if (!host) return {};
-  const ofClient = createRequire(require.resolve('@google-cloud/bigquery'));
-  const { PassThroughClient } = ofClient('google-auth-library');
+  const { PassThroughClient } = authLibrary();
   return { apiEndpoint: new URL(host).origin, authClient: new PassThroughClient() };
+}
+
+/** The one that the client uses itself. */
+function authLibrary() {
+  const ofClient = createRequire(require.resolve('@google-cloud/bigquery'));
+  return ofClient('google-auth-library');
+}
+
+/** Without this, each request would look for them again, and say little about it. */
+async function checkDefaultCredentials() {
+  const { GoogleAuth } = authLibrary();
+  const scopes = ['https://www.googleapis.com/auth/bigquery'];
+  try {
+    await answerOf(new GoogleAuth({ scopes }).getClient());
+  } catch (cause) {
+    throw new ConnectorError(
+      `BigQuery: there are no usable credentials (${cause.message.split('\n')[0]}); set ` +
+        'ServiceAccountJson to the text of a service account key, or GOOGLE_APPLICATION_CREDENTIALS ' +
+        'to the path of its file',
+      { cause },
+    );
+  }
+}
+
+/** A server that drops packets would otherwise take minutes to be given up. */
+async function answerOf(request) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      const seconds = FIRST_ANSWER_MS / 1000;
+      reject(Object.assign(new Error(`no answer within ${seconds} s`), { code: 'ETIMEDOUT' }));
+    }, FIRST_ANSWER_MS);
+  });
+  try {
+    return await Promise.race([request, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function remedyFor({ code, message }) {
@@ -140,6 +184,9 @@ function remedyFor({ code, message }) {
     return 'give the service account the roles BigQuery Job User on the project and BigQuery Data Editor on the dataset';
   }
   if (code === 429 || code >= 500 || /rate|quota/i.test(message)) return 'try again later';
+  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT/.test(`${code} ${message}`)) {
+    return 'check the network, a proxy and, where it is set, BIGQUERY_EMULATOR_HOST';
+  }
   if (code === 404) return 'check ProjectID, the dataset and DestinationLocation';
   return 'correct the cause and run again';
 }
