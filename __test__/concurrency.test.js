@@ -3,10 +3,12 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const path = require('node:path');
 const { after, test } = require('node:test');
 
 const runnerPackage = require('@owox/connector-runner');
 const { configOf, connectorsPackage } = require('./support/connectors');
+const { root } = require('./support/host');
 const { capture, rejection } = require('./support/output');
 const { mark, until } = require('./support/processes');
 const { scriptFolder, tempFolder } = require('./support/temp');
@@ -179,6 +181,24 @@ for (const [name, given, check] of [
     assert.deepEqual(fs.readdirSync(folders.runsDir), []);
   });
 }
+
+test('the addon may be loaded twice, from two places', async (t) => {
+  const copy = tempFolder(t);
+  for (const name of ['index.js', 'package.json', 'js', 'npm', 'src']) {
+    fs.cpSync(path.join(root, name), path.join(copy, name), { recursive: true });
+  }
+  const folder = scriptFolder(t, `console.log('ok'); setTimeout(() => {}, 50);`);
+  const second = require(copy);
+  assert.notEqual(second.NodeJsEnvironment, NodeJsEnvironment);
+  const runs = [NodeJsEnvironment, second.NodeJsEnvironment].flatMap((Class) =>
+    Array.from({ length: 4 }, async () => {
+      const { stdout, stdio } = capture();
+      const result = await new Class().executeConnector(folder, undefined, stdio);
+      return [result.status, stdout.join('')];
+    }),
+  );
+  for (const run of await Promise.all(runs)) assert.deepEqual(run, ['success', 'ok\n']);
+});
 
 // --- environments of the caller's own ----------------------------------------------------------
 

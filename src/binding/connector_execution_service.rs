@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
 use crate::output::redact::{Marked, Secrets};
-use crate::process::Wiring;
+use crate::process::Reserved;
 use crate::run::{
     Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, find_connectors,
     lifecycle, run_in_node,
@@ -104,7 +104,7 @@ impl ConnectorExecutionService {
         for name in ["datamartId", "runId"] {
             request.safe_id(name, "")?;
         }
-        let wiring = request.wiring(&options)?;
+        let stdio = request.stdio_for(&options)?;
         let variables = request.call("environmentVariables")?;
         let variables = options.env.apply(read_variables(&request.values, &variables)?);
         let run = self.control.register(&run_id);
@@ -114,7 +114,7 @@ impl ConnectorExecutionService {
             let ids = (datamart_id, run_id);
             let stop = &run.cancellation;
             let work =
-                Box::pin(run_here(&port, &options, &host, &names, ids, variables, wiring, &control, stop));
+                Box::pin(run_here(&port, &options, &host, &names, ids, variables, stdio, &control, stop));
             listening(&port, has_signal, stop, work).await
         })
     }
@@ -166,7 +166,7 @@ async fn run_here(
     names: &Names,
     ids: (String, String),
     variables: Vec<(String, String)>,
-    wiring: Wiring,
+    stdio: Reserved,
     control: &Control,
     cancellation: &Cancellation,
 ) -> Outcome {
@@ -198,7 +198,7 @@ async fn run_here(
                     root,
                     ids,
                     variables,
-                    wiring,
+                    stdio,
                     options,
                     cancellation.clone(),
                 );

@@ -100,7 +100,7 @@ impl NodeJsEnvironment {
         let options = request.options()?;
         let host = request.host()?;
         let directory = host.absolute(request.text("directory")?);
-        let wiring = request.wiring(&options)?;
+        let stdio = request.stdio_for(&options)?;
         let has_signal = request.flag("hasSignal")?;
         let cancellation = Cancellation::default();
         request.stop_if_aborted(&cancellation)?;
@@ -114,7 +114,7 @@ impl NodeJsEnvironment {
             let job = Job {
                 directory: &directory,
                 variables,
-                wiring,
+                stdio,
                 options: &options,
                 cancellation,
                 secrets: secrets.clone(),

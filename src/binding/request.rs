@@ -14,7 +14,7 @@ use crate::config::{Kind, Values};
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::options::{OptionValue, Options};
-use crate::process::{Source, StdioSpec, Wiring};
+use crate::process::{Reserved, Source, StdioSpec};
 use crate::run::{Cancellation, StopReason};
 
 /// Access to one request object.
@@ -85,8 +85,8 @@ impl<'env> Request<'env> {
         Ok(())
     }
 
-    /// `stdio`, and its descriptors opened.
-    pub fn wiring(&self, options: &Options) -> Result<Wiring> {
+    /// `stdio`, and the caller's descriptors held.
+    pub fn stdio_for(&self, options: &Options) -> Result<Reserved> {
         let spec = self.stdio()?;
         if options.limits.stall.is_some() && !spec.is_read() {
             return Err(RunnerError::new(
@@ -96,7 +96,7 @@ impl<'env> Request<'env> {
             )
             .into());
         }
-        Ok(Wiring::open(&spec, options.inherit_stdin)?)
+        Ok(Reserved::new(&spec, options.inherit_stdin)?)
     }
 
     /// Text of an id.

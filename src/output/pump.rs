@@ -103,9 +103,17 @@ pub async fn pump<O: Observer>(
             progress.ended().await;
             tokio::time::sleep(SILENCE_AFTER_END).await;
         };
-        tokio::select! {
-            ready = reader.readable() => ready?,
-            () = silent => break,
+        // Whoever comes late, since the machine was busy, finds both true: then there is output.
+        let is_silent = tokio::select! {
+            biased;
+            ready = reader.readable() => {
+                ready?;
+                false
+            }
+            () = silent => true,
+        };
+        if is_silent && !has_output(&reader) {
+            break;
         }
         let mut filled = 0;
         let mut paused = false;
@@ -137,6 +145,13 @@ pub async fn pump<O: Observer>(
     state.finish(observer).await;
     let tail = (stream == StreamKind::Stderr).then(|| state.tail.into_text());
     Ok(StreamReport { inspector: state.inspector, tail })
+}
+
+/// Asks the system itself: the runtime may not have heard of it yet.
+fn has_output(reader: &pipe::Receiver) -> bool {
+    let mut watched = [PollFd::new(reader, PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
 }
 
 struct Stream<'a> {
@@ -233,4 +248,48 @@ fn write_all(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> rustix::io::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Ignore;
+
+    impl Observer for Ignore {
+        async fn output(&self, _: StreamKind, _: Vec<Batch>) {}
+        async fn started(&self, _: u32) {}
+    }
+
+    /// A machine that is so busy that the wait for silence is over before the output was read.
+    #[tokio::test]
+    async fn output_that_was_there_in_time_is_read_however_late() {
+        let progress = Progress::default();
+        progress.end();
+        let pipes: Vec<_> = (0..16).map(|_| io::pipe().unwrap()).collect();
+        let (readers, writers): (Vec<OwnedFd>, Vec<_>) =
+            pipes.into_iter().map(|(reader, writer)| (reader.into(), writer)).unzip();
+        let pumps = readers.into_iter().map(|reader| {
+            let mut pump =
+                Box::pin(pump(StreamKind::Stderr, reader, Sink::Nowhere, &Ignore, None, &progress));
+            async move {
+                // it has begun to wait for silence
+                let begun = tokio::time::timeout(Duration::ZERO, &mut pump).await;
+                assert!(begun.is_err());
+                pump
+            }
+        });
+        let mut waiting = Vec::new();
+        for pump in pumps {
+            waiting.push(pump.await);
+        }
+        std::thread::sleep(SILENCE_AFTER_END * 2); // holds the whole runtime up
+        for writer in &writers {
+            rustix::io::write(writer, b"late\n").unwrap();
+        }
+        drop(writers);
+        for pump in waiting {
+            assert_eq!(pump.await.unwrap().tail.as_deref(), Some("late\n"));
+        }
+    }
 }

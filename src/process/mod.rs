@@ -17,4 +17,4 @@ pub use programs::{find_node, find_npm};
 pub use protocol::{Cause, Containment, Namespace, Supervision, Usage};
 pub use stdio::{Source, Stdio, StdioSpec};
 pub use variables::EnvPolicy;
-pub use wiring::{Output, Wiring};
+pub use wiring::{Output, Reserved, Wiring};

@@ -1,4 +1,4 @@
-//! The descriptors of a process, opened while the caller's own are still open.
+//! The descriptors of a process.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
@@ -21,6 +21,18 @@ pub struct Output {
     pub sink: Sink,
 }
 
+/// What was asked for, with the caller's own descriptors held: a run may have to wait for its turn,
+/// and the caller may close them meanwhile. Everything else is opened when it starts.
+#[derive(Debug)]
+pub struct Reserved(Vec<Slot>);
+
+#[derive(Debug)]
+enum Slot {
+    Held(OwnedFd),
+    Output(Sink),
+    Nowhere,
+}
+
 /// Everything that connects a process with the host.
 #[derive(Debug)]
 pub struct Wiring {
@@ -30,38 +42,52 @@ pub struct Wiring {
     pub outputs: Vec<Output>,
 }
 
-impl Wiring {
-    /// Opens what was asked for. Standard input is `/dev/null` unless `inherit_stdin`.
+impl Reserved {
+    /// Holds what was asked for. Standard input is `/dev/null` unless `inherit_stdin`.
     ///
     /// # Errors
-    /// `SPAWN_FAILED` for a descriptor that is not open, or when no more can be opened.
-    pub fn open(spec: &StdioSpec, inherit_stdin: bool) -> Result<Self> {
-        let mut wiring = Self { child: Vec::new(), outputs: Vec::new() };
+    /// `SPAWN_FAILED` for a descriptor that is not open.
+    pub fn new(spec: &StdioSpec, inherit_stdin: bool) -> Result<Self> {
         let each = match spec {
             StdioSpec::Each(each) => each.as_slice(),
             StdioSpec::Capture => &[Stdio::Ignore; 3],
         };
         let captured = *spec == StdioSpec::Capture;
-        for (number, stdio) in (0..).zip(each) {
-            let descriptor = match (number, stdio) {
-                (_, Stdio::Descriptor(descriptor)) => duplicate(number, *descriptor)?,
-                (1 | 2, stdio) => {
-                    let sink = match stdio {
-                        Stdio::Inherit => Sink::Host,
-                        _ if captured => Sink::Observer,
-                        _ => Sink::Nowhere,
-                    };
+        let slots = (0..).zip(each).map(|(number, stdio)| {
+            Ok(match (number, stdio) {
+                (_, Stdio::Descriptor(descriptor)) => Slot::Held(duplicate(number, *descriptor)?),
+                (1 | 2, Stdio::Inherit) => Slot::Output(Sink::Host),
+                (1 | 2, _) if captured => Slot::Output(Sink::Observer),
+                (1 | 2, _) => Slot::Output(Sink::Nowhere),
+                (0, Stdio::Inherit) if inherit_stdin => Slot::Held(duplicate(number, 0)?),
+                (3.., Stdio::Inherit) => Slot::Held(duplicate(number, number)?),
+                _ => Slot::Nowhere,
+            })
+        });
+        slots.collect::<Result<_>>().map(Self)
+    }
+
+    /// Opens the rest.
+    ///
+    /// # Errors
+    /// `SPAWN_FAILED` when no more descriptors can be opened.
+    pub fn open(self) -> Result<Wiring> {
+        let mut wiring = Wiring { child: Vec::with_capacity(self.0.len()), outputs: Vec::new() };
+        for (number, slot) in (0..).zip(self.0) {
+            let descriptor = match slot {
+                Slot::Held(descriptor) => descriptor,
+                Slot::Output(sink) => {
                     wiring.open_output(number, sink).map_err(|cause| cannot_open(&cause))?
                 }
-                (0, Stdio::Inherit) if inherit_stdin => duplicate(number, 0)?,
-                (3.., Stdio::Inherit) => duplicate(number, number)?,
-                _ => nowhere().map_err(|cause| cannot_open(&cause))?,
+                Slot::Nowhere => nowhere().map_err(|cause| cannot_open(&cause))?,
             };
             wiring.child.push(descriptor);
         }
         Ok(wiring)
     }
+}
 
+impl Wiring {
     fn open_output(&mut self, number: RawFd, sink: Sink) -> io::Result<OwnedFd> {
         let (reader, writer) = io::pipe()?;
         let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE_BYTES); // a smaller one works too
@@ -101,12 +127,14 @@ mod tests {
     #[test]
     fn outputs_are_read_unless_they_go_straight() {
         let spec = StdioSpec::Each(vec![Stdio::Ignore, Stdio::Descriptor(2), Stdio::Inherit, Stdio::Ignore]);
-        let wiring = Wiring::open(&spec, false).unwrap();
+        let wiring = Reserved::new(&spec, false).unwrap().open().unwrap();
         assert_eq!(wiring.child.len(), 4);
         assert_eq!(wiring.outputs.len(), 1);
         assert_eq!((wiring.outputs[0].stream, wiring.outputs[0].sink), (StreamKind::Stderr, Sink::Host));
 
-        let sinks: Vec<_> = Wiring::open(&StdioSpec::Capture, false)
+        let sinks: Vec<_> = Reserved::new(&StdioSpec::Capture, false)
+            .unwrap()
+            .open()
             .unwrap()
             .outputs
             .iter()
@@ -118,7 +146,7 @@ mod tests {
     #[test]
     fn a_descriptor_that_is_not_open_is_named() {
         let spec = StdioSpec::Each(vec![Stdio::Ignore, Stdio::Descriptor(9999), Stdio::Ignore]);
-        let error = Wiring::open(&spec, false).unwrap_err();
+        let error = Reserved::new(&spec, false).unwrap_err();
         assert_eq!(error.code, Code::SpawnFailed);
         assert!(error.message.contains("9999"), "{}", error.message);
     }

@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
-use crate::process::{self, Exit, Output, Running, Start, Usage, Wiring};
+use crate::process::{self, Exit, Output, Reserved, Running, Start, Usage};
 
 /// What is run.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Job<'a> {
     /// The whole environment of the process.
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
-    pub wiring: Wiring,
+    pub stdio: Reserved,
     /// What it may use.
     pub options: &'a Options,
     /// Whether it has to stop.
@@ -65,6 +65,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
     let begun = Instant::now();
+    let mut wiring = job.stdio.open()?;
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
     let namespace = supervision.namespace;
@@ -73,9 +74,9 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         args.extend([
             host.bootstrap().display().to_string(),
             MAIN.to_owned(),
-            job.wiring.child.len().to_string(),
+            wiring.child.len().to_string(),
         ]);
-        job.wiring.child.push(configuration);
+        wiring.child.push(configuration);
     } else {
         args.push(MAIN.to_owned());
     }
@@ -85,7 +86,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         args,
         directory: job.directory,
         variables: job.variables,
-        descriptors: job.wiring.child,
+        descriptors: wiring.child,
         supervision,
     })
     .await?;
@@ -95,7 +96,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     observer.started(pid).await;
 
     let progress = Progress::default();
-    let mut streams = job.wiring.outputs.into_iter();
+    let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
     let all = async {
         tokio::join!(

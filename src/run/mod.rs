@@ -27,7 +27,7 @@ use crate::manifest::Dependency;
 use crate::options::Options;
 use crate::output::Observer;
 use crate::output::redact::Secrets;
-use crate::process::Wiring;
+use crate::process::Reserved;
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ pub struct NodeEnvironment<'a, O> {
     /// The connector's variables.
     pub variables: Vec<(String, String)>,
     /// Its descriptors, until it starts.
-    pub wiring: Option<Wiring>,
+    pub stdio: Option<Reserved>,
     /// Whether it has to stop.
     pub cancellation: Cancellation,
     /// What it may use.
@@ -166,7 +166,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
         runs_root: PathBuf,
         ids: (String, String),
         variables: Vec<(String, String)>,
-        wiring: Wiring,
+        stdio: Reserved,
         options: &'a Options,
         cancellation: Cancellation,
     ) -> Self {
@@ -179,7 +179,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             store: &options.store,
             ids,
             variables,
-            wiring: Some(wiring),
+            stdio: Some(stdio),
             options,
             cancellation,
             secrets: None,
@@ -221,13 +221,13 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     }
 
     async fn execute(&mut self) -> Outcome {
-        let (Some(folder), Some(wiring)) = (&self.folder, self.wiring.take()) else {
+        let (Some(folder), Some(stdio)) = (&self.folder, self.stdio.take()) else {
             return RunnerError::new(crate::error::Code::Internal, "the environment was not created").into();
         };
         let job = Job {
             directory: folder.path(),
             variables: std::mem::take(&mut self.variables),
-            wiring,
+            stdio,
             options: self.options,
             cancellation: &self.cancellation,
             secrets: self.secrets.clone(),
