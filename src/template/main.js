@@ -103,7 +103,8 @@ function start() {
     for (const name of dependency.global) defineLazily(name, () => valueOf(dependency, name));
   }
   if (eager) {
-    for (const name of dependencies.flatMap((dependency) => dependency.global)) void globalThis[name];
+    for (const name of dependencies.flatMap((dependency) => dependency.global))
+      void globalThis[name];
   }
 
   const { Core, Storages, Connectors } = globalThis.OWOX;
