@@ -24,18 +24,27 @@ const options = {
 const run = (runner, source, given, stdio = 'pipe') =>
   runner.run('dm', 'run', new Config(configOf(source)), new RunConfig({}), stdio, given);
 
-const LATER = {};
+const WRONG = {
+  signal: [{}, 7, { aborted: false }],
+  timeoutMs: [0, -1, NaN, Infinity, '100', 1e12],
+  stallTimeoutMs: [0, null],
+  graceMs: [-1],
+  memoryLimitMb: [0, 63],
+  maxConcurrentRuns: [0, 0.5, -1],
+};
 
-for (const [name, value] of Object.entries(LATER)) {
-  test(`option ${name} is refused by constructor and run, not ignored`, async () => {
-    const given = { ...options, [name]: value };
-    const expected = { code: 'INVALID_CONFIG', message: new RegExp(name) };
-    for (const Class of [ConnectorRunner, NodeJsEnvironment, NpmDependencyManager]) {
-      assert.throws(() => new Class(given), expected);
+for (const [name, values] of Object.entries(WRONG)) {
+  test(`option ${name} is refused where it makes no sense, before anything starts`, async () => {
+    for (const value of values) {
+      const given = { ...options, [name]: value };
+      const expected = { code: 'INVALID_CONFIG', message: new RegExp(name) };
+      for (const Class of [ConnectorRunner, NodeJsEnvironment, NpmDependencyManager]) {
+        assert.throws(() => new Class(given), expected);
+      }
+      assert.throws(() => new ConnectorExecutionService(null, given), expected);
+      await assert.rejects(run(new ConnectorRunner(options), 'Ok', { [name]: value }), expected);
+      assert.deepEqual(fs.readdirSync(options.runsDir), []);
     }
-    assert.throws(() => new ConnectorExecutionService(null, given), expected);
-    await assert.rejects(run(new ConnectorRunner(options), 'Ok', { [name]: value }), expected);
-    assert.deepEqual(fs.readdirSync(options.runsDir), []);
   });
 }
 

@@ -101,6 +101,7 @@ const DIFFERENCES = {
     added: ['run'],
     hidden: [
       'completeConfig',
+      'exitCode',
       'explain',
       'failure',
       'findPathParameters',

@@ -191,6 +191,12 @@ impl ConnectorRunnerCli {
         Ok(cli::summary(&self.renderer, &facts))
     }
 
+    /// The exit code for an error's code and the signal that asked to stop.
+    #[napi]
+    pub fn exit_code(&self, error: Option<String>, signal: Option<String>) -> i32 {
+        cli::exit_code(error.as_deref(), signal.as_deref())
+    }
+
     /// What is printed for a failure.
     #[napi(catch_unwind)]
     pub fn failure(
