@@ -192,11 +192,43 @@ export type ConnectorStdio = 'inherit' | 'ignore' | 'pipe' | StdioEntry[] | LogC
 /** Options of one run. */
 export interface RunOptions {
   /**
+   * Aborting it cancels the run: while it waits for its turn, installs, or runs. It rejects with
+   * an error of the name `AbortError` and the code `ABORT_ERR`, whose `cause` is `signal.reason`.
+   * Signals of a runner's options count as well.
+   */
+  signal?: AbortSignal;
+  /** Longest time, ms, from the run's turn to its end; none by default. Then `TIMEOUT`. */
+  timeoutMs?: number;
+  /**
+   * Longest time, ms, without any output of the connector; none by default. Then `STALLED`. Time
+   * in which a callback holds the output up does not count. Refused where stdout or stderr is a
+   * descriptor or stream of the caller's, whose output is not seen here.
+   */
+  stallTimeoutMs?: number;
+  /**
+   * From SIGTERM to SIGKILL, ms, when a run is ended before its time; 10,000 by default, 0 kills
+   * at once. Signals from outside, such as `process.kill(-pid)`, start no timer.
+   */
+  graceMs?: number;
+  /**
+   * Resident memory that all processes of the run may have together, in MB of 1,048,576 bytes;
+   * none by default, at least 64. Then `MEMORY_LIMIT`.
+   */
+  memoryLimitMb?: number;
+  /**
    * Variables that reach the connector: all (`'inherit'`, the default), what programs need to
    * find programs, certificates, proxies and emulators (`'minimal'`), or these names. The run's
    * own `OW_*` always do.
    */
   env?: 'inherit' | 'minimal' | string[];
+  /**
+   * Secrets are replaced by `***` in everything that leaves a run: output, warnings, errors. By
+   * default the values (8 characters or more) of parameters that a manifest marks or whose names
+   * say secret, token, password, API key, credential, private key, access key or service account.
+   * `names` adds parameters and variables, `values` adds values; `false` shows everything. Output
+   * that goes straight to a descriptor is not inspected.
+   */
+  redact?: boolean | { names?: string[]; values?: string[] };
   /**
    * `'none'` also lets a connector read the host's standard input where output is inherited.
    * This version enforces no isolation; asking for any is refused with `ISOLATION_UNAVAILABLE`.
@@ -310,10 +342,13 @@ export declare function isKnownMessage(message: ConnectorMessage): message is Kn
  * The messages of one run, for one consumer: `for await (const message of stream)`. The
  * connector waits while the consumer does. Leaving the loop ends the run.
  */
-export interface MessageStream extends AsyncIterableIterator<ConnectorMessage, RunResult> {
+export interface MessageStream extends AsyncIterable<ConnectorMessage> {
   /** How the run ended; the iterator's return value as well. A rejection need not be handled here. */
   readonly result: Promise<RunResult>;
-  return(): Promise<IteratorResult<ConnectorMessage, RunResult>>;
+  next(): Promise<IteratorResult<ConnectorMessage, RunResult>>;
+  /** Ends the run, and waits until nothing of it is left. */
+  return(): Promise<IteratorResult<ConnectorMessage, RunResult | undefined>>;
+  [Symbol.asyncIterator](): MessageStream;
 }
 
 /** Options of a runner, service or environment; a run's own options win. */
@@ -325,13 +360,49 @@ export interface RunnerOptions extends RunOptions {
   connectorsPackage?: string;
   /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
   runsDir?: string;
-  /** `'off'`: each run installs for itself, which is all that this version does. */
-  store?: 'off';
+  /**
+   * How many runs of this runner may go on at the same time; the others wait for their turn, first
+   * come, first served. As many as there are by default.
+   */
+  maxConcurrentRuns?: number;
+  /**
+   * `'shared'`, the default: what a run needs is installed once and shared, read-only, by all that
+   * need the same. `'off'`: each run installs for itself.
+   */
+  store?: 'shared' | 'off';
+  /** Folder of the store. By default `OWOX_RUNNER_STORE`, then the user's cache folder. */
+  storeDir?: string;
+  /** Resolves versions anew even where the store has the environment; false by default. */
+  refresh?: boolean;
+  /**
+   * Days after which versions are resolved anew; never by default. Where that fails, the old
+   * environment is used, with a warning.
+   */
+  storeMaxAgeDays?: number;
+  /** Path of a lockfile that pins versions, as `owox-connector-runner store lock` writes it. */
+  lockfile?: string;
+  /** Loads all modules at start, instead of at first use; false by default. */
+  eager?: boolean;
+  /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
+  allowScripts?: string[];
+  /** Told of what takes time before a connector can start. */
+  onProgress?: (step: EnvironmentStep) => void;
 }
+
+/**
+ * What takes time before a connector can start: npm installs its environment; another run does
+ * (`pid` where it is known, `seconds` waited so far); all files are read, since the machine or a
+ * host crashed.
+ */
+export type EnvironmentStep =
+  | { phase: 'installing' }
+  | { phase: 'waiting'; pid: number | null; seconds: number }
+  | { phase: 'verifying' };
 
 /** How a run ended. */
 export interface RunResult {
-  status: 'success' | 'failed';
+  /** One of these, found from all the evidence; `docs/verdicts.md` has the rules. */
+  status: 'success' | 'failed' | 'timeout' | 'stalled' | 'cancelled' | 'memory_limit';
   /** Null if a signal ended the process. */
   exitCode: number | null;
   /** Name of the signal that ended the process, such as `SIGTERM`. */
@@ -339,11 +410,20 @@ export interface RunResult {
   pid: number;
   /** From the call to the end of clean-up, ms. */
   durationMs: number;
-  /** The same by phase, ms. */
-  timings: { environmentMs: number; spawnMs: number; executionMs: number; cleanupMs: number };
+  /** The same by phase, ms; the first is the time spent waiting for its turn. */
+  timings: {
+    queueMs: number;
+    environmentMs: number;
+    spawnMs: number;
+    executionMs: number;
+    cleanupMs: number;
+  };
   /** Which environment it had; the key is equal for equal dependencies. Absent for a directory that the caller prepared. */
   environment?: { key: string; cached: boolean };
-  /** Largest resident size of one process of the run, bytes; CPU time, ms. */
+  /**
+   * Largest resident size of all processes of the run together, bytes, as far as sampling saw it
+   * (each 20 ms with `memoryLimitMb`, otherwise each 200 ms); CPU time, ms.
+   */
   resources: { peakRssBytes: number; cpuMs: number };
   /** The last `updateCurrentStatus`; 5 means error. */
   lastStatus: number | null;
@@ -352,7 +432,22 @@ export interface RunResult {
   /** Where the next incremental run goes on: the last `updateLastRequstedDate`. */
   state: { date?: string } | null;
   /** What was enforced. This version: nothing beyond a process, a session and a directory of its own. */
-  isolation: { mode: 'none'; layers: [] };
+  isolation: { mode: 'none'; layers: IsolationLayer[] };
+}
+
+/** One layer of isolation. */
+export interface IsolationLayer {
+  /** `processes`: that no process outlives its run. */
+  name: string;
+  requested: 'required' | 'preferred' | 'off';
+  /**
+   * `full`: not even when the supervisor is killed. `partial`: only as long as it lives, or only
+   * for processes that stay in the process group; see `mechanism`.
+   */
+  enforced: 'full' | 'partial' | 'none';
+  mechanism: string;
+  /** Why it is not all that was asked for. */
+  reason: string | null;
 }
 
 /** Stable codes of errors. */
@@ -363,13 +458,18 @@ export type ErrorCode =
   | 'INVALID_ID'
   | 'CONNECTORS_NOT_FOUND'
   | 'INSTALL_FAILED'
+  | 'STORE_LOCK_TIMEOUT'
   | 'SPAWN_FAILED'
   | 'CONNECTOR_FAILED'
+  | 'TIMEOUT'
+  | 'STALLED'
+  | 'MEMORY_LIMIT'
+  | 'ABORT_ERR'
   | 'ISOLATION_UNAVAILABLE'
   | 'NATIVE_MISSING'
   | 'INTERNAL';
 
-/** Why a run was rejected. */
+/** Why a run was rejected. Its `name` is `AbortError` where the run was cancelled. */
 export class ConnectorRunError extends Error {
   constructor(
     message: string,
@@ -402,6 +502,13 @@ export class ConnectorRunner {
     options?: RunOptions,
   ): Promise<RunResult>;
   /**
+   * Asks every run of this id to stop, also one that waits for its turn. They reject with the code
+   * `ABORT_ERR`.
+   * @param options.graceMs instead of the run's own; asking again can only make it shorter
+   * @returns how many runs were asked
+   */
+  cancel(runId: string, options?: { graceMs?: number }): number;
+  /**
    * Starts a run and gives its messages. The run begins at once; its failure is thrown by the
    * iterator when all messages have been taken. Output goes nowhere else unless `stdio` says so.
    */
@@ -429,6 +536,8 @@ export class ConnectorExecutionService {
     stdio?: ConnectorStdio,
     options?: RunOptions,
   ): Promise<RunResult>;
+  /** As {@link ConnectorRunner.cancel}. */
+  cancel(runId: string, options?: { graceMs?: number }): number;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -503,6 +612,7 @@ export class NodeJsEnvironment extends ExecutionEnvironment {
     path: string,
     env?: Record<string, unknown>,
     stdio?: ConnectorStdio,
+    options?: RunOptions,
   ): Promise<RunResult>;
   /** Removes every directory of these ids that no live run holds. */
   cleanup(connectorId: string, runId: string): Promise<void>;

@@ -7,7 +7,7 @@ const { test } = require('node:test');
 const { NodeJsEnvironment } = require('@owox/connector-runner');
 const { runHost } = require('./support/host');
 const { capture, rejection } = require('./support/output');
-const { isAlive, stat, until } = require('./support/processes');
+const { isAlive, mark, stat, until } = require('./support/processes');
 const { scriptFolder } = require('./support/temp');
 
 const environment = new NodeJsEnvironment();
@@ -24,7 +24,7 @@ async function reported(t, work) {
 
 test('onSpawn is called once, with the pid, before any output', async (t) => {
   const order = [];
-  const folder = scriptFolder(t, `console.log(process.pid); console.error('x');`);
+  const folder = scriptFolder(t, `console.log('stdout'); console.error('x');`);
   const result = await environment.executeConnector(folder, undefined, {
     logCapture: {
       onStdout: (text) => order.push(text.trim()),
@@ -33,7 +33,7 @@ test('onSpawn is called once, with the pid, before any output', async (t) => {
     onSpawn: (...given) => order.push(given),
   });
   assert.deepEqual(order[0], [result.pid]);
-  assert.deepEqual(order.slice(1).sort(), [String(result.pid), 'stderr']);
+  assert.deepEqual(order.slice(1).sort(), ['stderr', 'stdout']);
 });
 
 test('onSpawn works without logCapture', async (t) => {
@@ -75,26 +75,28 @@ test('process.kill(-pid) reaches its children too, and each can still speak', as
     t,
     `const { spawn } = require('node:child_process');
      const code = "process.on('SIGTERM', () => { console.log('child ends'); process.exit(0); });" +
-       "console.log('ready ' + process.pid); setInterval(() => {}, 1000);";
+       "console.log('ready'); setInterval(() => {}, 1000);";
      const child = spawn(process.execPath, ['-e', code], { stdio: 'inherit' });
      process.on('SIGTERM', () => { console.log('main ends'); });
      child.on('exit', () => process.exit(4));`,
   );
   let pid;
-  let child;
+  let family;
+  const { variables, processes } = mark(t);
   const { stdout, stdio } = capture({ onSpawn: (given) => (pid = given) });
   stdio.logCapture.onStdout = (text) => {
     stdout.push(text);
-    const ready = /ready (\d+)/.exec(text);
-    if (!ready) return;
-    child = Number(ready[1]);
+    if (!text.includes('ready')) return;
+    family = processes();
     process.kill(-pid, 'SIGTERM');
   };
-  const error = await rejection(environment.executeConnector(folder, undefined, stdio));
+  const env = { ...process.env, ...variables };
+  const error = await rejection(environment.executeConnector(folder, env, stdio));
   assert.equal(error.message, 'Connector execution failed with exit code: 4');
   assert.match(stdout.join(''), /child ends/);
   assert.match(stdout.join(''), /main ends/);
-  assert.equal(isAlive(child), false);
+  assert.equal(family.length, 2);
+  assert.deepEqual(processes(), []);
 });
 
 test('a signal from outside starts no timer: the connector may take its time', async (t) => {
@@ -247,12 +249,20 @@ test('a run leaves no process and no supervisor behind', async (t) => {
      const options = { detached: true, stdio: 'ignore' };
      const child = spawn(process.execPath, ['-e', code], options);
      child.unref();
-     console.log(child.pid);`,
+     console.log('started');`,
   );
   const seen = {};
-  const { stdout, stdio } = capture({ onSpawn: (pid) => Object.assign(seen, stat(pid)) });
-  const { pid } = await environment.executeConnector(folder, undefined, stdio);
-  const left = [pid, Number(stdout.join(''))];
+  const { variables, processes } = mark(t);
+  const { stdio } = capture({ onSpawn: (pid) => Object.assign(seen, stat(pid)) });
+  let family;
+  stdio.logCapture.onStdout = () => {
+    family = processes();
+  };
+  const env = { ...process.env, ...variables };
+  const { pid } = await environment.executeConnector(folder, env, stdio);
+  assert.ok(family.length > 0);
+  assert.deepEqual(processes(), []);
+  const left = [pid];
   if (seen.parent && seen.parent !== process.pid) left.push(seen.parent);
   await until(() => left.every((one) => !isAlive(one)), 'every process of the run is gone');
 });

@@ -66,6 +66,7 @@ async function dependenciesOf(t, packageJson) {
     const environment = new NodeJsEnvironment({
       connectorsPackage: connectorsPackage(t, { packageJson }),
       runsDir: tempFolder(t),
+      store: 'off', // which would notice that nothing was installed
     });
     const directory = await environment.createEnvironment('dm', 'run', [extra]);
     const { dependencies } = JSON.parse(

@@ -137,8 +137,8 @@ test('a directory that is missing is a clear failure to start, and onSpawn is no
 });
 
 test('a variable that is too large for the system is a failure to start that names it', async (t) => {
-  const error = await rejection(play(t, '', { OW_CONFIG: 'x'.repeat(200_000), SMALL: 'y' }));
-  assert.match(error.message, /^Failed to start connector process: .*OW_CONFIG/);
+  const error = await rejection(play(t, '', { LARGE: 'x'.repeat(200_000), SMALL: 'y' }));
+  assert.match(error.message, /^Failed to start connector process: .*LARGE/);
   assert.doesNotMatch(error.message, /xxx/);
 });
 

@@ -23,11 +23,11 @@ delete process.env.OWOX_CONNECTORS_PACKAGE;
 test('a source that the reference package lacks says what was searched', { skip }, async (t) => {
   const runner = new ConnectorRunner({ runsDir: tempFolder(t) });
   const run = (config) => runner.run('dm', 'run', new Config(config), new RunConfig({}), 'pipe');
-  const storage = await rejection(run(configOf('CsvFile', {}, 'GOOGLE_BIGQUERY')));
+  const storage = await rejection(run(configOf('CsvFile', {}, 'SNOWFLAKE')));
   assert.equal(storage.code, 'STORAGE_NOT_FOUND');
-  assert.match(storage.message, /^Storage GoogleBigQuery not found/);
-  const source = await rejection(run(configOf('TikTokAds', {}, 'DuckDb')));
-  assert.match(source.message, /^Source TikTokAds not found/);
+  assert.match(storage.message, /^Storage Snowflake not found/);
+  const source = await rejection(run(configOf('GoogleAds', {}, 'DuckDb')));
+  assert.match(source.message, /^Source GoogleAds not found/);
   for (const { message } of [storage, source]) {
     assert.match(message, /@owox\/connectors-local/);
     assert.match(message, /npm install @owox\/connectors/);

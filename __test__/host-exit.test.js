@@ -9,7 +9,7 @@ const { test } = require('node:test');
 const { NodeJsEnvironment } = require('@owox/connector-runner');
 const { configOf, connectorsPackage } = require('./support/connectors');
 const { root, runHost, startHost } = require('./support/host');
-const { isAlive, stat, until } = require('./support/processes');
+const { isAlive, mark, stat, until } = require('./support/processes');
 const { scriptFolder, tempFolder } = require('./support/temp');
 
 const WAIT = 'setInterval(() => {}, 1000);';
@@ -29,25 +29,23 @@ const FAMILY = `
 for (const signal of ['SIGKILL', 'SIGTERM']) {
   test(`a host that ends by ${signal} in mid-run leaves no process of the run`, async (t) => {
     const folder = scriptFolder(t, FAMILY);
+    const { variables, processes } = mark(t);
     const host = startHost(
       t,
       `new runner.NodeJsEnvironment().executeConnector(${JSON.stringify(folder)}, undefined);`,
+      { env: { ...process.env, ...variables } },
     );
     let text = '';
     host.stdout.on('data', (chunk) => {
       text += chunk;
     });
-    const pids = await until(() => {
-      const lines = text.split('\n').slice(0, -1);
-      return lines.length === 3 && lines.map(Number);
-    }, 'connector, child and grandchild run');
+    await until(() => text.split('\n').length === 4, 'connector, child and grandchild run');
+    const pids = processes().filter((pid) => pid !== host.pid);
+    assert.equal(pids.length, 3);
     const supervisor = pids.map((pid) => stat(pid).parent).find((pid) => !pids.includes(pid));
     assert.ok(pids.every(isAlive));
     host.kill(signal);
     const all = supervisor && supervisor !== host.pid ? [...pids, supervisor] : pids;
-    t.after(() => {
-      for (const pid of all.filter(isAlive)) process.kill(pid, 'SIGKILL');
-    });
     await until(() => !all.some(isAlive), 'every process of the run is gone');
   });
 }
@@ -61,19 +59,24 @@ test('a host that is killed during npm install leaves no process either', async 
   );
   fs.chmodSync(`${bin}/npm`, 0o755);
   const pidFile = `${bin}/pid`;
+  const { variables, processes } = mark(t);
   const options = { connectorsPackage: connectorsPackage(t), runsDir: tempFolder(t) };
   const host = startHost(
     t,
     `new runner.NodeJsEnvironment(${JSON.stringify(options)}).createEnvironment('a', 'b');`,
-    { env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, PID_FILE: pidFile } },
+    {
+      env: {
+        ...process.env,
+        ...variables,
+        PATH: `${bin}:${process.env.PATH}`,
+        PID_FILE: pidFile,
+      },
+    },
   );
-  const pid = await until(
-    () => fs.existsSync(pidFile) && Number(fs.readFileSync(pidFile, 'utf8')),
-    'npm runs',
-  );
+  await until(() => fs.existsSync(pidFile), 'npm runs');
+  assert.ok(processes().length > 1, 'the host and npm');
   host.kill('SIGKILL');
-  t.after(() => isAlive(pid) && process.kill(pid, 'SIGKILL'));
-  await until(() => !isAlive(pid), 'npm is gone');
+  await until(() => processes().length === 0, 'npm is gone');
 });
 
 test('what a killed host left behind is removed by the next run', async (t) => {
@@ -124,14 +127,17 @@ test('a pending run keeps the host alive until it has ended', async (t) => {
 
 test('process.exit in mid-run ends the host at once, and the run with it', async (t) => {
   const folder = scriptFolder(t, `console.log(process.pid); ${WAIT}`);
+  const { variables, processes } = mark(t);
   const { stdout, code } = await runHost(
     t,
     `new runner.NodeJsEnvironment().executeConnector(${JSON.stringify(folder)}, undefined, {
-       logCapture: { onStdout: (text) => { console.log(text.trim()); process.exit(5); } },
+       logCapture: { onStdout: () => process.exit(5) },
+       onSpawn: (pid) => console.log(pid),
      });`,
+    { env: { ...process.env, ...variables } },
   );
   assert.equal(code, 5);
-  await until(() => !isAlive(Number(stdout)), 'the connector is gone');
+  await until(() => !isAlive(Number(stdout)) && processes().length === 0, 'the connector is gone');
 });
 
 test('worker threads can run connectors, several at once', async (t) => {
@@ -177,7 +183,7 @@ test('a worker that is terminated in mid-run takes its run with it, and the host
        const runner = require(${JSON.stringify(root)});
        const { parentPort } = require('node:worker_threads');
        new runner.NodeJsEnvironment().executeConnector(${JSON.stringify(folder)}, undefined, {
-         logCapture: { onStdout: (text) => parentPort.postMessage(text) },
+         onSpawn: (pid) => parentPort.postMessage(String(pid)),
        });
      \`;
      const worker = new Worker(program, { eval: true });

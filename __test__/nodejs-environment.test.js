@@ -40,7 +40,7 @@ test('createEnvironment gives a directory with package.json, main.js and node_mo
     dependencies: { '@owox/connectors': `file:${package_}` },
   });
   const installed = require.resolve('@owox/connectors', { paths: [directory] });
-  assert.equal(fs.realpathSync(installed).startsWith(directory), true, 'it is a copy');
+  assert.equal(fs.realpathSync(installed).startsWith(package_), false, 'it is a copy');
   assert.equal(fs.statSync(directory).mode & 0o777, 0o700);
   const { stdout, stdio } = capture();
   const result = await environment.executeConnector(directory, variablesOf('Ok'), stdio);

@@ -102,7 +102,11 @@ test('toObject is called on its object', () => {
   assert.equal(variables.OW_CONFIG, '{"x":1}');
 });
 
-const print = 'run() { console.log(JSON.stringify(process.env)); }';
+// the configuration is there, but not listed: see secrets.test.js
+const print = `run() {
+  const { OW_CONFIG, OW_RUN_CONFIG } = process.env;
+  console.log(JSON.stringify({ ...process.env, OW_CONFIG, OW_RUN_CONFIG }));
+}`;
 const runner = new ConnectorRunner({
   connectorsPackage: connectorsPackage({ after }, { sources: { Echo: print } }),
   runsDir: tempFolder({ after }),

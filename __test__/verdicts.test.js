@@ -180,7 +180,7 @@ test('the result of a success has every field', async () => {
   assert.ok(Number.isInteger(result.durationMs));
   assert.ok(result.durationMs >= result.timings.environmentMs + result.timings.executionMs);
   assert.match(result.environment.key, /^\S+$/);
-  assert.equal(result.environment.cached, false);
+  assert.equal(typeof result.environment.cached, 'boolean');
   assert.ok(result.resources.peakRssBytes > 10 * 2 ** 20);
   assert.ok(result.resources.cpuMs > 0);
   assert.equal(result.lastStatus, 3);

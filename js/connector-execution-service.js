@@ -11,6 +11,7 @@ const {
 } = require('./nodejs-environment');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
 const RunContext = require('./run-context');
+const { listen } = require('./signals');
 
 /** A plain object as the documentation shows it becomes a Config; anything else stays. */
 function asConfig(config) {
@@ -18,11 +19,20 @@ function asConfig(config) {
   return isPlain ? new Config(config) : config;
 }
 
+const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation'];
+
+/** The options of a run that are about its process, for an environment that derives from ours. */
+function limitsOf(layers) {
+  const valueOf = (name) => layers.findLast((layer) => layer?.[name] !== undefined)?.[name];
+  return Object.fromEntries(LIMITS.map((name) => [name, valueOf(name)]));
+}
+
 class ConnectorExecutionService extends native.ConnectorExecutionService {
   #options;
 
-  constructor(executionEnvironment = null, options = undefined) {
-    inCallersRealm(() => super(options, makeObject));
+  /** The last one is a runner whose runs these are, so that they share its turns. */
+  constructor(executionEnvironment = null, options = undefined, runner = undefined) {
+    inCallersRealm(() => super(options, makeObject, runner));
     this.#options = options;
     this.executionEnvironment = executionEnvironment ?? new NodeJsEnvironment(options);
   }
@@ -37,6 +47,8 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       this.#options,
       options,
     ];
+    const signals = listen(layers);
+    const inner = new AbortController(); // ends a run in an environment that derives from ours
     const asked = request(layers, {
       datamartId,
       runId,
@@ -55,6 +67,8 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     const handlers = {
       ...outputHandlers(stdio, onMessage),
       ...progressHandlers(layers),
+      ...signals.handlers,
+      stop: () => inner.abort(),
       createEnvironment: async (dependencies) => {
         directory = await environment.createEnvironment(
           datamartId,
@@ -64,7 +78,8 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       },
       executeConnector: async () => {
         const variables = context.getEnvironmentVariables();
-        reported = await withRunOptions({ onMessage }, () =>
+        const more = { onMessage, ...limitsOf(layers), signal: inner.signal };
+        reported = await withRunOptions(more, () =>
           environment.executeConnector(directory, variables, stdio),
         );
       },
@@ -76,8 +91,14 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     const { result } = await settle(
       inCallersRealm(() => super.execute(asked, port(handlers, thrown)), ConnectorRunError),
       thrown,
+      signals,
     );
     return isOurs ? (result ?? reported) : undefined;
+  }
+
+  /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */
+  cancel(runId, { graceMs } = {}) {
+    return inCallersRealm(() => super.cancel(String(runId), graceMs));
   }
 }
 

@@ -45,6 +45,35 @@ function showProgress(textAt) {
   };
 }
 
+/**
+ * SIGINT and SIGTERM end the run as everything else does: the first lets the connector end by
+ * itself, the second kills it, and a third does not wait for anything.
+ */
+function catchSignals() {
+  const names = ['SIGINT', 'SIGTERM'];
+  const received = [];
+  const controller = new AbortController();
+  const stop = (name) => {
+    received.push(name);
+    if (received.length === 1) {
+      process.stderr.write(`Stopping (${name}); once more kills the connector\n`);
+      controller.abort(name);
+    } else if (received.length === 2 && stops.force) {
+      stops.force();
+    } else {
+      process.exit(name === 'SIGINT' ? 130 : 143);
+    }
+  };
+  const stops = {
+    signal: controller.signal,
+    received: () => received[0],
+    force: undefined,
+    release: () => names.forEach((name) => process.removeListener(name, stop)),
+  };
+  for (const name of names) process.on(name, stop);
+  return stops;
+}
+
 class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   constructor() {
     super(Boolean(process.stderr.isTTY) && !process.env.NO_COLOR);
@@ -56,16 +85,18 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
    */
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv]));
+    const stops = plan.action === 'run' ? catchSignals() : undefined;
     let exitCode = 0;
     try {
-      if (plan.action === 'run') await this.#runConnector(plan);
+      if (stops) await this.#runConnector(plan, stops);
       else
         exitCode = await this.#print(plan.action === 'perform' ? await this.#perform(argv) : plan);
     } catch (error) {
       const { message = String(error), hint, code } = error ?? {};
       await write(process.stderr, super.failure(message, plan.config, hint, code));
-      exitCode = 1;
+      exitCode = super.exitCode(code, stops?.received());
     }
+    stops?.release();
     process.exitCode = exitCode;
     return exitCode;
   }
@@ -111,15 +142,13 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector({
-    config: file,
-    runType,
-    data,
-    state: stateFile,
-    options,
-  }) {
+  async #runConnector(plan, stops) {
+    const { config: file, runType, data, state: givenState, ownState, options } = plan;
     const given = this.#readConfig(file);
-    const state = stateFile ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    const stateFile =
+      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
+    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
+    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
     const found = await settle(
@@ -150,15 +179,18 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       return write(process.stdout, process.stdout.isTTY ? readable : text);
     };
     const onStderr = (text) => write(process.stderr, text);
+    const service = new ConnectorExecutionService(null, options);
+    const runId = new Date().toISOString();
+    stops.force = () => service.cancel(runId, { graceMs: 0 });
     let result;
     try {
-      result = await new ConnectorExecutionService(null, options).execute(
+      result = await service.execute(
         'cli-runner',
-        new Date().toISOString(),
+        runId,
         config,
         runConfig,
         { logCapture: { onStdout, onStderr }, onSpawn: () => stopProgress() },
-        { onProgress },
+        { onProgress, signal: stops.signal },
       );
     } finally {
       stopProgress();

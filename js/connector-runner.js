@@ -8,7 +8,7 @@ const { inCallersRealm, makeObject } = require('./realm');
 class ConnectorRunner extends native.ConnectorRunner {
   constructor(options) {
     inCallersRealm(() => super(options, makeObject));
-    this.executionService = new ConnectorExecutionService(null, options);
+    this.executionService = new ConnectorExecutionService(null, options, this);
   }
 
   // `...options` keeps the call as the original made it where no options are given.
@@ -16,15 +16,21 @@ class ConnectorRunner extends native.ConnectorRunner {
     return this.executionService.execute(datamartId, runId, config, runConfig, stdio, ...options);
   }
 
+  /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */
+  cancel(runId, options) {
+    return this.executionService.cancel(runId, options);
+  }
+
   stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {
-    return new MessageStream(
-      (more, streamStdio) =>
-        this.executionService.execute(datamartId, runId, config, runConfig, streamStdio, {
-          ...options,
-          ...more,
-        }),
-      stdio,
-    );
+    const start = (more) => {
+      const signals = [more.signal, options?.signal].filter((signal) => signal !== undefined);
+      return this.executionService.execute(datamartId, runId, config, runConfig, stdio, {
+        ...options,
+        ...more,
+        signal: AbortSignal.any(signals),
+      });
+    };
+    return new MessageStream(start, stdio);
   }
 }
 

@@ -21,6 +21,8 @@ function request(options, fields) {
   return {
     makeObject,
     options,
+    hasSignal: options.some((layer) => layer?.signal !== undefined),
+    isAborted: options.some((layer) => layer?.signal?.aborted),
     host: {
       variables: { ...process.env },
       execPath: process.execPath,

@@ -8,6 +8,7 @@ const { native } = require('./native');
 const NodeJsTemplateRenderer = require('./nodejs-template-renderer');
 const NpmDependencyManager = require('./npm-dependency-manager');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
+const { listen } = require('./signals');
 
 const MANAGER_METHODS = ['getDefaultDependencies', 'generatePackageJson', 'installDependencies'];
 const originals = {
@@ -39,8 +40,10 @@ class NodeJsEnvironment extends ExecutionEnvironment {
   async createEnvironment(connectorId, runId, dependencies = []) {
     const { dependencyManager: manager, templateRenderer: renderer } = this;
     const thrown = {};
+    const signals = listen([this.#options]);
     // These call the user's objects; native code says which and when.
     const handlers = {
+      ...signals.handlers,
       ...progressHandlers([this.#options]),
       generatePackageJson: async () =>
         JSON.stringify(await manager.generatePackageJson(connectorId, dependencies), null, 2),
@@ -60,12 +63,14 @@ class NodeJsEnvironment extends ExecutionEnvironment {
         ConnectorRunError,
       ),
       thrown,
+      signals,
     );
     return value;
   }
 
-  async executeConnector(directory, env, stdio = 'inherit') {
-    const layers = [this.#options, runOptions.getStore()];
+  async executeConnector(directory, env, stdio = 'inherit', options = undefined) {
+    const layers = [this.#options, runOptions.getStore(), options];
+    const signals = listen(layers);
     const asked = request(layers, {
       directory,
       stdio,
@@ -76,10 +81,12 @@ class NodeJsEnvironment extends ExecutionEnvironment {
         () =>
           this.#native.executeConnector(
             asked,
-            port(outputHandlers(stdio, messageCallback(layers)), {}),
+            port({ ...signals.handlers, ...outputHandlers(stdio, messageCallback(layers)) }, {}),
           ),
         ConnectorRunError,
       ),
+      undefined,
+      signals,
     );
     return result;
   }

@@ -26,6 +26,12 @@ class ConnectorRunError extends Error {
   }
 }
 
+/** A run that was cancelled, in the form in which Node's own functions say so. */
+function aborted(message, details, reason) {
+  const error = new ConnectorRunError(message, details);
+  return withHidden(error, { name: 'AbortError', cause: reason });
+}
+
 /** A native error as one of this realm; whatever the caller's own code threw stays as it is. */
 function ofThisRealm(error, ErrorClass) {
   const marked = error?.code;
@@ -52,26 +58,26 @@ function inCallersRealm(work, ErrorClass = Error) {
 
 /**
  * Awaits the JSON answer of a native promise. Throws what it failed with: an error of this realm,
- * or the very object that the caller's own code threw.
+ * or the very object that the caller's own code threw. Lets go of `signals` then.
  */
-async function settle(promise, thrown = {}) {
+async function settle(promise, thrown = {}, signals = undefined) {
   let answer;
+  let reason;
   try {
     answer = JSON.parse(await promise);
   } catch (error) {
     // only a bug of ours, such as a panic, rejects the native promise
     throw new ConnectorRunError(`internal error: ${error?.message}`, { code: 'INTERNAL' });
+  } finally {
+    reason = signals?.release();
   }
   const { failure, result, stderrTail, value } = answer;
   if (!failure) return { result, value };
   if (failure.by === 'thrown') throw thrown.error;
   if (failure.isTypeError) throw withHidden(new TypeError(failure.message), { code: failure.code });
-  throw new ConnectorRunError(failure.message, {
-    code: failure.code,
-    result,
-    stderrTail,
-    hint: failure.hint,
-  });
+  const details = { code: failure.code, result, stderrTail, hint: failure.hint };
+  if (failure.code === 'ABORT_ERR') throw aborted(failure.message, details, reason);
+  throw new ConnectorRunError(failure.message, details);
 }
 
 /**

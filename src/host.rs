@@ -45,6 +45,11 @@ impl Host {
         self.absolute(self.variable("TMPDIR").unwrap_or("/tmp"))
     }
 
+    /// The script that hands a run its configuration and becomes its `main.js`.
+    pub fn bootstrap(&self) -> PathBuf {
+        self.package_root.join("src").join("template").join("bootstrap.js")
+    }
+
     /// The reference connectors package that ships with the runner.
     pub fn reference_package(&self) -> PathBuf {
         self.package_root.join("packages").join("connectors")

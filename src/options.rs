@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
 use crate::manifest::is_package_name;
-use crate::process::EnvPolicy;
+use crate::output::redact::{MIN_CHARACTERS, Redaction};
+use crate::process::{EnvPolicy, Namespace, Supervision};
 
 /// An option's value as it came from JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,8 @@ pub enum OptionValue {
     Texts(Vec<String>),
     /// A boolean.
     Flag(bool),
+    /// Something like an `AbortSignal`, which JavaScript listens to.
+    Signal,
     /// A function.
     Function,
     /// Anything else.
@@ -38,21 +42,50 @@ pub struct Options {
     pub env: EnvPolicy,
     /// Whether standard input may be the host's: `isolation: 'none'` was asked for.
     pub inherit_stdin: bool,
+    /// How long and with how much memory.
+    pub limits: Limits,
+    /// How many runs of one runner may go on at the same time; none: as many as there are.
+    pub max_concurrent_runs: Option<usize>,
     /// Whether the caller takes messages.
     pub on_message: bool,
+    /// Whether all modules are loaded at start, instead of at first use.
+    pub eager: bool,
     /// Where dependencies come from.
     pub store: StoreOptions,
+    /// What is replaced in everything that leaves a run.
+    pub redact: Redaction,
 }
 
-/// Options of the contract that this version does not have yet. They are refused: an option that
-/// was ignored would be a promise broken in silence.
-const LATER: [&str; 7] =
-    ["signal", "timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "redact", "maxConcurrentRuns"];
+/// What a run may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// From its turn to its end.
+    pub timeout: Option<Duration>,
+    /// Without any output.
+    pub stall: Option<Duration>,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Resident memory of the whole tree, in MB of 1,048,576 bytes.
+    pub memory_mb: Option<u64>,
+}
 
-const KNOWN: [&str; 12] = [
+impl Default for Limits {
+    fn default() -> Self {
+        Self { timeout: None, stall: None, grace: Duration::from_secs(10), memory_mb: None }
+    }
+}
+
+/// Variable with which the supervisor's fallback for other systems is tested on this one.
+const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
+
+/// Longest time in milliseconds: a month. More is taken for a mistake of units.
+const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
+
+const KNOWN: [&str; 20] = [
     "connectorsPackage",
     "runsDir",
     "env",
+    "redact",
     "isolation",
     "onMessage",
     "onProgress",
@@ -62,6 +95,13 @@ const KNOWN: [&str; 12] = [
     "storeMaxAgeDays",
     "lockfile",
     "allowScripts",
+    "eager",
+    "signal",
+    "timeoutMs",
+    "stallTimeoutMs",
+    "graceMs",
+    "memoryLimitMb",
+    "maxConcurrentRuns",
 ];
 
 const SECONDS_A_DAY: f64 = 86_400.0;
@@ -108,6 +148,8 @@ impl Options {
             ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
             ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
             ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
+            ("eager", OptionValue::Flag(eager)) => self.eager = eager,
+            ("eager", _) => return Err(invalid("option eager must be true or false".into())),
             ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
             ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
                 self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();
@@ -121,8 +163,10 @@ impl Options {
             ("allowScripts", _) => {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
-            ("onProgress", OptionValue::Function) => {}
+            // JavaScript calls the one and listens to the other
+            ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
+            ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
                 return Err(invalid(
                     "option connectorsPackage must be a package's name or the path of its folder".into(),
@@ -134,14 +178,58 @@ impl Options {
                     "option env must be 'inherit', 'minimal' or an array of variable names".into(),
                 ));
             }
-            (later, _) if LATER.contains(&later) => {
-                return Err(invalid(format!(
-                    "option {later} is not supported by this version; leave it out"
-                )));
+            ("signal", _) => return Err(invalid("option signal must be an AbortSignal".into())),
+            ("timeoutMs", value) => self.limits.timeout = Some(time(name, &value, 1.0)?),
+            ("stallTimeoutMs", value) => self.limits.stall = Some(time(name, &value, 1.0)?),
+            ("graceMs", value) => self.limits.grace = time(name, &value, 0.0)?,
+            ("memoryLimitMb", value) => {
+                let limit = number(name, &value, MIN_MEMORY_MB, MAX_MEMORY_MB, "megabytes")?;
+                self.limits.memory_mb = Some(limit);
+            }
+            ("maxConcurrentRuns", value) => {
+                let runs = number(name, &value, 1.0, f64::from(u16::MAX), "runs")?;
+                self.max_concurrent_runs = usize::try_from(runs).ok();
             }
             (unknown, _) => return Err(invalid(unknown_option(unknown))),
         }
         Ok(())
+    }
+}
+
+/// Least limit of memory that makes sense: Node.js alone takes some 45 MB.
+const MIN_MEMORY_MB: f64 = 64.0;
+
+/// Largest limit: a tebibyte.
+const MAX_MEMORY_MB: f64 = 1024.0 * 1024.0;
+
+/// A whole number within bounds; fractions are rounded up.
+fn number(name: &str, value: &OptionValue, least: f64, most: f64, unit: &str) -> Result<u64> {
+    match value {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "compared with its bounds, which are whole and positive"
+        )]
+        OptionValue::Number(number) if (least..=most).contains(&number.ceil()) && *number >= least => {
+            Ok(number.ceil() as u64)
+        }
+        _ => Err(invalid(format!("option {name} must be a number of {unit} from {least} to {most}"))),
+    }
+}
+
+fn time(name: &str, value: &OptionValue, least: f64) -> Result<Duration> {
+    number(name, value, least, MAX_MS, "milliseconds").map(Duration::from_millis)
+}
+
+impl Options {
+    /// How a connector's process is watched. `isolation: 'none'` is as the original was, so
+    /// without a namespace.
+    pub fn supervision(&self, host: &Host) -> Supervision {
+        Supervision {
+            namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
+            portable: host.variable(SUPERVISION) == Some("portable"),
+            memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
+        }
     }
 }
 
@@ -153,10 +241,42 @@ fn package_names(names: Vec<String>) -> Result<Vec<String>> {
     }
 }
 
+/// Reads the option `redact`. Its values are secret, so no message repeats them.
+fn redaction(value: OptionValue) -> Result<Redaction> {
+    let wrong = |name: &str| {
+        invalid(format!(
+            "option redact must be true, false or {{ names, values }}, both arrays of strings; {name} is not"
+        ))
+    };
+    let mut redaction = Redaction::default();
+    match value {
+        OptionValue::Flag(enabled) => redaction.enabled = enabled,
+        OptionValue::Fields(fields) => {
+            for (name, value) in fields {
+                match (name.as_str(), value) {
+                    ("names", OptionValue::Texts(names)) => redaction.names = names,
+                    ("values", OptionValue::Texts(values)) => {
+                        if let Some(at) = values.iter().position(|text| text.chars().count() < MIN_CHARACTERS)
+                        {
+                            return Err(invalid(format!(
+                                "option redact.values[{at}] is shorter than {MIN_CHARACTERS} characters, and would \
+                                 be replaced in the middle of words"
+                            )));
+                        }
+                        redaction.values = values;
+                    }
+                    (name, _) => return Err(wrong(name)),
+                }
+            }
+        }
+        _ => return Err(wrong("it")),
+    }
+    Ok(redaction)
+}
+
 fn unknown_option(name: &str) -> String {
     let nearest = KNOWN
         .iter()
-        .chain(&LATER)
         .find(|known| known.eq_ignore_ascii_case(&name.replace(['_', '-'], "")))
         .map(|known| format!("; did you mean {known}?"));
     format!("option {name} is unknown{}", nearest.unwrap_or_default())
@@ -185,13 +305,41 @@ mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_refused() {
-        for name in LATER {
-            let error = set(name, OptionValue::Other).unwrap_err();
-            assert_eq!(error.code, Code::InvalidConfig);
-            assert!(error.message.contains(name), "{}", error.message);
-        }
         assert_eq!(set("isolation", text("strict")).unwrap_err().code, Code::IsolationUnavailable);
         assert!(set("isolation", text("none")).unwrap().inherit_stdin);
+    }
+
+    #[test]
+    fn numbers_have_bounds_and_units() {
+        let options = Options::default()
+            .with(vec![
+                ("timeoutMs".into(), OptionValue::Number(1.5)),
+                ("stallTimeoutMs".into(), OptionValue::Number(20.0)),
+                ("graceMs".into(), OptionValue::Number(0.0)),
+                ("memoryLimitMb".into(), OptionValue::Number(400.0)),
+                ("maxConcurrentRuns".into(), OptionValue::Number(3.0)),
+            ])
+            .unwrap();
+        let expected = Limits {
+            timeout: Some(Duration::from_millis(2)),
+            stall: Some(Duration::from_millis(20)),
+            grace: Duration::ZERO,
+            memory_mb: Some(400),
+        };
+        assert_eq!((options.limits, options.max_concurrent_runs), (expected, Some(3)));
+        assert_eq!(Options::default().limits.grace, Duration::from_secs(10));
+        for name in ["timeoutMs", "stallTimeoutMs", "graceMs", "memoryLimitMb", "maxConcurrentRuns"] {
+            for number in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
+                let error = set(name, OptionValue::Number(number)).unwrap_err();
+                assert!(error.message.contains(name) && error.message.contains("from"), "{}", error.message);
+            }
+            assert!(set(name, text("10")).unwrap_err().message.contains(name));
+        }
+        for (name, number) in [("timeoutMs", 0.0), ("memoryLimitMb", 63.0), ("maxConcurrentRuns", 0.5)] {
+            assert!(set(name, OptionValue::Number(number)).is_err(), "{name}");
+        }
+        set("signal", OptionValue::Signal).unwrap();
+        assert!(set("signal", OptionValue::Flag(true)).unwrap_err().message.contains("AbortSignal"));
     }
 
     #[test]
@@ -203,11 +351,27 @@ mod tests {
     }
 
     #[test]
+    fn redaction_is_on_unless_switched_off() {
+        let fields = |name: &str, value| OptionValue::Fields(vec![(name.to_owned(), value)]);
+        assert!(Options::default().redact.enabled);
+        assert!(!set("redact", OptionValue::Flag(false)).unwrap().redact.enabled);
+        let values = set("redact", fields("values", OptionValue::Texts(vec!["long enough".into()]))).unwrap();
+        assert!(values.redact.enabled && values.redact.values.len() == 1);
+        let short = set("redact", fields("values", OptionValue::Texts(vec!["hush".into()]))).unwrap_err();
+        assert!(short.message.contains("values[0]") && !short.message.contains("hush"), "{}", short.message);
+        for wrong in
+            [text("yes"), fields("names", text("a")), fields("value", OptionValue::Texts(Vec::new()))]
+        {
+            assert_eq!(set("redact", wrong).unwrap_err().code, Code::InvalidConfig);
+        }
+    }
+
+    #[test]
     fn wrong_types_and_unknown_names_are_named() {
-        for name in KNOWN.iter().filter(|name| !["refresh", "isolation"].contains(name)) {
+        for name in KNOWN.iter().filter(|name| !["refresh", "eager", "isolation", "redact"].contains(name)) {
             assert!(set(name, OptionValue::Flag(true)).unwrap_err().message.contains(name));
         }
-        assert!(set("refresh", text("yes")).is_err());
+        assert!(set("refresh", text("yes")).is_err() && set("eager", text("yes")).is_err());
         assert!(set("storeMaxAgeDays", OptionValue::Number(0.0)).is_err());
         assert!(set("allowScripts", OptionValue::Texts(vec!["--evil".into()])).is_err());
         assert!(set("runs_dir", text("/a")).unwrap_err().message.ends_with("did you mean runsDir?"));

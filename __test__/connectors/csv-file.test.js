@@ -220,7 +220,7 @@ test('a large file is not held in memory', async () => {
   const handler = (request, response) => {
     response.write('a,b\n');
     const push = () => {
-      while (sent < 50_000_000) {
+      while (sent < 100_000_000) {
         sent += line.length;
         mostAhead = Math.max(mostAhead, sent - received);
         if (!response.write(line)) return response.once('drain', push);
@@ -237,5 +237,6 @@ test('a large file is not held in memory', async () => {
     }
   });
   assert.equal(received, sent);
-  assert.ok(mostAhead < 20_000_000, `${mostAhead} bytes were waiting`);
+  // what the kernel's own buffers hold comes on top
+  assert.ok(mostAhead < 40_000_000, `${mostAhead} bytes were waiting`);
 });

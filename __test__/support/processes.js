@@ -21,6 +21,42 @@ function isAlive(pid) {
   return stat(pid) !== undefined;
 }
 
+/**
+ * The processes that have this variable (`NAME=value`) from their start: how those of a run are
+ * found, which have other ids where they live. A zombie has no variables any more.
+ */
+function processesWith(variable) {
+  return fs
+    .readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => {
+      if (!pid || pid === process.pid) return false;
+      try {
+        return fs.readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(variable);
+      } catch {
+        return false; // gone meanwhile
+      }
+    });
+}
+
+/** A variable for the processes of one test; whoever has it is killed after the test. */
+function mark(t) {
+  const name = 'TEST_MARK';
+  const value = `${process.pid}-${Math.random().toString(36).slice(2)}`;
+  const variable = `${name}=${value}`;
+  const kill = () => {
+    for (const pid of processesWith(variable)) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // gone meanwhile
+      }
+    }
+  };
+  t.after(kill);
+  return { variables: { [name]: value }, processes: () => processesWith(variable) };
+}
+
 /** Polls until `check` gives something truthy, at most 10 s. */
 async function until(check, what, limit = 10_000) {
   const deadline = Date.now() + limit;
@@ -32,4 +68,4 @@ async function until(check, what, limit = 10_000) {
   }
 }
 
-module.exports = { isAlive, stat, until };
+module.exports = { isAlive, mark, processesWith, stat, until };

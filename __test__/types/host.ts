@@ -142,9 +142,7 @@ export const variables: Record<string, string> = new RunContext(
 new SourceConfig({ config: {} });
 // @ts-expect-error a source is required
 new Config({ name: 'n', storage: { name: 't', config: {} } });
-// @ts-expect-error options that are not built yet are not typed
-new ConnectorRunner({ timeoutMs: 1000 });
-// @ts-expect-error nor are others
+// @ts-expect-error unknown options are not typed
 new ConnectorRunner({ runs_dir: '/runs' });
 // @ts-expect-error no such stdio
 runner.run('id', 'run', { storage: { name: 'X' }, toObject: () => ({}) }, undefined, 'ipc');

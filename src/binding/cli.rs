@@ -128,6 +128,14 @@ impl ConnectorRunnerCli {
         Ok(())
     }
 
+    /// The state file of `request.config`, a path, where it has one of its own.
+    #[napi(catch_unwind)]
+    pub fn own_state_file<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<Option<String>> {
+        let request = Request::new(env, &request)?;
+        let file = cli::default_file(Path::new(&request.text("config")?), &request.host()?);
+        Ok(file.map(|file| file.display().to_string()))
+    }
+
     /// The text of a state file.
     #[napi(catch_unwind)]
     pub fn read_state(&self, path: String) -> Result<String> {
@@ -181,6 +189,12 @@ impl ConnectorRunnerCli {
             state_file,
         };
         Ok(cli::summary(&self.renderer, &facts))
+    }
+
+    /// The exit code for an error's code and the signal that asked to stop.
+    #[napi]
+    pub fn exit_code(&self, error: Option<String>, signal: Option<String>) -> i32 {
+        cli::exit_code(error.as_deref(), signal.as_deref())
     }
 
     /// What is printed for a failure.

@@ -1,30 +1,36 @@
 //! `ConnectorExecutionService` (contract, section 5).
 
+use std::time::Instant;
+
 use napi::Env;
-use napi::bindgen_prelude::{Object, PromiseRaw, Unknown};
+use napi::bindgen_prelude::{ClassInstance, Object, PromiseRaw, Unknown};
 use napi_derive::napi;
 
 use super::catch::Result;
-use super::connector_runner::check_options;
+use super::connector_runner::{ConnectorRunner, cancel_runs, check_options};
 use super::js_values::{MakeObject, text_of};
 use super::outcome::promise;
-use super::port::{Payload, Port, PortFunction};
+use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::config::Values;
-use crate::connectors::{check_source, storage_dependencies};
+use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
-use crate::options::Options;
+use crate::options::{Limits, Options};
+use crate::output::redact::{Marked, Secrets};
 use crate::process::Wiring;
 use crate::run::{
-    ExecutionEnvironment, Failure, NodeEnvironment, Outcome, find_connectors, lifecycle, run_in_node,
+    Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, find_connectors,
+    lifecycle, run_in_node,
 };
 
 #[napi]
-pub struct ConnectorExecutionService;
+pub struct ConnectorExecutionService {
+    control: Control,
+}
 
 /// What every run needs to know of its configuration.
 struct Names {
@@ -32,12 +38,35 @@ struct Names {
     source: Option<String>,
 }
 
+impl Names {
+    /// What the manifests mark as secret.
+    fn marked(&self, catalog: &Catalog) -> Marked {
+        let of = |manifests, name| secret_names(&parameters(manifests, name));
+        Marked {
+            source: self.source.as_deref().map(|name| of(&catalog.sources, name)).unwrap_or_default(),
+            storage: of(&catalog.storages, &self.storage),
+        }
+    }
+}
+
 #[napi]
 impl ConnectorExecutionService {
     #[napi(constructor, catch_unwind)]
-    pub fn new(env: Env, options: Unknown, make_object: MakeObject) -> Result<Self> {
-        check_options(&env, &options, make_object)?;
-        Ok(Self)
+    pub fn new(
+        env: Env,
+        options: Unknown,
+        make_object: MakeObject,
+        runner: Option<ClassInstance<ConnectorRunner>>,
+    ) -> Result<Self> {
+        let options = check_options(&env, &options, make_object)?;
+        let of_runner = runner.map(|runner| runner.control());
+        Ok(Self { control: of_runner.unwrap_or_else(|| Control::new(options.max_concurrent_runs)) })
+    }
+
+    /// Asks the runs of this id to stop; gives how many there are.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self, run_id: String, grace_ms: Option<f64>) -> Result<u32> {
+        cancel_runs(&self.control, &run_id, grace_ms)
     }
 
     /// Checks the arguments in the documented order, then runs the connector. With
@@ -56,25 +85,58 @@ impl ConnectorExecutionService {
         let options = request.options()?;
         let host = request.host()?;
         let port = Port::new(port).with_messages(options.on_message);
+        let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
-            if options.on_message && !request.flag("nodeEnvironment")? {
-                let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
-                return Err(RunnerError::new(Code::InvalidConfig, message).into());
+            let is_foreign = !request.flag("nodeEnvironment")?;
+            if is_foreign {
+                refuse_what_only_ours_can(&options)?;
             }
-            return promise(env, async move { run_elsewhere(&port, &options, &host, &names).await });
+            let run = self.control.register(&run_id);
+            request.stop_if_aborted(&run.cancellation)?;
+            let control = self.control.clone();
+            return promise(env, async move {
+                let work =
+                    run_elsewhere(&port, &options, &host, &names, is_foreign, &control, &run.cancellation);
+                listening(&port, has_signal, &run.cancellation, work).await
+            });
         }
 
         for name in ["datamartId", "runId"] {
             request.safe_id(name, "")?;
         }
-        let wiring = Wiring::open(&request.stdio()?, options.inherit_stdin)?;
+        let wiring = request.wiring(&options)?;
         let variables = request.call("environmentVariables")?;
         let variables = options.env.apply(read_variables(&request.values, &variables)?);
+        let run = self.control.register(&run_id);
+        request.stop_if_aborted(&run.cancellation)?;
+        let control = self.control.clone();
         promise(env, async move {
             let ids = (datamart_id, run_id);
-            run_here(&port, &options, &host, &names, ids, variables, wiring).await
+            let stop = &run.cancellation;
+            let work =
+                Box::pin(run_here(&port, &options, &host, &names, ids, variables, wiring, &control, stop));
+            listening(&port, has_signal, stop, work).await
         })
     }
+}
+
+/// A process that an object of the caller's has started is not seen here.
+fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
+    if options.on_message {
+        let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
+        return Err(RunnerError::new(Code::InvalidConfig, message).into());
+    }
+    let Limits { stall, memory_mb, .. } = &options.limits;
+    for (name, is_set) in [("stallTimeoutMs", stall.is_some()), ("memoryLimitMb", memory_mb.is_some())] {
+        if is_set {
+            return Err(RunnerError::new(
+                Code::InvalidConfig,
+                format!("option {name} cannot be used with an environment of your own, whose processes are not seen here"),
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 fn names(request: &Request) -> Result<Names> {
@@ -96,6 +158,7 @@ fn names(request: &Request) -> Result<Names> {
     Ok(Names { storage, source: name_of("source")? })
 }
 
+#[expect(clippy::too_many_arguments, reason = "all of what a run is")]
 async fn run_here(
     port: &Port,
     options: &Options,
@@ -104,59 +167,120 @@ async fn run_here(
     ids: (String, String),
     variables: Vec<(String, String)>,
     wiring: Wiring,
+    control: &Control,
+    cancellation: &Cancellation,
 ) -> Outcome {
-    let prepared = async {
-        let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
-        let dependencies = storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)?;
-        if let Some(source) = &names.source {
-            check_source(&connectors.catalog, &connectors.package, source)?;
-        }
-        let root = runs_root(options.runs_dir.as_deref(), host)?;
-        Ok::<_, RunnerError>((connectors, dependencies, root))
+    let called = Instant::now();
+    let _turn = match control.turn(cancellation).await {
+        Ok(turn) => turn,
+        Err(error) => return error.into(),
     };
-    match prepared.await {
-        Ok((connectors, dependencies, root)) => {
-            let environment = NodeEnvironment::new(
-                host,
-                port,
-                &connectors.package,
-                root,
-                &options.store,
-                ids,
-                variables,
-                wiring,
-            );
-            run_in_node(environment, &dependencies).await
+    let queued = called.elapsed();
+    let run = async {
+        let prepared = async {
+            let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
+            let dependencies =
+                storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)?;
+            if let Some(source) = &names.source {
+                check_source(&connectors.catalog, &connectors.package, source)?;
+            }
+            let root = runs_root(options.runs_dir.as_deref(), host)?;
+            Ok::<_, RunnerError>((connectors, dependencies, root))
+        };
+        match cancellation.or_stop(prepared).await {
+            Ok((connectors, dependencies, root)) => {
+                let marked = names.marked(&connectors.catalog);
+                let secrets = Secrets::find(&options.redact, &variables, &marked);
+                let mut environment = NodeEnvironment::new(
+                    host,
+                    port,
+                    &connectors.package,
+                    root,
+                    ids,
+                    variables,
+                    wiring,
+                    options,
+                    cancellation.clone(),
+                );
+                environment.secrets = secrets;
+                run_in_node(environment, &dependencies).await
+            }
+            Err(error) => error.into(),
         }
-        Err(error) => error.into(),
+    };
+    let mut outcome = cancellation.within(options.limits.timeout, run).await;
+    if let Some(report) = &mut outcome.report {
+        report.was_queued(queued);
     }
+    outcome
 }
 
-async fn run_elsewhere(port: &Port, options: &Options, host: &Host, names: &Names) -> Outcome {
-    let prepared = async {
-        let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
-        storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)
+async fn run_elsewhere(
+    port: &Port,
+    options: &Options,
+    host: &Host,
+    names: &Names,
+    is_foreign: bool,
+    control: &Control,
+    cancellation: &Cancellation,
+) -> Outcome {
+    let _turn = match control.turn(cancellation).await {
+        Ok(turn) => turn,
+        Err(error) => return error.into(),
     };
-    match prepared.await {
-        Ok(dependencies) => lifecycle(&mut CallersEnvironment { port }, &dependencies).await,
-        Err(error) => error.into(),
-    }
+    let run = async {
+        let prepared = async {
+            let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
+            storage_dependencies(&connectors.catalog, &connectors.package, &names.storage)
+        };
+        match cancellation.or_stop(prepared).await {
+            Ok(dependencies) => {
+                lifecycle(&mut CallersEnvironment { port, is_foreign, cancellation }, &dependencies).await
+            }
+            Err(error) => error.into(),
+        }
+    };
+    // what is ours keeps its time itself, from when the connector starts
+    let timeout = options.limits.timeout.filter(|_| is_foreign);
+    cancellation.within(timeout, run).await
 }
 
 /// An environment that is an object of the caller's.
 struct CallersEnvironment<'a> {
     port: &'a Port,
+    /// It is none of our classes: it cannot be told that it has to stop, so nobody waits for it.
+    is_foreign: bool,
+    cancellation: &'a Cancellation,
+}
+
+impl CallersEnvironment<'_> {
+    async fn ask(&self, question: &str, payload: Payload) -> Result<Option<String>, Failure> {
+        self.cancellation.check()?;
+        let answer = self.port.ask(question, payload);
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => return answer,
+            stop = self.cancellation.wait() => {
+                if self.is_foreign {
+                    return Err(stop.reason.error().into());
+                }
+            }
+        }
+        // ours ends by itself, with everything that belongs to it
+        let (_, answer) = tokio::join!(self.port.ask("stop", Payload::Nothing), answer);
+        answer
+    }
 }
 
 impl ExecutionEnvironment for CallersEnvironment<'_> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let dependencies = serde_json::to_string(dependencies)
             .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?;
-        self.port.ask("createEnvironment", Payload::Text(dependencies)).await.map(drop)
+        self.ask("createEnvironment", Payload::Text(dependencies)).await.map(drop)
     }
 
     async fn execute(&mut self) -> Outcome {
-        match self.port.ask("executeConnector", Payload::Nothing).await {
+        match self.ask("executeConnector", Payload::Nothing).await {
             Ok(_) => Outcome::default(),
             Err(failure) => failure.into(),
         }

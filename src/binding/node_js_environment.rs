@@ -11,7 +11,7 @@ use super::connector_runner::check_options;
 use super::js_values::MakeObject;
 use super::npm_dependency_manager::parse_dependencies;
 use super::outcome::promise;
-use super::port::{Payload, Port, PortFunction};
+use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
@@ -19,7 +19,7 @@ use crate::environment::{
     Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
 };
 use crate::error::RunnerError;
-use crate::process::Wiring;
+use crate::output::redact::{Marked, Secrets};
 use crate::run::{Cancellation, Failure, Job, Outcome, execute};
 
 #[napi]
@@ -54,6 +54,9 @@ impl NodeJsEnvironment {
         let dependencies =
             if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
         let port = Port::new(port);
+        let has_signal = request.flag("hasSignal")?;
+        let cancellation = Cancellation::default();
+        request.stop_if_aborted(&cancellation)?;
         promise(env, async move {
             let create = async {
                 let root = runs_root(options.runs_dir.as_deref(), &host)?;
@@ -67,10 +70,10 @@ impl NodeJsEnvironment {
                         package: &package,
                         storage_dependencies: &dependencies,
                         node: &node_for(&host.variables, &host),
+                        eager: options.eager,
                         store: &options.store,
                         host: &host,
                     };
-                    let cancellation = Cancellation::default();
                     lease =
                         prepare(folder.path(), &connector_id, &purpose, &cancellation, &port).await?.lease;
                 }
@@ -80,7 +83,8 @@ impl NodeJsEnvironment {
                 }
                 Ok::<_, Failure>(path.display().to_string())
             };
-            create.await
+            let create = cancellation.within(options.limits.timeout, create);
+            listening(&port, has_signal, &cancellation, create).await
         })
     }
 
@@ -96,16 +100,31 @@ impl NodeJsEnvironment {
         let options = request.options()?;
         let host = request.host()?;
         let directory = host.absolute(request.text("directory")?);
-        let wiring = Wiring::open(&request.stdio()?, options.inherit_stdin)?;
+        let wiring = request.wiring(&options)?;
+        let has_signal = request.flag("hasSignal")?;
+        let cancellation = Cancellation::default();
+        request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
         let port = Port::new(port).with_messages(options.on_message);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
-            match execute(Job { directory: &directory, variables, wiring }, &host, &port).await {
+            let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
+            let cancellation = &cancellation;
+            let job = Job {
+                directory: &directory,
+                variables,
+                wiring,
+                options: &options,
+                cancellation,
+                secrets: secrets.clone(),
+            };
+            let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &port)));
+            let outcome = match listening(&port, has_signal, cancellation, work).await {
                 Ok(execution) => execution.into_outcome(None),
                 Err(error) => Outcome::from(Failure::from(error)),
-            }
+            };
+            outcome.redacted(secrets.as_deref())
         })
     }
 

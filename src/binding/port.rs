@@ -1,6 +1,8 @@
 //! The one JavaScript function of a run. Everything that a run tells or asks JavaScript goes
 //! through it, in order: two functions would have two queues.
 
+use std::convert::Infallible;
+
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Promise, ToNapiValue};
 use napi::sys;
@@ -10,7 +12,7 @@ use napi_derive::napi;
 use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
-use crate::run::Failure;
+use crate::run::{Cancellation, Failure, StopReason};
 
 /// What is handed over with a call.
 pub enum Payload {
@@ -115,5 +117,25 @@ impl Observer for Port {
 
     async fn started(&self, pid: u32) {
         let _ = self.ask("spawn", Payload::Number(pid)).await;
+    }
+}
+
+/// Does a run's work. An aborted signal asks it to stop meanwhile.
+pub async fn listening<T>(
+    port: &Port,
+    has_signal: bool,
+    cancellation: &Cancellation,
+    work: impl Future<Output = T>,
+) -> T {
+    let signal = async {
+        if has_signal && port.ask("aborted", Payload::Nothing).await.is_ok() {
+            cancellation.request(StopReason::Cancelled, None);
+        }
+        std::future::pending::<Infallible>().await
+    };
+    tokio::select! {
+        biased;
+        never = signal => match never {},
+        done = work => done,
     }
 }

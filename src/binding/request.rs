@@ -14,7 +14,8 @@ use crate::config::{Kind, Values};
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::options::{OptionValue, Options};
-use crate::process::{Source, StdioSpec};
+use crate::process::{Source, StdioSpec, Wiring};
+use crate::run::{Cancellation, StopReason};
 
 /// Access to one request object.
 pub struct Request<'env> {
@@ -74,6 +75,28 @@ impl<'env> Request<'env> {
             options = options.with(read_options(&self.values, &layer)?)?;
         }
         Ok(options)
+    }
+
+    /// Asks a run to stop whose signal is aborted already: nothing shall be started for it.
+    pub fn stop_if_aborted(&self, cancellation: &Cancellation) -> Result<()> {
+        if self.flag("isAborted")? {
+            cancellation.request(StopReason::Cancelled, None);
+        }
+        Ok(())
+    }
+
+    /// `stdio`, and its descriptors opened.
+    pub fn wiring(&self, options: &Options) -> Result<Wiring> {
+        let spec = self.stdio()?;
+        if options.limits.stall.is_some() && !spec.is_read() {
+            return Err(RunnerError::new(
+                Code::InvalidConfig,
+                "option stallTimeoutMs cannot be used with descriptors or streams in stdio: what goes straight \
+                 to them is not seen here",
+            )
+            .into());
+        }
+        Ok(Wiring::open(&spec, options.inherit_stdin)?)
     }
 
     /// Text of an id.
@@ -165,6 +188,7 @@ fn read_fields<'env>(
         let value = values.get(object, &key)?;
         let read = match values.kind(&value)? {
             Kind::Undefined => continue,
+            Kind::Object if is_signal(values, &value)? => OptionValue::Signal,
             Kind::String => OptionValue::Text(text_of(&value)?),
             Kind::Array => texts(values, &value)?,
             Kind::Object if depth < MAX_DEPTH => OptionValue::Fields(read_fields(values, &value, depth + 1)?),
@@ -178,6 +202,14 @@ fn read_fields<'env>(
         entries.push((text_of(&key)?, read));
     }
     Ok(entries)
+}
+
+/// Whether JavaScript can listen to it as to an `AbortSignal`, of whatever realm.
+fn is_signal<'env>(values: &JsValues<'env>, value: &Unknown<'env>) -> Result<bool> {
+    let type_of = |name: &str| values.member(value, name)?.get_type().let_through();
+    Ok(type_of("aborted")? == ValueType::Boolean
+        && type_of("addEventListener")? == ValueType::Function
+        && type_of("removeEventListener")? == ValueType::Function)
 }
 
 fn texts<'env>(values: &JsValues<'env>, array: &Unknown<'env>) -> Result<OptionValue> {

@@ -30,7 +30,10 @@ const NO_PATH: &str = "Please provide a path to the json config file";
         owox-connector-runner examples/quickstart.json\n  \
         owox-connector-runner config.json --state config.state.json\n  \
         owox-connector-runner config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01 --data EndDate=2026-01-31\n\n\
-        Exit codes: 0 the connector succeeded, 1 anything else.\n\
+        Exit codes: 0 the connector succeeded, 124 it took longer than --timeout-ms, 125 it printed\n\
+        nothing for --stall-timeout-ms, 130 and 143 it was stopped by SIGINT or SIGTERM, 137 it ran\n\
+        out of memory, 1 anything else.\n\
+        The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
         What the connector prints goes to stdout, everything else to stderr."
 )]
 struct Cli {
@@ -130,11 +133,11 @@ pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printe
         Err(error) => return explain(&error),
     };
     match command {
-        Some(Command::Check(given)) => check(&given),
-        Some(Command::Spec(given)) => spec(&given),
-        Some(Command::Init(given)) => init(&given),
+        Some(Command::Check(given)) => check(&given, host).await,
+        Some(Command::Spec(given)) => spec(&given, host).await,
+        Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
-        Some(Command::State(given)) => state(&given),
+        Some(Command::State(given)) => state(&given, host),
         Some(Command::Store(given)) => store(&given, host, terminal).await,
         // `plan` has answered these
         Some(Command::Run(_)) | None => Printed::default(),
@@ -210,7 +213,7 @@ mod tests {
             &["check", "a.json"][..],
             &["spec"],
             &["spec", "CsvFile", "--json"],
-            &["init", "CsvFile", "DuckDb"],
+            &["init", "--source", "CsvFile", "--storage", "DuckDb"],
             &["doctor"],
             &["state", "get", "a.json"],
             &["doctor", "--json"],

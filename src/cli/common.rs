@@ -60,6 +60,14 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
+/// What to say of a name that is not there: the one that was probably meant, or all there are.
+pub fn suggestion<'a, N: IntoIterator<Item = &'a str>>(given: &str, known: impl Fn() -> N) -> String {
+    match nearest(given, known()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("there are {}", known().into_iter().collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Facts about the terminal, taken from JavaScript.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Terminal {

@@ -25,8 +25,13 @@ pub struct RunArgs {
     data: Vec<(String, String)>,
 
     /// File with the state of the last run: read before, written after a successful run
+    /// [default: one for each configuration, in the user's folder for state]
     #[arg(long, value_name = "FILE")]
     state: Option<String>,
+
+    /// Neither read nor write a state
+    #[arg(long, conflicts_with = "state")]
+    no_state: bool,
 
     #[command(flatten)]
     connectors: ConnectorsArgs,
@@ -41,6 +46,29 @@ pub struct RunArgs {
     /// Folder for the run's temporary directory [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     runs_dir: Option<String>,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// They become the options of the same names, and are checked there.
+#[derive(Debug, Args)]
+struct LimitArgs {
+    /// End the run when it takes longer [default: no limit]
+    #[arg(long, value_name = "MS")]
+    timeout_ms: Option<u64>,
+
+    /// End the run when the connector prints nothing for so long [default: no limit]
+    #[arg(long, value_name = "MS")]
+    stall_timeout_ms: Option<u64>,
+
+    /// Time to end by itself before it is killed [default: 10000]
+    #[arg(long, value_name = "MS")]
+    grace_ms: Option<u64>,
+
+    /// End the run when its processes use more memory together [default: no limit]
+    #[arg(long, value_name = "MB")]
+    memory_limit_mb: Option<u64>,
 }
 
 /// Run types of the contract (section 3).
@@ -90,6 +118,9 @@ pub struct RunPlan {
     pub state: Option<String>,
     /// Options of the runner, as `RunnerOptions` has them.
     pub options: serde_json::Value,
+    /// Whether the configuration's own state file is used, for lack of `state`: what it says
+    /// concerns incremental runs, and full ones begin it anew.
+    pub own_state: bool,
 }
 
 impl RunArgs {
@@ -106,6 +137,13 @@ impl RunArgs {
             ("store", self.no_store.then(|| "off".to_owned())),
         ];
         options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        let limits = [
+            ("timeoutMs", self.limits.timeout_ms),
+            ("stallTimeoutMs", self.limits.stall_timeout_ms),
+            ("graceMs", self.limits.grace_ms),
+            ("memoryLimitMb", self.limits.memory_limit_mb),
+        ];
+        options.extend(limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into()))));
         if self.environment.refresh {
             options.insert("refresh".into(), true.into());
         }
@@ -116,6 +154,7 @@ impl RunArgs {
             config,
             run_type: self.run_type.name().to_owned(),
             data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
+            own_state: self.state.is_none() && !self.no_state,
             state: self.state,
             options: options.into(),
         })

@@ -1,8 +1,14 @@
 //! `state`: where the next incremental run of a configuration goes on.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
+use serde_json::value::RawValue;
 
 use super::common::Printed;
+use super::state_file::{default_file, incremental_date, read_state, replace};
+use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
 
 /// Arguments of `state`.
 #[derive(Debug, Args)]
@@ -43,6 +49,90 @@ pub enum StateAction {
 }
 
 /// Reads or changes a state.
-pub fn state(_: &StateArgs) -> Printed {
-    Printed::later("state")
+pub fn state(args: &StateArgs, host: &Host) -> Printed {
+    act(args, host).unwrap_or_else(Printed::from)
+}
+
+fn act(args: &StateArgs, host: &Host) -> Result<Printed> {
+    let (StateAction::Get { config } | StateAction::Set { config, .. } | StateAction::Clear { config }) =
+        &args.action;
+    let file = match &args.state {
+        Some(file) => host.absolute(file),
+        None => own_file(config, host)?,
+    };
+    match &args.action {
+        StateAction::Get { .. } => {
+            let text = read_state(&file)?;
+            Ok(Printed {
+                stderr: format!("{}\n", file.display()),
+                ..Printed::ok(format!("{}\n", text.trim()))
+            })
+        }
+        StateAction::Set { value, .. } => {
+            replace(&file, &parse(value)?)?;
+            Ok(Printed::ok(format!("Set {}\n", file.display())))
+        }
+        StateAction::Clear { .. } => match std::fs::remove_file(&file) {
+            Ok(()) => Ok(Printed::ok(format!("Removed {}: the next run begins anew\n", file.display()))),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Printed::ok(format!("There was no state in {}\n", file.display())))
+            }
+            Err(cause) => Err(RunnerError::file("remove the state file", &file, &cause)),
+        },
+    }
+}
+
+/// The configuration's own state file. A configuration that is not there has none: a name with a
+/// slip of the pen must not look like one that has never run.
+fn own_file(config: &str, host: &Host) -> Result<PathBuf> {
+    let invalid = |message| RunnerError::new(Code::InvalidConfig, message);
+    let file = default_file(Path::new(config), host).ok_or_else(|| {
+        invalid(
+            "neither XDG_STATE_HOME nor HOME is set, so there is no folder for state; use --state".to_owned(),
+        )
+    })?;
+    if !file.exists() && !host.absolute(config).exists() {
+        return Err(invalid(format!(
+            "there is no configuration {config}, and no state of it; check its path"
+        )));
+    }
+    Ok(file)
+}
+
+/// A day, a timestamp, or a JSON object, as the JSON of a state.
+fn parse(value: &str) -> Result<String> {
+    if value.trim_start().starts_with('{') {
+        let object = serde_json::from_str::<&RawValue>(value).map_err(|cause| {
+            RunnerError::new(Code::InvalidConfig, format!("the state is not valid JSON: {cause}"))
+        })?;
+        return Ok(object.get().to_owned());
+    }
+    let date = match (incremental_date(value), value.len()) {
+        (Some(day), 10) => format!("{day}T00:00:00.000Z"),
+        (Some(_), _) if value.as_bytes()[10] == b'T' => value.to_owned(),
+        _ => {
+            return Err(RunnerError::new(
+                Code::InvalidConfig,
+                format!(
+                    "{value:?} is no state; write a day such as 2026-01-31, a timestamp, or a JSON object"
+                ),
+            ));
+        }
+    };
+    Ok(serde_json::json!({ "date": date }).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_a_day_a_timestamp_or_an_object() {
+        assert_eq!(parse("2026-01-31").unwrap(), "{\"date\":\"2026-01-31T00:00:00.000Z\"}");
+        assert_eq!(parse("2026-01-31T10:00:00Z").unwrap(), "{\"date\":\"2026-01-31T10:00:00Z\"}");
+        assert_eq!(parse(" {\"date\": null} ").unwrap(), "{\"date\": null}");
+        for text in ["", "yesterday", "2026-1-31", "2026-01-31x", "{", "[]"] {
+            assert_eq!(parse(text).unwrap_err().code, Code::InvalidConfig, "{text}");
+        }
+    }
 }

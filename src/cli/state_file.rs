@@ -1,15 +1,37 @@
 //! The state file: where the next incremental run goes on.
 
+use std::fmt::Write as _;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
 
 /// Run types that may move the state. A backfill loads the past, and a custom run whatever was
 /// asked for.
 const MOVES_STATE: [&str; 2] = ["INCREMENTAL", "FULL_REFRESH"];
+
+/// The state file of a configuration: in the user's folder for state (XDG base directories),
+/// named by the configuration's file and a hash of its path. `None` where there is no such folder.
+pub fn default_file(config: &Path, host: &Host) -> Option<PathBuf> {
+    let base = match host.variable("XDG_STATE_HOME") {
+        // the convention has relative paths ignored
+        Some(folder) if folder.starts_with('/') => PathBuf::from(folder),
+        _ => Path::new(host.variable("HOME")?).join(".local").join("state"),
+    };
+    let config = host.absolute(config);
+    let config = std::fs::canonicalize(&config).unwrap_or(config);
+    let hash = Sha256::digest(config.as_os_str().as_encoded_bytes());
+    let mut name = config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    name.push('-');
+    for byte in &hash[..6] {
+        let _ = write!(name, "{byte:02x}"); // a String takes everything
+    }
+    Some(base.join("owox-connector-runner").join(name + ".json"))
+}
 
 /// The text of a state file; `{}` where there is none yet.
 ///
@@ -46,13 +68,22 @@ fn invalid(path: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
 /// `INTERNAL`, naming the path.
 pub fn write_state(path: &Path, run_type: &str, date: Option<&str>) -> Result<bool> {
     let Some(date) = date.filter(|_| MOVES_STATE.contains(&run_type)) else { return Ok(false) };
+    replace(path, &serde_json::json!({ "date": date }).to_string())?;
+    Ok(true)
+}
+
+/// Replaces a state file in one step; its folder is made where it is missing.
+///
+/// # Errors
+/// `INTERNAL`, naming the path.
+pub fn replace(path: &Path, content: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = |cause: &dyn std::fmt::Display| RunnerError::file("write the state file", path, &cause);
+    std::fs::create_dir_all(folder).map_err(|cause| failed(&cause))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|cause| failed(&cause))?;
-    let content = serde_json::json!({ "date": date });
     writeln!(file, "{content}").and_then(|()| file.as_file().sync_all()).map_err(|cause| failed(&cause))?;
     file.persist(path).map_err(|cause| failed(&cause.error))?;
-    Ok(true)
+    Ok(())
 }
 
 /// The day (YYYY-MM-DD) of a state's `date`, for connectors of 0.11, which read it only from the
@@ -100,6 +131,25 @@ mod tests {
                 error.message
             );
         }
+    }
+
+    #[test]
+    fn each_configuration_has_a_file_of_its_own() {
+        let host = |variables: &[(&str, &str)]| Host {
+            variables: variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+            cwd: "/nowhere".into(),
+            ..Host::default()
+        };
+        let home = host(&[("HOME", "/home/u")]);
+        let file = |config: &str, host: &Host| default_file(Path::new(config), host).unwrap();
+        let first = file("a/config.json", &home);
+        assert_eq!(first.parent().unwrap(), Path::new("/home/u/.local/state/owox-connector-runner"));
+        assert!(first.file_name().unwrap().to_str().unwrap().starts_with("config-"));
+        assert_eq!(first, file("/nowhere/a/config.json", &home));
+        assert_ne!(first, file("b/config.json", &home));
+        assert!(file("x", &host(&[("HOME", "/h"), ("XDG_STATE_HOME", "/s")])).starts_with("/s"));
+        assert!(file("x", &host(&[("HOME", "/h"), ("XDG_STATE_HOME", "s")])).starts_with("/h"));
+        assert_eq!(default_file(Path::new("x"), &host(&[])), None);
     }
 
     #[test]

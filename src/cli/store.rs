@@ -196,6 +196,7 @@ async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, h
         package: &connectors.package,
         storage_dependencies: &dependencies,
         node: &node,
+        eager: false,
         store: &store,
         host,
     };

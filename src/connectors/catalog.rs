@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::Package;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
-use crate::process::{self, EnvPolicy, Start};
+use crate::process::{self, EnvPolicy, Start, Supervision};
 
 const SCRIPT: &str = include_str!("catalog.js");
 
@@ -59,12 +59,69 @@ struct StorageManifest {
     environment: Option<Environments>,
 }
 
-/// One parameter of a manifest.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// One parameter of a manifest (packages/connectors/README.md).
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Parameter {
-    /// `path` for a file or folder of the user's.
+    /// `string`, `number`, `boolean`, `date`, `object` or `array`.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether a run needs it.
     #[serde(default)]
+    pub required: bool,
+    /// Whether its value must not be shown: anything but `false`, so that a slip hides too much.
+    #[serde(default, deserialize_with = "is_not_false")]
+    pub secret: bool,
+    /// What it is where it is left out, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<Box<RawValue>>,
+    /// Smallest number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum: Option<f64>,
+    /// Choices between groups of parameters.
+    #[serde(default, deserialize_with = "choices", skip_serializing_if = "Vec::is_empty")]
+    pub one_of: Vec<Choice>,
+    /// `path` for a file or folder of the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+}
+
+/// The names of the parameters that are marked as secret, those of choices included.
+pub fn secret_names(parameters: &BTreeMap<String, Parameter>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, parameter) in parameters {
+        if parameter.secret {
+            names.push(name.clone());
+        }
+        for choice in &parameter.one_of {
+            names.extend(secret_names(&choice.items));
+        }
+    }
+    names
+}
+
+fn is_not_false<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    let raw = Box::<RawValue>::deserialize(value)?;
+    Ok(!matches!(raw.get(), "false" | "null"))
+}
+
+/// The choices; none where they are not as expected, so that the rest of the parameter still counts.
+fn choices<'de, D: Deserializer<'de>>(value: D) -> Result<Vec<Choice>, D::Error> {
+    let raw = Box::<RawValue>::deserialize(value)?;
+    Ok(serde_json::from_str(raw.get()).unwrap_or_default())
+}
+
+/// One choice of a one-of.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+pub struct Choice {
+    /// Its name: the key in a configuration.
+    pub value: String,
+    /// Its parameters.
+    #[serde(default)]
+    pub items: BTreeMap<String, Parameter>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -211,6 +268,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
             nowhere().map_err(failed)?,
             writer.into(),
         ],
+        supervision: Supervision::default(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -218,7 +276,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
         reader.read_to_end(&mut answer).map(|_| answer)
     });
     let exit = running.exit().await?;
-    running.tree_gone().await;
+    running.tree_gone().await?;
     let answer = answer.await.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
     if answer.is_empty() {
         return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));
@@ -289,6 +347,14 @@ mod tests {
         assert_eq!(key(root.path()), before);
         std::fs::write(&file, "12").unwrap();
         assert_ne!(key(root.path()), before);
+    }
+
+    #[test]
+    fn secret_parameters_are_found_also_below_choices() {
+        let json = r#"{"S":{"parameters":{"A":{"secret":true},"B":{"secret":false},"C":{},
+            "D":{"oneOf":[{"value":"x","items":{"E":{"secret":true},"F":{}}},{"value":"y"}]},"G":{"oneOf":7}}}}"#;
+        let manifests: Manifests = serde_json::from_str(json).unwrap();
+        assert_eq!(secret_names(&parameters(&manifests, "S")), ["A", "E"]);
     }
 
     #[test]

@@ -3,5 +3,8 @@
 mod catalog;
 mod locate;
 
-pub use catalog::{Catalog, check_source, parameters, read as read_catalog, storage_dependencies};
+pub use catalog::{
+    Catalog, Choice, Manifests, Parameter, check_source, parameters, read as read_catalog, secret_names,
+    storage_dependencies,
+};
 pub use locate::{Package, locate};

@@ -95,6 +95,8 @@ pub struct Purpose<'a> {
     pub storage_dependencies: &'a [Dependency],
     /// The `node` that will run.
     pub node: &'a Path,
+    /// Whether all modules are loaded at start.
+    pub eager: bool,
     /// Where it comes from.
     pub store: &'a StoreOptions,
     /// The host.
@@ -131,6 +133,7 @@ impl Purpose<'_> {
         let wanted = Wanted {
             package: self.package,
             dependencies: &dependencies,
+            node: self.node,
             node_abi: &node_abi,
             scripts: &self.store.scripts,
             lockfile: lockfile.as_deref(),
@@ -168,7 +171,7 @@ pub async fn prepare<P: Progress>(
     progress: &P,
 ) -> Result<Prepared> {
     let all = purpose.dependencies();
-    let script = template::render(&all)?;
+    let script = template::render(&all, purpose.eager)?;
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
     let prepared = if purpose.store.off {
@@ -204,6 +207,7 @@ async fn install_here<P: Progress>(
     let wanted = Wanted {
         package: purpose.package,
         dependencies: &purpose.dependencies(),
+        node: purpose.node,
         node_abi: &node::abi(purpose.node, purpose.host).await?,
         scripts: &purpose.store.scripts,
         lockfile: lockfile.as_deref(),

@@ -5,11 +5,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::process::{self, EnvPolicy, Start};
+use crate::process::{self, EnvPolicy, Start, Supervision};
 
 /// A program file and when it was changed.
 type Program = (PathBuf, Option<SystemTime>);
@@ -36,27 +36,33 @@ pub async fn abi(node: &Path, host: &Host) -> Result<String> {
 }
 
 async fn ask(node: &Path, host: &Host) -> Result<String> {
-    let failed = |cause: &dyn std::fmt::Display| {
-        RunnerError::new(
-            Code::SpawnFailed,
-            format!("{} does not answer like Node.js: {cause}", node.display()),
-        )
-    };
+    let answer = run(node, &["-p", "process.versions.modules"], Path::new("/"), host).await?;
+    let abi = answer.trim();
+    if abi.is_empty() || !abi.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(failed(node, &format!("process.versions.modules is {abi:?}")));
+    }
+    Ok(abi.to_owned())
+}
+
+fn failed(node: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
+    RunnerError::new(Code::SpawnFailed, format!("{} does not answer like Node.js: {cause}", node.display()))
+}
+
+/// Runs node to its end, without anything of the host's secrets, and gives what it wrote to stdout.
+async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Result<String> {
+    let unusable = |cause: std::io::Error| failed(node, &cause);
     let nowhere = || fs::File::options().read(true).write(true).open("/dev/null").map(Into::into);
-    let (mut reader, writer) = std::io::pipe().map_err(|cause| failed(&cause))?;
+    let (mut reader, writer) = std::io::pipe().map_err(unusable)?;
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
     variables.retain(|(name, _)| !name.starts_with("OW_"));
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: node,
-        args: vec!["-p".into(), "process.versions.modules".into()],
-        directory: Path::new("/"),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        directory,
         variables,
-        descriptors: vec![
-            nowhere().map_err(|cause| failed(&cause))?,
-            writer.into(),
-            nowhere().map_err(|cause| failed(&cause))?,
-        ],
+        descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
+        supervision: Supervision::default(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -64,11 +70,36 @@ async fn ask(node: &Path, host: &Host) -> Result<String> {
         reader.read_to_string(&mut answer).map(|_| answer)
     });
     running.exit().await?;
-    running.tree_gone().await;
-    let answer = answer.await.map_err(|cause| failed(&cause))?.map_err(|cause| failed(&cause))?;
-    let abi = answer.trim();
-    if abi.is_empty() || !abi.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(failed(&format!("process.versions.modules is {abi:?}")));
-    }
-    Ok(abi.to_owned())
+    running.tree_gone().await?;
+    answer.await.map_err(|cause| failed(node, &cause))?.map_err(unusable)
 }
+
+/// Lets node compile these packages of an environment, and keeps what it made in the environment's
+/// folder `compiled`, where it has a compile cache (22.1 and later). Without it runs start a little
+/// later and nothing else, so failures do not matter.
+///
+/// Node writes what it misses into such a folder. Read-only files do not keep root from that, so
+/// root's environments go without.
+pub async fn compile(node: &Path, directory: &Path, packages: &[&str], host: &Host) {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let args: Vec<_> = ["-e", COMPILE].into_iter().chain(packages.iter().copied()).collect();
+    let _ = tokio::time::timeout(COMPILE_LIMIT, run(node, &args, directory, host)).await;
+}
+
+/// Longest time that [`compile`] may take.
+const COMPILE_LIMIT: Duration = Duration::from_secs(30);
+
+const COMPILE: &str = r"
+    const { createRequire, enableCompileCache, flushCompileCache } = require('node:module');
+    if (enableCompileCache) {
+        enableCompileCache(require('node:path').resolve('compiled'));
+        const load = createRequire(process.cwd() + '/main.js');
+        for (const name of process.argv.slice(1)) {
+            try { load(name); } catch {}
+        }
+        flushCompileCache?.();
+    }
+    process.exit();
+";

@@ -10,7 +10,7 @@ use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
-use crate::process::{self, Exit, Start};
+use crate::process::{self, Exit, Start, Supervision};
 use crate::run::Cancellation;
 
 /// Packages whose install script always may run: 0.11 needs this one, and it must be compiled
@@ -135,15 +135,13 @@ async fn capture(
         directory,
         variables: npm_variables(host),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
+        supervision: Supervision::default(),
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));
-    let exit = tokio::select! {
-        exit = running.exit() => exit?,
-        // the folder is removed next: nothing may write there any more
-        _ = cancellation.wait() => running.end(GRACE).await?,
-    };
-    running.tree_gone().await;
+    let exit = running.exit_unless(cancellation, GRACE).await?;
+    // the folder may be removed next: nothing may write there any more
+    running.tree_gone_unless(cancellation, GRACE).await?;
     let output = output.await.map_err(|cause| failed(std::io::Error::other(cause)))?;
     Ok((exit, output.map_err(failed)?))
 }

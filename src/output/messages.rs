@@ -17,7 +17,8 @@ struct Text<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     stream: &'static str,
-    text: &'a str,
+    #[serde(rename = "text")]
+    line: &'a str,
 }
 
 /// The messages of a batch, as the text of a JSON array; `None` where there are none. Objects are
@@ -45,7 +46,7 @@ pub fn messages(stream: StreamKind, batch: &Batch) -> Option<String> {
             separate(&mut array);
             let stream = if stream == StreamKind::Stdout { "stdout" } else { "stderr" };
             // a struct of texts always has a JSON form
-            let _ = serde_json::to_writer(&mut array, &Text { kind: "text", stream, text: rest });
+            let _ = serde_json::to_writer(&mut array, &Text { kind: "text", stream, line: rest });
         }
     }
     if array.is_empty() {

@@ -4,11 +4,14 @@
 mod inspect;
 mod lines;
 mod messages;
+mod progress;
 mod pump;
+pub mod redact;
 mod tail;
 
 pub use inspect::{Inspector, is_json_objects};
 pub use lines::{Batch, BatchKind, Framer};
 pub use messages::messages;
+pub use progress::Progress;
 pub use pump::{Observer, Sink, StreamKind, StreamReport, pump};
 pub use tail::Tail;

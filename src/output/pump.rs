@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
-use tokio::sync::watch;
 
+use super::progress::Progress;
+use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
 
 /// Bytes read at once.
@@ -75,27 +77,30 @@ pub struct StreamReport {
     pub tail: Option<String>,
 }
 
-/// Reads a stream to its end. `ended` becomes true when the process and its tree are gone.
+/// Reads a stream to its end, or until `progress` tells that its writers are gone, and replaces
+/// secrets before anybody else sees it.
 pub async fn pump<O: Observer>(
     stream: StreamKind,
     reader: OwnedFd,
     sink: Sink,
     observer: &O,
-    mut ended: watch::Receiver<bool>,
+    secrets: Option<Arc<Secrets>>,
+    progress: &Progress,
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let mut state = Stream {
         kind: stream,
         sink,
+        redactor: Redactor::new(secrets),
         framer: Framer::default(),
         inspector: Inspector::default(),
         tail: Tail::new(TAIL_BYTES),
+        progress,
     };
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let silent = async {
-            // An error means the sender is gone, and with it the process.
-            let _ = ended.wait_for(|ended| *ended).await;
+            progress.ended().await;
             tokio::time::sleep(SILENCE_AFTER_END).await;
         };
         tokio::select! {
@@ -123,6 +128,7 @@ pub async fn pump<O: Observer>(
                 Err(error) => return Err(error),
             }
         }
+        progress.read(filled);
         state.take(&buffer[..filled], observer).await;
         if at_end {
             break;
@@ -133,16 +139,24 @@ pub async fn pump<O: Observer>(
     Ok(StreamReport { inspector: state.inspector, tail })
 }
 
-struct Stream {
+struct Stream<'a> {
+    progress: &'a Progress,
     kind: StreamKind,
     sink: Sink,
+    redactor: Redactor,
     framer: Framer,
     inspector: Inspector,
     tail: Tail,
 }
 
-impl Stream {
+impl Stream<'_> {
     async fn take<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
+        let bytes = self.redactor.push(bytes);
+        self.pass(&bytes, observer).await;
+    }
+
+    /// Passes on what holds no secret any more; the fields that the inspector reads are kept.
+    async fn pass<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
         if bytes.is_empty() {
             return;
         }
@@ -150,7 +164,7 @@ impl Stream {
             self.tail.push(bytes);
         }
         if self.sink == Sink::Host {
-            write_to_host(self.kind, bytes.to_vec()).await;
+            self.progress.deliver(write_to_host(self.kind, bytes.to_vec())).await;
         }
         let mut batches = Vec::new();
         self.framer.push(bytes, &mut batches);
@@ -158,6 +172,8 @@ impl Stream {
     }
 
     async fn finish<O: Observer>(&mut self, observer: &O) {
+        let rest = self.redactor.finish();
+        self.pass(&rest, observer).await;
         let mut batches = Vec::new();
         self.framer.finish(&mut batches);
         self.hand_over(batches, observer).await;
@@ -177,7 +193,8 @@ impl Stream {
         self.hand_over_lines(batches, observer).await;
         let mut arrays = arrays.into_iter().peekable();
         while arrays.peek().is_some() {
-            observer.messages(arrays.by_ref().take(BATCHES_AT_ONCE).collect()).await;
+            let together = arrays.by_ref().take(BATCHES_AT_ONCE).collect();
+            self.progress.deliver(observer.messages(together)).await;
         }
     }
 
@@ -188,7 +205,7 @@ impl Stream {
         let mut batches = batches.into_iter().peekable();
         while batches.peek().is_some() {
             let together = batches.by_ref().take(BATCHES_AT_ONCE).collect();
-            observer.output(self.kind, together).await;
+            self.progress.deliver(observer.output(self.kind, together)).await;
         }
     }
 }

@@ -4,16 +4,21 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{self, Child};
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::process::{Child, Command};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::protocol::{Report, StartRequest, frame, frame_length};
+use super::protocol::{
+    Cause, Command, Containment, Opening, Report, StartRequest, Supervision, Usage, frame, frame_length,
+};
 use crate::error::{Code, Result, RunnerError};
+use crate::run::Cancellation;
 
 /// Most descriptors that one process can be given.
 const MAX_DESCRIPTORS: usize = 64;
@@ -33,19 +38,19 @@ pub struct Start<'a> {
     pub variables: Vec<(String, String)>,
     /// Descriptors that become 0, 1, 2 … of the process.
     pub descriptors: Vec<OwnedFd>,
+    /// How it is watched.
+    pub supervision: Supervision,
 }
 
 /// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exit {
     /// Exit code; none if a signal ended it.
     pub code: Option<i32>,
     /// The number of the signal that ended it.
     pub signal: Option<i32>,
-    /// CPU time of the process and its children, in milliseconds.
-    pub cpu_ms: u64,
-    /// Largest resident size of one process among them, in bytes.
-    pub peak_rss_bytes: u64,
+    /// Who began it.
+    pub cause: Cause,
 }
 
 /// A process that runs. Dropping it ends the process and its whole tree.
@@ -53,8 +58,35 @@ pub struct Exit {
 pub struct Running {
     /// Its process id; it leads a session and process group of its own.
     pub pid: u32,
-    socket: UnixStream,
-    helper: Child,
+    /// What keeps its tree together.
+    pub containment: Containment,
+    reader: OwnedReadHalf,
+    writer: OwnedWriteHalf,
+    helper: Helper,
+}
+
+/// The helper's process. Its exit status is always taken, so that it does not stay as a zombie;
+/// tokio's own children would want SIGCHLD, which belongs to Node.
+#[derive(Debug)]
+struct Helper(Option<Child>);
+
+impl Helper {
+    async fn wait(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        if !matches!(child.try_wait(), Ok(Some(_))) {
+            let _ = tokio::task::spawn_blocking(move || child.wait()).await;
+        }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        if !matches!(child.try_wait(), Ok(Some(_))) {
+            // It ends within seconds, since the socket is closed.
+            let _ = std::thread::Builder::new().spawn(move || child.wait());
+        }
+    }
 }
 
 fn failed(cause: impl std::fmt::Display) -> RunnerError {
@@ -83,29 +115,34 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         args: start.args,
         directory: text_of(start.directory)?,
         variables: start.variables,
-        descriptors: start.descriptors.len(),
     };
-    let bytes = frame(&request).map_err(failed)?;
+    let opening =
+        Opening { supervision: start.supervision, host: process::id(), descriptors: start.descriptors.len() };
+    let mut bytes = frame(&opening).map_err(failed)?;
+    bytes.extend(frame(&request).map_err(failed)?);
 
     let (ours, theirs) = StdUnixStream::pair().map_err(failed)?;
-    let helper = Command::new(start.supervisor)
+    let helper = process::Command::new(start.supervisor)
         .env_clear()
         .stdin(OwnedFd::from(theirs))
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        .stdout(process::Stdio::null())
+        .stderr(process::Stdio::null())
         .process_group(0)
         .spawn()
         .map_err(|cause| supervisor_failed(start.supervisor, &cause))?;
+    let helper = Helper(Some(helper));
 
     let descriptors: Vec<_> = start.descriptors.iter().map(AsFd::as_fd).collect();
     send_with_descriptors(&ours, &bytes[..4], &descriptors).map_err(failed)?;
     drop(start.descriptors);
     ours.set_nonblocking(true).map_err(failed)?;
-    let mut socket = UnixStream::from_std(ours).map_err(failed)?;
-    socket.write_all(&bytes[4..]).await.map_err(failed)?;
+    let (mut reader, mut writer) = UnixStream::from_std(ours).map_err(failed)?.into_split();
+    writer.write_all(&bytes[4..]).await.map_err(failed)?;
 
-    match read_report(&mut socket).await {
-        Ok(Some(Report::Started { pid })) => Ok(Running { pid, socket, helper }),
+    match read_report(&mut reader).await {
+        Ok(Some(Report::Started { pid, containment })) => {
+            Ok(Running { pid, containment, reader, writer, helper })
+        }
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
         Err(cause) => Err(failed(format!("the helper did not answer: {cause}"))),
@@ -118,36 +155,75 @@ impl Running {
     /// # Errors
     /// `INTERNAL` if the supervisor was killed: then nobody knows how the process ended.
     pub async fn exit(&mut self) -> Result<Exit> {
-        match read_report(&mut self.socket).await {
-            Ok(Some(Report::Exited { code, signal, cpu_ms, peak_rss_bytes })) => {
-                Ok(Exit { code, signal, cpu_ms, peak_rss_bytes })
-            }
-            answer => Err(RunnerError::new(
-                Code::Internal,
-                match answer {
-                    Err(cause) => format!("the connector's supervisor failed: {cause}"),
-                    _ => "the connector's supervisor was killed; its process was killed with it".to_owned(),
-                },
-            )),
-        }
+        self.exit_unless(&Cancellation::default(), Duration::ZERO).await
     }
 
-    /// Ends the process: SIGTERM, and SIGKILL after `grace`. Then waits as [`Running::exit`] does.
+    /// The same. When the run is asked to stop, the tree gets SIGTERM, and SIGKILL after the
+    /// request's grace, or else this one.
     ///
     /// # Errors
     /// As [`Running::exit`].
-    pub async fn end(&mut self, _grace: Duration) -> Result<Exit> {
-        // The helper takes a socket that is closed for a host that is gone.
-        let _ = self.socket.shutdown().await;
-        self.exit().await
+    pub async fn exit_unless(&mut self, cancellation: &Cancellation, grace: Duration) -> Result<Exit> {
+        match self.report_unless(cancellation, grace).await {
+            Ok(Some(Report::Exited { code, signal, cause })) => Ok(Exit { code, signal, cause }),
+            Err(cause) => Err(lost(&format!("failed: {cause}"))),
+            Ok(_) => Err(lost("was killed")),
+        }
     }
 
     /// Waits until the rest of the tree has been ended, after [`Running::exit`].
-    pub async fn tree_gone(&mut self) {
-        // The helper closes the socket when nothing is left; what else it says does not matter.
-        let _ = read_report(&mut self.socket).await;
-        let _ = self.helper.wait().await;
+    ///
+    /// # Errors
+    /// As [`Running::exit`].
+    pub async fn tree_gone(&mut self) -> Result<Usage> {
+        self.tree_gone_unless(&Cancellation::default(), Duration::ZERO).await
     }
+
+    /// The same; a run that is asked to stop may bring the end forward.
+    ///
+    /// # Errors
+    /// As [`Running::exit`].
+    pub async fn tree_gone_unless(&mut self, cancellation: &Cancellation, grace: Duration) -> Result<Usage> {
+        let report = self.report_unless(cancellation, grace).await;
+        self.helper.wait().await;
+        match report {
+            Ok(Some(Report::Finished(usage))) => Ok(usage),
+            Err(cause) => Err(lost(&format!("failed: {cause}"))),
+            Ok(_) => Err(lost("was killed")),
+        }
+    }
+
+    /// The next report. Requests to stop are passed on meanwhile.
+    async fn report_unless(
+        &mut self,
+        cancellation: &Cancellation,
+        grace: Duration,
+    ) -> io::Result<Option<Report>> {
+        let mut stops = cancellation.watch();
+        let report = read_report(&mut self.reader); // half a frame must not be lost
+        tokio::pin!(report);
+        let mut stop = *stops.borrow_and_update();
+        loop {
+            if let Some(stop) = stop {
+                let grace = stop.grace.unwrap_or(grace);
+                let command =
+                    Command::Terminate { grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX) };
+                // A supervisor that is gone is noticed by reading.
+                let _ = self.writer.write_all(&frame(&command)?).await;
+            }
+            tokio::select! {
+                report = &mut report => return report,
+                Ok(()) = stops.changed() => stop = *stops.borrow_and_update(),
+            }
+        }
+    }
+}
+
+fn lost(what: &str) -> RunnerError {
+    RunnerError::new(
+        Code::Internal,
+        format!("the connector's supervisor {what}; nobody knows how the connector ended"),
+    )
 }
 
 fn text_of(path: &Path) -> Result<String> {
@@ -171,7 +247,7 @@ fn send_with_descriptors(
 }
 
 /// The next report, or `None` at the end of the stream.
-async fn read_report(socket: &mut UnixStream) -> io::Result<Option<Report>> {
+async fn read_report(socket: &mut OwnedReadHalf) -> io::Result<Option<Report>> {
     let mut prefix = [0; 4];
     match socket.read_exact(&mut prefix).await {
         Ok(_) => {}

@@ -8,7 +8,41 @@ use serde::{Deserialize, Serialize};
 /// Largest frame, in bytes. The variables of a run may be several megabytes.
 const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
 
-/// What the supervisor shall start.
+/// Whether the process gets a PID namespace of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Namespace {
+    /// Where the system allows it; otherwise the report says why not.
+    #[default]
+    Preferred,
+    /// No.
+    Off,
+}
+
+/// How a process is watched.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervision {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Only what every Unix has: process group, kill and polling. For tests of the fallback.
+    pub portable: bool,
+    /// Resident memory that the whole tree may have, in bytes.
+    pub memory_limit_bytes: Option<u64>,
+}
+
+/// The first frame, which comes with the process's descriptors. What is secret comes later, so
+/// that the namespace's first process never has it in its memory.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Opening {
+    /// How to watch.
+    pub supervision: Supervision,
+    /// The host's process id.
+    pub host: u32,
+    /// How many descriptors come with the frame; they become 0, 1, 2 … of the process.
+    pub descriptors: usize,
+}
+
+/// The second frame: what the supervisor shall start.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StartRequest {
     /// Absolute path of the program.
@@ -19,19 +53,57 @@ pub struct StartRequest {
     pub directory: String,
     /// The whole environment.
     pub variables: Vec<(String, String)>,
-    /// How many descriptors came with the frame; they become 0, 1, 2 … of the process.
-    pub descriptors: usize,
 }
 
-/// What the supervisor tells the host, in this order: `Started` and later `Exited`, or `Failed`.
-/// Then it ends the rest of the tree and closes the socket.
+/// What the host may say afterwards, any number of times.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Command {
+    /// SIGTERM to the whole tree, and SIGKILL to what is left of it later. Saying it again can
+    /// only bring SIGKILL forward.
+    Terminate {
+        /// From now to SIGKILL, in milliseconds.
+        grace_ms: u64,
+    },
+}
+
+/// Who keeps a tree together.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Containment {
+    /// The PID namespace is there: nothing outlives the supervisor, however that ends.
+    pub namespace: bool,
+    /// Descendants that left the process group are found and ended.
+    pub descendants: bool,
+    /// Why something is missing.
+    pub reason: Option<String>,
+}
+
+/// What ended a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cause {
+    /// Itself, or somebody outside.
+    #[default]
+    Itself,
+    /// The supervisor, since the host asked for it.
+    Stopped,
+    /// The supervisor, since its tree used more memory than it may have.
+    Memory,
+    /// The supervisor, since the host was gone.
+    HostGone,
+}
+
+/// What the supervisor tells the host, in this order: `Started`, `Exited` and `Finished`, or only
+/// `Failed`. Then it closes the socket.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Report {
     /// The process runs and leads a session of its own.
     Started {
-        /// Its process id.
+        /// Its process id, as the host sees it.
         pid: u32,
+        /// What keeps its tree together.
+        containment: Containment,
     },
     /// It could not be started.
     Failed {
@@ -44,11 +116,27 @@ pub enum Report {
         code: Option<i32>,
         /// The number of the signal that ended it.
         signal: Option<i32>,
-        /// CPU time of the process and its children, in milliseconds.
-        cpu_ms: u64,
-        /// Largest resident size of one process among them, in bytes.
-        peak_rss_bytes: u64,
+        /// Who began it.
+        cause: Cause,
     },
+    /// The rest of its tree is gone as well.
+    Finished(Usage),
+}
+
+/// What a tree of processes used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// CPU time of all processes that were waited for, in milliseconds.
+    pub cpu_ms: u64,
+    /// Largest resident size of all processes together, in bytes, as far as sampling saw it; at
+    /// least that of the largest one.
+    pub peak_rss_bytes: u64,
+    /// How many processes there were at that moment.
+    pub peak_processes: u32,
+    /// The kernel killed processes meanwhile because memory ran out.
+    pub out_of_memory: bool,
+    /// Processes that did not go within the time that the supervisor takes for it.
+    pub left: u32,
 }
 
 /// A frame with this content.
@@ -98,7 +186,7 @@ mod tests {
 
     #[test]
     fn frames_survive_the_way() {
-        let report = Report::Exited { code: None, signal: Some(9), cpu_ms: 12, peak_rss_bytes: 1 << 40 };
+        let report = Report::Exited { code: None, signal: Some(9), cause: Cause::Memory };
         let bytes = frame(&report).unwrap();
         let (prefix, content) = bytes.split_at(4);
         let read: Report = read_content(content, prefix.try_into().unwrap()).unwrap();

@@ -43,6 +43,16 @@ impl StdioSpec {
         Self::Each(vec![stdio; 3])
     }
 
+    /// Whether stdout and stderr are read here, and do not go straight to the caller's descriptors.
+    pub fn is_read(&self) -> bool {
+        match self {
+            Self::Capture => true,
+            Self::Each(each) => {
+                !each.iter().take(3).skip(1).any(|stdio| matches!(stdio, Stdio::Descriptor(_)))
+            }
+        }
+    }
+
     /// Reads a string.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! Asking a run to stop, from wherever: a signal, `cancel(runId)`, a timeout.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::verdict::Status;
 use crate::error::{Code, Result, RunnerError};
 
 /// Why a run has to stop.
@@ -19,6 +21,15 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// The status of a run that was ended for it.
+    pub fn status(self) -> Status {
+        match self {
+            Self::Cancelled => Status::Cancelled,
+            Self::Timeout(_) => Status::Timeout,
+            Self::Stalled(_) => Status::Stalled,
+        }
+    }
+
     /// What the caller is told.
     pub fn error(self) -> RunnerError {
         match self {
@@ -106,6 +117,22 @@ impl Cancellation {
     /// The reason's error once the run was asked to stop.
     pub fn check(&self) -> Result<()> {
         self.requested().map_or(Ok(()), |stop| Err(stop.reason.error()))
+    }
+
+    /// Does `work`, and asks it to stop when its time is over.
+    pub async fn within<T>(&self, timeout: Option<Duration>, work: impl Future<Output = T>) -> T {
+        let alarm = async {
+            if let Some(timeout) = timeout {
+                tokio::time::sleep(timeout).await;
+                self.request(StopReason::Timeout(timeout), None);
+            }
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            never = alarm => match never {},
+            done = work => done,
+        }
     }
 
     /// Does `work`, which must be safe to drop at any await, unless the run is asked to stop.

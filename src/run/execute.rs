@@ -1,17 +1,20 @@
 //! Running `node main.js` in a directory that is ready.
 
+use std::convert::Infallible;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
-use super::report::{Environment, Isolation, Report, Resources, State, Timings, signal_name};
-use super::{Failure, Outcome, milliseconds, verdict};
+use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
+use super::verdict::{Evidence, verdict};
+use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::output::{Inspector, Observer, StreamKind, StreamReport, pump};
-use crate::process::{self, Exit, Output, Running, Start, Wiring};
+use crate::options::Options;
+use crate::output::redact::Secrets;
+use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
+use crate::process::{self, Exit, Output, Running, Start, Usage, Wiring};
 
 /// What is run.
 #[derive(Debug)]
@@ -22,50 +25,90 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub wiring: Wiring,
+    /// What it may use.
+    pub options: &'a Options,
+    /// Whether it has to stop.
+    pub cancellation: &'a Cancellation,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
 }
 
 /// What came of it.
 #[derive(Debug)]
 pub struct Execution {
     pid: u32,
-    exit: Exit,
+    ended: Ended,
+    stop: Option<Stop>,
+    memory_limit_mb: Option<u64>,
+    layer: Layer,
     spawn_ms: u64,
-    ran_ms: u64,
     total_ms: u64,
     inspector: Inspector,
     stderr_tail: Option<String>,
+    is_undelivered: bool,
+}
+
+/// How the process and its tree ended.
+#[derive(Debug, Clone, Copy)]
+struct Ended {
+    exit: Exit,
+    usage: Usage,
+    ran_ms: u64,
 }
 
 /// Runs `node main.js` and delivers all of its output before returning.
 ///
 /// # Errors
-/// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed.
-pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
+/// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed, and the error
+/// of a run that was asked to stop before it started.
+pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
+    let (options, cancellation) = (job.options, job.cancellation);
+    cancellation.check()?;
     let begun = Instant::now();
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
+    let supervision = options.supervision(host);
+    let namespace = supervision.namespace;
+    let mut args = heap_limit(options.limits.memory_mb);
+    if let Some(configuration) = secrets::take(&mut job.variables)? {
+        args.extend([
+            host.bootstrap().display().to_string(),
+            MAIN.to_owned(),
+            job.wiring.child.len().to_string(),
+        ]);
+        job.wiring.child.push(configuration);
+    } else {
+        args.push(MAIN.to_owned());
+    }
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &node,
-        args: vec!["main.js".to_owned()],
+        args,
         directory: job.directory,
         variables: job.variables,
         descriptors: job.wiring.child,
+        supervision,
     })
     .await?;
     let pid = running.pid;
+    let layer = Layer::of_processes(namespace, std::mem::take(&mut running.containment));
     let spawn_ms = milliseconds(begun);
-    let started = Instant::now();
     observer.started(pid).await;
 
+    let progress = Progress::default();
     let mut streams = job.wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
-    let (ended, end) = watch::channel(false);
-    let (exit, first, second) = tokio::join!(
-        watch_process(&mut running, started, &ended),
-        read(first, observer, &end),
-        read(second, observer, &end),
-    );
-    let (exit, ran_ms) = exit?;
+    let all = async {
+        tokio::join!(
+            watch_process(&mut running, options, cancellation, &progress),
+            read(first, observer, job.secrets.as_ref(), &progress),
+            read(second, observer, job.secrets.as_ref(), &progress),
+        )
+    };
+    let (ended, first, second) = tokio::select! {
+        all = all => all,
+        never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
+    };
+    let ended = ended?;
 
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
@@ -78,56 +121,127 @@ pub async fn execute<O: Observer>(job: Job<'_>, host: &Host, observer: &O) -> Re
             StreamKind::Stderr => stderr_tail = report.tail,
         }
     }
-    let total_ms = milliseconds(begun);
-    Ok(Execution { pid, exit, spawn_ms, ran_ms, total_ms, inspector, stderr_tail })
+    Ok(Execution {
+        pid,
+        ended,
+        stop: cancellation.requested(),
+        memory_limit_mb: options.limits.memory_mb,
+        layer,
+        spawn_ms,
+        total_ms: milliseconds(begun),
+        inspector,
+        stderr_tail,
+        is_undelivered: progress.is_abandoned(),
+    })
+}
+
+/// What `node` runs.
+const MAIN: &str = "main.js";
+
+/// The heap's limit, as an argument and not in `NODE_OPTIONS`, which every process of the tree
+/// would inherit. It is below the tree's limit, since there is more in memory than the heap: so
+/// V8 collects its garbage in earnest before the limit is reached.
+fn heap_limit(memory_limit_mb: Option<u64>) -> Vec<String> {
+    memory_limit_mb.map(|limit| format!("--max-old-space-size={}", limit * 3 / 4)).into_iter().collect()
 }
 
 /// Waits for the exit and for the rest of the tree to go, then tells the streams, which need not
 /// wait any longer than their pipes take to empty.
 async fn watch_process(
     running: &mut Running,
-    started: Instant,
-    ended: &watch::Sender<bool>,
-) -> Result<(Exit, u64)> {
-    let exit = running.exit().await;
-    let execution_ms = milliseconds(started);
-    running.tree_gone().await;
-    ended.send_replace(true);
-    exit.map(|exit| (exit, execution_ms))
+    options: &Options,
+    cancellation: &Cancellation,
+    progress: &Progress,
+) -> Result<Ended> {
+    let grace = options.limits.grace;
+    let started = Instant::now();
+    let exit = tokio::select! {
+        exit = running.exit_unless(cancellation, grace) => exit,
+        never = watch_silence(options.limits.stall, cancellation, progress) => match never {},
+    };
+    let ran_ms = milliseconds(started);
+    let usage = running.tree_gone_unless(cancellation, grace).await;
+    progress.end();
+    Ok(Ended { exit: exit?, usage: usage?, ran_ms })
 }
+
+/// Asks a run to stop whose connector prints nothing for too long.
+async fn watch_silence(
+    limit: Option<Duration>,
+    cancellation: &Cancellation,
+    progress: &Progress,
+) -> Infallible {
+    if let Some(limit) = limit {
+        progress.silent_for(limit).await;
+        cancellation.request(StopReason::Stalled(limit), None);
+    }
+    std::future::pending().await
+}
+
+/// Whoever takes the output holds a run up for as long as they like; but not one that was asked
+/// to stop and whose processes are gone.
+async fn give_up_delivery(grace: Duration, cancellation: &Cancellation, progress: &Progress) -> Infallible {
+    progress.ended().await;
+    let stop = cancellation.wait().await;
+    tokio::time::sleep(stop.grace.unwrap_or(grace).max(LEAST_DELIVERY)).await;
+    progress.abandon();
+    std::future::pending().await
+}
+
+/// What is ready to be taken gets this time at least.
+const LEAST_DELIVERY: Duration = Duration::from_secs(2);
 
 async fn read<O: Observer>(
     output: Option<Output>,
     observer: &O,
-    end: &watch::Receiver<bool>,
+    secrets: Option<&Arc<Secrets>>,
+    progress: &Progress,
 ) -> Option<(StreamKind, std::io::Result<StreamReport>)> {
     let Output { stream, reader, sink } = output?;
-    Some((stream, pump(stream, reader, sink, observer, end.clone()).await))
+    Some((stream, pump(stream, reader, sink, observer, secrets.cloned(), progress).await))
 }
 
 impl Execution {
     /// The verdict and the report.
     pub fn into_outcome(self, environment: Option<EnvironmentInfo>) -> Outcome {
-        let failure = verdict(&self.exit, self.inspector.last_status).err();
+        let Ended { exit, usage, ran_ms } = self.ended;
+        let (status, error) = verdict(&Evidence {
+            exit,
+            usage,
+            stop: self.stop,
+            last_status: self.inspector.last_status,
+            stderr_tail: self.stderr_tail.as_deref().unwrap_or_default(),
+            memory_limit_mb: self.memory_limit_mb,
+        });
+        let last_status = self.inspector.last_status;
+        let state = self.inspector.date.clone().map(|date| State { date });
+        let mut warnings = self.inspector.into_warnings();
+        if self.is_undelivered {
+            warnings.push("some output was not delivered: whoever takes it did not come back in time".into());
+        }
+        if usage.left > 0 {
+            warnings.push(format!("{} processes of the run could not be ended", usage.left));
+        }
         let report = Report {
-            status: if failure.is_none() { "success" } else { "failed" },
-            exit_code: self.exit.code,
-            signal: self.exit.signal.map(signal_name),
+            status,
+            exit_code: exit.code,
+            signal: exit.signal.map(signal_name),
             pid: self.pid,
             duration_ms: self.total_ms,
             timings: Timings {
+                queue_ms: 0,
                 environment_ms: 0,
                 spawn_ms: self.spawn_ms,
-                execution_ms: self.ran_ms,
-                cleanup_ms: self.total_ms.saturating_sub(self.spawn_ms + self.ran_ms),
+                execution_ms: ran_ms,
+                cleanup_ms: self.total_ms.saturating_sub(self.spawn_ms + ran_ms),
             },
             environment: environment.map(|info| Environment { key: info.key, cached: info.cached }),
-            resources: Resources { peak_rss_bytes: self.exit.peak_rss_bytes, cpu_ms: self.exit.cpu_ms },
-            last_status: self.inspector.last_status,
-            state: self.inspector.date.clone().map(|date| State { date }),
-            warnings: self.inspector.into_warnings(),
-            isolation: Isolation::NONE,
+            resources: Resources { peak_rss_bytes: usage.peak_rss_bytes, cpu_ms: usage.cpu_ms },
+            last_status,
+            state,
+            warnings,
+            isolation: Isolation { mode: "none", layers: vec![self.layer] },
         };
-        Outcome { report: Some(report), failure: failure.map(Failure::from), stderr_tail: self.stderr_tail }
+        Outcome { report: Some(report), failure: error.map(Failure::from), stderr_tail: self.stderr_tail }
     }
 }

@@ -2,17 +2,21 @@
 //! environment, run the connector in it, clean up, and say how it ended.
 
 mod cancel;
+mod control;
 mod execute;
 mod report;
+mod secrets;
 mod verdict;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
+pub use control::{Control, Registered, Turn};
 pub use execute::{Execution, Job, execute};
-pub use report::{Isolation, Report, Resources, State, Timings};
-pub use verdict::verdict;
+pub use report::{Isolation, Layer, Report, Resources, State, Timings};
+pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Package};
 use crate::environment::store::Lease;
@@ -20,7 +24,9 @@ use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, St
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::Dependency;
+use crate::options::Options;
 use crate::output::Observer;
+use crate::output::redact::Secrets;
 use crate::process::Wiring;
 
 /// Why a run failed.
@@ -47,6 +53,24 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// The end of what the connector wrote to stderr.
     pub stderr_tail: Option<String>,
+}
+
+impl Outcome {
+    /// The outcome without secrets in its texts. The connector's own output was redacted as it
+    /// passed; this is for what we and the system say.
+    #[must_use]
+    pub fn redacted(mut self, secrets: Option<&Secrets>) -> Self {
+        let Some(secrets) = secrets else { return self };
+        if let Some(report) = &mut self.report {
+            report.warnings.iter_mut().for_each(|warning| *warning = secrets.redact(warning));
+        }
+        if let Some(Failure::Ours(error)) = &mut self.failure {
+            error.message = secrets.redact(&error.message);
+            error.hint = error.hint.as_deref().map(|hint| secrets.redact(hint));
+        }
+        self.stderr_tail = self.stderr_tail.as_deref().map(|tail| secrets.redact(tail));
+        self
+    }
 }
 
 impl<F: Into<Failure>> From<F> for Outcome {
@@ -107,6 +131,8 @@ pub struct NodeEnvironment<'a, O> {
     pub package: &'a Package,
     /// Where directories are made.
     pub runs_root: PathBuf,
+    /// Whether all modules are loaded at start, instead of at first use.
+    pub eager: bool,
     /// Where dependencies come from.
     pub store: &'a StoreOptions,
     /// The data mart's id and the run's.
@@ -117,6 +143,10 @@ pub struct NodeEnvironment<'a, O> {
     pub wiring: Option<Wiring>,
     /// Whether it has to stop.
     pub cancellation: Cancellation,
+    /// What it may use.
+    pub options: &'a Options,
+    /// What must not leave it.
+    pub secrets: Option<Arc<Secrets>>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -128,27 +158,31 @@ pub struct NodeEnvironment<'a, O> {
 
 impl<'a, O: Observer> NodeEnvironment<'a, O> {
     /// An environment that does not exist yet.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of a run")]
+    #[expect(clippy::too_many_arguments, reason = "all of what a run is")]
     pub fn new(
         host: &'a Host,
         observer: &'a O,
         package: &'a Package,
         runs_root: PathBuf,
-        store: &'a StoreOptions,
         ids: (String, String),
         variables: Vec<(String, String)>,
         wiring: Wiring,
+        options: &'a Options,
+        cancellation: Cancellation,
     ) -> Self {
         Self {
             host,
             observer,
             package,
             runs_root,
-            store,
+            eager: options.eager,
+            store: &options.store,
             ids,
             variables,
             wiring: Some(wiring),
-            cancellation: Cancellation::default(),
+            options,
+            cancellation,
+            secrets: None,
             warnings: Vec::new(),
             folder: None,
             lease: None,
@@ -161,6 +195,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
 impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
+        self.cancellation.check()?;
         let root = self.runs_root.clone();
         tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
@@ -169,6 +204,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             package: self.package,
             storage_dependencies: dependencies,
             node: &environment::node_for(&self.variables, self.host),
+            eager: self.eager,
             store: self.store,
             host: self.host,
         };
@@ -188,7 +224,14 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
         let (Some(folder), Some(wiring)) = (&self.folder, self.wiring.take()) else {
             return RunnerError::new(crate::error::Code::Internal, "the environment was not created").into();
         };
-        let job = Job { directory: folder.path(), variables: std::mem::take(&mut self.variables), wiring };
+        let job = Job {
+            directory: folder.path(),
+            variables: std::mem::take(&mut self.variables),
+            wiring,
+            options: self.options,
+            cancellation: &self.cancellation,
+            secrets: self.secrets.clone(),
+        };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {
                 let mut outcome = execution.into_outcome(self.info.clone());
@@ -228,6 +271,7 @@ pub async fn run_in_node<O: Observer + Progress>(
     dependencies: &[Dependency],
 ) -> Outcome {
     let start = Instant::now();
+    let secrets = environment.secrets.clone();
     let mut outcome = lifecycle(&mut environment, dependencies).await;
     if let Some(report) = &mut outcome.report {
         // to what was left of the output comes the removal of the environment
@@ -236,7 +280,7 @@ pub async fn run_in_node<O: Observer + Progress>(
         report.warnings.extend(environment.package.fallback_notice());
         report.warnings.append(&mut environment.warnings);
     }
-    outcome
+    outcome.redacted(secrets.as_deref())
 }
 
 /// Whole milliseconds since then.

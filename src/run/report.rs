@@ -1,13 +1,18 @@
 //! `RunResult` (contract, section 11), as JSON that JavaScript parses.
 
+use std::time::Duration;
+
 use serde::Serialize;
+
+use super::verdict::Status;
+use crate::process::{Containment, Namespace};
 
 /// What is known of a run that was started. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// `success` or `failed`.
-    pub status: &'static str,
+    /// The verdict.
+    pub status: Status,
     /// Exit code; null if a signal ended the process.
     pub exit_code: Option<i32>,
     /// Name of the signal that ended the process, such as `SIGTERM`.
@@ -37,6 +42,8 @@ pub struct Report {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
+    /// Waiting for its turn (`maxConcurrentRuns`).
+    pub queue_ms: u64,
     /// Preparing the environment.
     pub environment_ms: u64,
     /// Starting the process.
@@ -45,6 +52,15 @@ pub struct Timings {
     pub execution_ms: u64,
     /// Delivering what was left of its output, and removing the environment.
     pub cleanup_ms: u64,
+}
+
+impl Report {
+    /// Counts the time that the run waited for its turn.
+    pub fn was_queued(&mut self, queued: Duration) {
+        let queued = u64::try_from(queued.as_millis()).unwrap_or(u64::MAX);
+        self.timings.queue_ms = queued;
+        self.duration_ms += queued;
+    }
 }
 
 /// Which environment a run had.
@@ -60,9 +76,10 @@ pub struct Environment {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resources {
-    /// Largest resident size of one process of the run, in bytes.
+    /// Largest resident size of all processes of the run together, in bytes, as far as sampling
+    /// saw it; at least that of the largest one.
     pub peak_rss_bytes: u64,
-    /// CPU time of the process and the children it waited for, in milliseconds.
+    /// CPU time of its processes that have been waited for, in milliseconds.
     pub cpu_ms: u64,
 }
 
@@ -74,18 +91,44 @@ pub struct State {
 }
 
 /// What was asked of isolation and what was enforced. This version enforces nothing beyond a
-/// process, a session and a directory of its own, and says so.
+/// process, a session and a directory of its own, and says so; the layer is the supervisor's.
 #[derive(Debug, Clone, Serialize)]
 pub struct Isolation {
     /// Always `none`.
     pub mode: &'static str,
-    /// No layers yet.
-    pub layers: [(); 0],
+    /// One by one.
+    pub layers: Vec<Layer>,
 }
 
-impl Isolation {
-    /// The report of this version.
-    pub const NONE: Self = Self { mode: "none", layers: [] };
+/// One layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// What it is for.
+    pub name: &'static str,
+    /// `preferred` or `off`.
+    pub requested: &'static str,
+    /// `full`, `partial` or `none`.
+    pub enforced: &'static str,
+    /// By what.
+    pub mechanism: &'static str,
+    /// Why it is not all that was asked for.
+    pub reason: Option<String>,
+}
+
+impl Layer {
+    /// Whether processes can outlive their run.
+    pub fn of_processes(namespace: Namespace, containment: Containment) -> Self {
+        let (enforced, mechanism) = match (containment.namespace, containment.descendants) {
+            (true, _) => ("full", "PID namespace"),
+            (false, true) => ("partial", "supervisor that takes in orphans"),
+            (false, false) => ("partial", "process group"),
+        };
+        let requested = match namespace {
+            Namespace::Preferred => "preferred",
+            Namespace::Off => "off",
+        };
+        Self { name: "processes", requested, enforced, mechanism, reason: containment.reason }
+    }
 }
 
 /// Names of the signals 1 to 31, as Node has them.

@@ -4,22 +4,27 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod memory;
+mod namespace;
+mod policy;
+mod processes;
 mod start;
 mod tree;
+mod watch;
 
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
-use rustix::process::Pid;
+use rustix::process::{DumpableBehavior, Pid};
 
-use crate::protocol::{Report, StartRequest, frame, read_content};
+use crate::protocol::{Opening, Report, StartRequest, read_content};
 use start::{parking, start};
-use tree::{end, sweep, usage, wait};
+use tree::{Keeper, Tree};
+use watch::{Host, Watch};
 
 /// Entry of the helper. Standard input is the socket to the host.
 pub fn main() -> ExitCode {
@@ -31,39 +36,35 @@ pub fn main() -> ExitCode {
 
 fn supervise() -> io::Result<()> {
     let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
-    let (request, descriptors) = receive(&socket)?;
-    // Orphans of the tree become children of this process, so that they can be found and ended.
-    // Where the kernel has no such thing, the process group is all there is.
-    let _ = rustix::process::set_child_subreaper(Pid::from_raw(1));
+    let (opening, descriptors) = receive(&socket)?;
+    let Opening { supervision, host, .. } = opening;
+    let (keeper, containment) = Keeper::choose(&supervision);
+    // From here on this process knows secrets: nobody of the same user may look into it, and it
+    // leaves no core file. (Before, its files in /proc had to be its user's own.)
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let mut prefix = [0; 4];
+    socket.read_exact(&mut prefix)?;
+    let request: StartRequest = read_content(&socket, prefix)?;
+    let mut host = Host::new(socket, host)?;
 
-    let mut child = match start(&request, descriptors) {
-        Ok(child) => child,
+    let started = start(&request, descriptors, keeper.namespace(), !supervision.portable);
+    let main = match started {
+        Ok(child) => child.id(),
         Err(error) => {
-            let message = explain(&request, &error);
-            return send(&mut socket, &Report::Failed { message });
+            keeper.discard();
+            return host.send(&Report::Failed { message: explain(&request, &error) });
         }
     };
     drop(request);
-    let started = send(&mut socket, &Report::Started { pid: child.id() });
-    let status = if started.is_ok() { wait(&mut child, &socket)? } else { None };
-    let status = match status {
-        Some(status) => status,
-        None => end(&mut child)?, // the host is gone
-    };
-    let (cpu_ms, peak_rss_bytes) = usage();
-    // The report goes first: the host need not wait for stragglers to learn the exit code.
-    let exited = Report::Exited { code: status.code(), signal: status.signal(), cpu_ms, peak_rss_bytes };
-    let _ = send(&mut socket, &exited);
-    sweep();
-    Ok(())
+    let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
+    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes);
+    // A host that is gone is noticed by watching, in which all ends well.
+    let _ = host.send(&Report::Started { pid: main, containment });
+    watch.run(&mut host)
 }
 
-fn send(socket: &mut UnixStream, report: &Report) -> io::Result<()> {
-    socket.write_all(&frame(report)?)
-}
-
-/// Receives the request and the descriptors that came with its first bytes.
-fn receive(socket: &UnixStream) -> io::Result<(StartRequest, Vec<OwnedFd>)> {
+/// Receives the first frame and the descriptors that came with its first bytes.
+fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
     let mut prefix = [0; 4];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -82,11 +83,11 @@ fn receive(socket: &UnixStream) -> io::Result<(StartRequest, Vec<OwnedFd>)> {
             descriptors.extend(received);
         }
     }
-    let request: StartRequest = read_content(socket, prefix)?;
-    if request.descriptors != descriptors.len() || descriptors.len() < 3 {
+    let opening: Opening = read_content(socket, prefix)?;
+    if opening.descriptors != descriptors.len() || descriptors.len() < 3 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "descriptors are missing"));
     }
-    Ok((request, descriptors))
+    Ok((opening, descriptors))
 }
 
 /// Names what could not be started, and for the usual reasons what to do.

@@ -8,6 +8,7 @@ use std::process::{Child, Command};
 
 use rustix::process::Signal;
 
+use super::namespace::PidNamespace;
 use crate::protocol::StartRequest;
 
 /// Highest number from which on descriptors are kept while they are put into their places.
@@ -22,7 +23,12 @@ pub fn parking() -> RawFd {
 
 /// Starts the process. Its descriptors from 3 on are put into their places here, before the
 /// fork; 0 to 2 are left to `Command`.
-pub fn start(request: &StartRequest, descriptors: Vec<OwnedFd>) -> io::Result<Child> {
+pub fn start(
+    request: &StartRequest,
+    descriptors: Vec<OwnedFd>,
+    namespace: Option<&PidNamespace>,
+    dies_with_supervisor: bool,
+) -> io::Result<Child> {
     let mut parked = Vec::with_capacity(descriptors.len());
     for descriptor in descriptors {
         parked.push(rustix::io::fcntl_dupfd_cloexec(&descriptor, parking())?);
@@ -49,17 +55,25 @@ pub fn start(request: &StartRequest, descriptors: Vec<OwnedFd>) -> io::Result<Ch
         .stdout(stdout)
         .stderr(stderr);
     let supervisor = rustix::process::getpid();
+    let mut enter = namespace.map(|namespace| namespace.entrance(&request.directory)).transpose()?;
+    let is_inside = namespace.is_some();
     // SAFETY: this process has one thread, and the closure only makes system calls.
     unsafe {
         command.pre_exec(move || {
-            rustix::process::setsid()?;
-            // If this supervisor is killed, the process must not go on unwatched. Set after the
-            // fork by the child itself; the check covers a supervisor that died before.
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            if rustix::process::getppid() != Some(supervisor) {
-                return Err(io::Error::from(rustix::io::Errno::SRCH));
+            if let Some(enter) = &mut enter {
+                enter()?;
             }
-            Ok(())
+            rustix::process::setsid()?;
+            if dies_with_supervisor {
+                // If this supervisor is killed, the process must not go on unwatched. Set after
+                // the fork by the child itself; the check covers a supervisor that died before.
+                // In a namespace the parent cannot be seen, and its first process sees to that.
+                rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+                if !is_inside && rustix::process::getppid() != Some(supervisor) {
+                    return Err(io::Error::from(rustix::io::Errno::SRCH));
+                }
+            }
+            super::policy::confine()
         });
     }
     command.spawn()
@@ -88,11 +102,18 @@ fn close_on_exec_from(first: RawFd) {
         return;
     }
     // before Linux 5.11, or refused by a sandbox
-    let Ok(open) = fs::read_dir("/proc/self/fd") else { return };
-    for number in open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        if number >= first {
-            // SAFETY: as above; a number that is not open any more is an error without effect.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
+    for number in open_descriptors().into_iter().filter(|number| *number >= first) {
+        // SAFETY: as above; a number that is not open any more is an error without effect.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
     }
+}
+
+/// The numbers that are open; where the system does not tell, all that may be.
+pub fn open_descriptors() -> Vec<RawFd> {
+    if let Ok(open) = fs::read_dir("/dev/fd") {
+        return open.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let most = limit.and_then(|limit| RawFd::try_from(limit).ok()).unwrap_or(RawFd::MAX);
+    (0..most.min(65_536)).collect()
 }

@@ -3,9 +3,27 @@
 // Everything up to the call of run() is synchronous: a connector may wait with deasync, which
 // hangs for ever when it is entered from a promise callback.
 
+const fs = require('node:fs');
+const nodeModule = require('node:module');
+const path = require('node:path');
 const { inspect } = require('node:util');
 
 const dependencies = __DEPENDENCIES__;
+
+/** Whether modules are loaded now, instead of at first use. */
+const eager = __EAGER__;
+
+/** Node would add to what was compiled when the environment was installed: only where it cannot. */
+function useCompiledCode() {
+  if (process.getuid() === 0 || !nodeModule.enableCompileCache) return;
+  try {
+    const modules = fs.realpathSync(path.join(__dirname, 'node_modules'));
+    const compiled = path.join(modules, '..', 'compiled');
+    if (fs.existsSync(compiled)) nodeModule.enableCompileCache(compiled);
+  } catch {
+    // it only saves time
+  }
+}
 
 /** Makes `name` a global whose value is loaded at first use, and can be set like any other. */
 function defineLazily(name, load) {
@@ -79,9 +97,14 @@ function failUnlessSettled() {
 }
 
 function start() {
+  useCompiledCode();
   for (const dependency of dependencies) {
     require.resolve(dependency.name); // a missing package is an error now, not in mid-run
     for (const name of dependency.global) defineLazily(name, () => valueOf(dependency, name));
+  }
+  if (eager) {
+    for (const name of dependencies.flatMap((dependency) => dependency.global))
+      void globalThis[name];
   }
 
   const { Core, Storages, Connectors } = globalThis.OWOX;

@@ -8,13 +8,15 @@ use crate::manifest::Dependency;
 /// The script, with one placeholder for the dependencies.
 const SCRIPT: &str = include_str!("main.js");
 const PLACEHOLDER: &str = "__DEPENDENCIES__";
+const EAGER_PLACEHOLDER: &str = "__EAGER__";
 
 /// Renders `main.js` for these dependencies. Names get into the script only inside a JSON
-/// literal, and only after [`Dependency::check`].
+/// literal, and only after [`Dependency::check`]. `eager`: all modules are loaded at start, so that
+/// one that fails to load does so before the connector runs.
 ///
 /// # Errors
 /// `INVALID_CONFIG` for a name that is no npm package name, or a global that is no identifier.
-pub fn render(dependencies: &[Dependency]) -> Result<String> {
+pub fn render(dependencies: &[Dependency], eager: bool) -> Result<String> {
     let mut entries = Vec::with_capacity(dependencies.len());
     for dependency in dependencies {
         dependency.check()?;
@@ -24,7 +26,8 @@ pub fn render(dependencies: &[Dependency]) -> Result<String> {
             "global_is": dependency.global_is,
         }));
     }
-    Ok(SCRIPT.replacen(PLACEHOLDER, &serde_json::Value::from(entries).to_string(), 1))
+    let script = SCRIPT.replacen(EAGER_PLACEHOLDER, if eager { "true" } else { "false" }, 1);
+    Ok(script.replacen(PLACEHOLDER, &serde_json::Value::from(entries).to_string(), 1))
 }
 
 #[cfg(test)]
@@ -39,9 +42,9 @@ mod tests {
             global: vec![global.into()],
             global_is: true,
         };
-        render(&[hostile("x');process.exit(0)//", "x")]).unwrap_err();
-        render(&[hostile("x", "x;process.exit(0)")]).unwrap_err();
-        let script = render(&[hostile("x", "x")]).unwrap();
+        render(&[hostile("x');process.exit(0)//", "x")], false).unwrap_err();
+        render(&[hostile("x", "x;process.exit(0)")], false).unwrap_err();
+        let script = render(&[hostile("x", "x")], false).unwrap();
         assert!(!script.contains(PLACEHOLDER));
         assert!(script.contains(r#"[{"name":"x","global":["x"],"global_is":true}]"#));
     }

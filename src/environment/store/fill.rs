@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::listing::{Listing, make_read_only};
 use super::{FILES, Lease, MANIFEST, Manifest, Pointer, Recipe, Store, Wanted, hex};
 use crate::environment::lock::{FileLock, Hold};
+use crate::environment::node;
 use crate::environment::npm::{self, Install};
 use crate::environment::tree::remove_tree;
 use crate::environment::{Progress, Step};
@@ -120,6 +121,8 @@ impl Store {
         }
         let how = Install { pinned: wanted.lockfile.is_some(), scripts: wanted.scripts };
         npm::install(&staging.path, how, host, cancellation).await?;
+        let names: Vec<_> = wanted.dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
+        node::compile(wanted.node, &staging.path, &names, host).await;
         for name in recipe.dependencies.as_object().into_iter().flat_map(|all| all.keys()) {
             if !staging.path.join("node_modules").join(name).join("package.json").is_file() {
                 return Err(RunnerError::new(

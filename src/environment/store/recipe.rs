@@ -46,7 +46,9 @@ pub struct Wanted<'a> {
     pub package: &'a Package,
     /// What the connectors package and its storage ask for.
     pub dependencies: &'a [Dependency],
-    /// `process.versions.modules`.
+    /// The `node` that will run.
+    pub node: &'a Path,
+    /// Its `process.versions.modules`.
     pub node_abi: &'a str,
     /// Packages whose install scripts run.
     pub scripts: &'a [String],
@@ -119,8 +121,14 @@ mod tests {
         let (_root, package) = package();
         let (one, two) = ([dependency("^1")], [dependency("^2")]);
         let scripts = ["b".to_owned()];
-        let base =
-            Wanted { package: &package, dependencies: &one, node_abi: "115", scripts: &[], lockfile: None };
+        let base = Wanted {
+            package: &package,
+            dependencies: &one,
+            node: Path::new(""),
+            node_abi: "115",
+            scripts: &[],
+            lockfile: None,
+        };
         let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
         let mut keys = vec![
             key(&base),
@@ -143,8 +151,14 @@ mod tests {
         let (_two, package_two) = package();
         let key = |package: &Package| {
             let dependencies = [connectors_dependency(&package.root), dependency("1")];
-            let wanted =
-                Wanted { package, dependencies: &dependencies, node_abi: "", scripts: &[], lockfile: None };
+            let wanted = Wanted {
+                package,
+                dependencies: &dependencies,
+                node: Path::new(""),
+                node_abi: "",
+                scripts: &[],
+                lockfile: None,
+            };
             Recipe::of(&wanted).unwrap().key()
         };
         assert_eq!(key(&package_one), key(&package_two));

@@ -1,0 +1,173 @@
+'use strict';
+// `check`: what can be known of a configuration without running it.
+
+const assert = require('node:assert/strict');
+const path = require('node:path');
+const { after, test } = require('node:test');
+
+const { NODE_MANIFEST, connectorsPackage } = require('./support/connectors');
+const { root, runScript } = require('./support/host');
+const { tempFolder, writeFiles } = require('./support/temp');
+
+const parameters = {
+  City: { type: 'string', required: true, description: 'Where' },
+  Token: { type: 'string', secret: true },
+  Days: { type: 'number', minimum: 1 },
+  Since: { type: 'date' },
+  Flag: { type: 'boolean' },
+  Names: { type: 'array' },
+  Extra: { type: 'object' },
+  Auth: {
+    oneOf: [
+      { value: 'oauth2', items: { ClientId: { type: 'string', required: true } } },
+      { value: 'key', items: { Key: { type: 'string', secret: true } } },
+    ],
+  },
+};
+const package_ = connectorsPackage(
+  { after },
+  {
+    sources: { Weather: 'run() {}', Bare: 'run() {}' },
+    storages: { Null: NODE_MANIFEST, Off: { environment: { node: { enabled: false } } } },
+    after: `Connectors.Weather.manifest = ${JSON.stringify({ parameters })};`,
+  },
+);
+const env = { ...process.env, OWOX_CONNECTORS_PACKAGE: package_ };
+
+async function check(t, content, ...args) {
+  const cwd = writeFiles(tempFolder(t), { 'config.json': content });
+  return runScript('src/cli-wrapper.js', ['check', 'config.json', ...args], { cwd, env });
+}
+const weather = (config, more) => ({
+  name: 'W',
+  source: { name: 'Weather', config },
+  storage: { name: 'Null', config: {} },
+  ...more,
+});
+/** The findings as `severity path message`. */
+async function found(t, content) {
+  const { stdout, code } = await check(t, content, '--json');
+  const { ok, findings } = JSON.parse(stdout);
+  assert.equal(code, ok ? 0 : 1);
+  assert.equal(ok, !findings.some(({ severity }) => severity === 'error'));
+  return findings.map(({ severity, path: at, message }) => `${severity} ${at} ${message}`);
+}
+
+test('a configuration that is fine', async (t) => {
+  const config = {
+    City: { value: 'Kyiv' },
+    Days: '7',
+    Since: '2026-01-31',
+    Flag: 'true',
+    Names: 'a, b',
+    Extra: { value: { a: 1 } },
+    Auth: { oauth2: { ClientId: 'x' } },
+  };
+  assert.deepEqual(await check(t, weather(config)), {
+    stdout: 'config.json is fine\n',
+    stderr: '',
+    code: 0,
+    signal: null,
+  });
+  assert.deepEqual(await found(t, weather(config, { description: 'further fields' })), []);
+  assert.deepEqual(
+    await found(t, weather({ Any: 1 }, { source: { name: 'Bare', config: { X: 1 } } })),
+    [],
+  );
+});
+
+test('the example is fine', async () => {
+  const args = ['check', path.join(root, 'examples/quickstart.json')];
+  const { stdout, code } = await runScript('src/cli-wrapper.js', [
+    ...args,
+    '--connectors',
+    path.join(root, 'packages/connectors'),
+  ]);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /is fine\n$/);
+});
+
+test('a slip of the pen is shown with line and column, and what was meant', async (t) => {
+  const text = JSON.stringify(weather({ City: 'ж', Dayz: 1 }), null, 2);
+  const { stdout, code } = await check(t, text);
+  assert.equal(code, 1);
+  assert.equal(
+    stdout,
+    'config.json:7:7: error: source.config.Dayz: is no parameter; did you mean Days?\n' +
+      'config.json has 1 error, 0 warnings\n',
+  );
+});
+
+test('values are checked against the manifest, and never shown', async (t) => {
+  const wrong = { Days: 'many', Since: '31.1.2026', Flag: 1, Names: 7, Extra: 'hidden-value' };
+  assert.deepEqual(await found(t, weather(wrong)), [
+    'error source.config.Days must be a number',
+    'error source.config.Since must be a date such as "2026-01-31"',
+    'error source.config.Flag must be true or false',
+    'error source.config.Names must be a list such as ["a", "b"]',
+    'error source.config.Extra must be an object, written as { "value": { … } }',
+    'error source.config.City is missing: Where',
+  ]);
+  assert.deepEqual(await found(t, weather({ City: null, Days: 0 })), [
+    'error source.config.City must have a value',
+    'error source.config.Days must be 1 or more',
+  ]);
+});
+
+test('one-of: unknown choice, choices that are ignored, items', async (t) => {
+  const of = (Auth) => found(t, weather({ City: 'x', Auth }));
+  assert.deepEqual(await of({ oauth: { ClientId: 'x' } }), [
+    'error source.config.Auth has no choice "oauth"; did you mean oauth2?',
+  ]);
+  assert.deepEqual(await of({ oauth2: { ClientID: 'x' }, key: {} }), [
+    'warning source.config.Auth.key is ignored, since oauth2 comes first: one choice at a time',
+    'error source.config.Auth.oauth2.ClientID is no parameter; did you mean ClientId?',
+    'error source.config.Auth.oauth2.ClientId is missing',
+  ]);
+  assert.deepEqual(await found(t, weather({ City: { a: 1 } })), [
+    'error source.config.City is no choice between groups; write { "value": … } around an object',
+  ]);
+});
+
+test('a secret in plain text is a warning, and the exit code 0', async (t) => {
+  const secret = 'do-not-print-me';
+  const config = { City: 'x', Token: secret, Auth: { key: { Key: { value: secret } } } };
+  const { stdout, code } = await check(t, weather(config));
+  assert.equal(code, 0);
+  assert.match(stdout, /warning: source\.config\.Token: is a secret in plain text/);
+  assert.match(stdout, /warning: source\.config\.Auth\.key\.Key: is a secret/);
+  assert.match(stdout, /can be run: 2 warnings\n$/);
+  assert.equal(stdout.includes(secret), false);
+});
+
+test('missing parts and unknown names', async (t) => {
+  assert.deepEqual(await found(t, {}), [
+    'error name is missing; give the configuration any name',
+    'error source is missing',
+    'error storage is missing',
+  ]);
+  assert.deepEqual(await found(t, '[]'), [
+    'error  a configuration is a JSON object with name, source and storage',
+  ]);
+  const odd = { name: '', source: 7, storage: { name: 'Nul' } };
+  assert.deepEqual(await found(t, odd), [
+    'error name must be a text that is not empty',
+    'error source must be an object with name and config',
+    'error storage.name @test/connectors 1.2.3 has no storage "Nul"; did you mean Null?',
+    'error storage.config is missing; write {} where there is nothing to set',
+  ]);
+  const off = weather({ City: 'x' }, { storage: { name: 'Off', config: {} } });
+  assert.deepEqual(await found(t, off), [
+    'error storage.name Storage Off does not support node environment',
+  ]);
+});
+
+test('malformed JSON and a missing file', async (t) => {
+  const { stdout, code } = await check(t, '{\n  "name": "x",\n  "source": }\n');
+  assert.equal(code, 1);
+  assert.match(stdout, /^config\.json: line 3, column 13: expected value\n/);
+  assert.match((await found(t, '{"a": 1,}'))[0], /^error {2}the file is not valid JSON/);
+  const missing = await runScript('src/cli-wrapper.js', ['check', 'nope.json'], { env });
+  assert.deepEqual([missing.stdout, missing.code], ['', 1]);
+  assert.match(missing.stderr, /nope\.json cannot be read/);
+});

@@ -1,0 +1,108 @@
+'use strict';
+// `spec`: what a connectors package has, for people, programs and editors.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const { createRequire } = require('node:module');
+const path = require('node:path');
+const { after, test } = require('node:test');
+
+const { NODE_MANIFEST, connectorsPackage } = require('./support/connectors');
+const { root, runScript } = require('./support/host');
+
+const parameters = {
+  Zone: { type: 'string', required: true, description: 'Which zone' },
+  Days: { type: 'number', default: 2, minimum: 1 },
+  Token: { type: 'string', secret: true },
+  Auth: { oneOf: [{ value: 'key', items: { Key: { type: 'string', required: true } } }] },
+};
+const manifest = { title: 'Weather', logo: 'data:image/png;base64,AAAA', parameters };
+const package_ = connectorsPackage(
+  { after },
+  {
+    sources: { Weather: 'run() {}', Bare: 'run() {}' },
+    storages: { Null: NODE_MANIFEST },
+    after: `Connectors.Weather.manifest = ${JSON.stringify(manifest)};`,
+  },
+);
+const env = { ...process.env, OWOX_CONNECTORS_PACKAGE: package_ };
+const spec = (...args) => runScript('src/cli-wrapper.js', ['spec', ...args], { env });
+
+test('the list', async () => {
+  const { stdout, code } = await spec();
+  assert.equal(code, 0);
+  assert.equal(
+    stdout,
+    '@test/connectors 1.2.3\n\nSources\n  Bare\n  Weather  Weather\n\nStorages\n  Null\n\n' +
+      'Parameters of one: owox-connector-runner spec NAME\n',
+  );
+});
+
+test('one source: what is needed comes first; no logo', async () => {
+  const { stdout } = await spec('Weather');
+  assert.equal(
+    stdout,
+    'Weather (source)\nWeather\n\n' +
+      '  Zone  string, required\n      Which zone\n' +
+      '  Auth  choice\n      choice key\n        Key  string, required\n' +
+      '  Days  number, default 2, 1 or more\n' +
+      '  Token  string, secret\n',
+  );
+  assert.match((await spec('Bare')).stdout, /does not declare parameters/);
+});
+
+test('JSON, and a name with a slip of the pen', async () => {
+  const all = JSON.parse((await spec('--json')).stdout);
+  assert.deepEqual(
+    all.sources.map(({ name }) => name),
+    ['Bare', 'Weather'],
+  );
+  const one = JSON.parse((await spec('Weather', '--json')).stdout);
+  assert.deepEqual([one.kind, one.title], ['source', 'Weather']);
+  assert.deepEqual(one.parameters.Days, {
+    type: 'number',
+    required: false,
+    secret: false,
+    default: 2,
+    minimum: 1,
+  });
+  assert.equal(JSON.stringify(one).includes('base64'), false);
+  const { stderr, code } = await spec('Wether');
+  assert.equal(code, 1);
+  assert.match(stderr, /did you mean Weather\?/);
+});
+
+test('the schema accepts what runs and refuses what does not', async () => {
+  const Ajv = createRequire(require.resolve('eslint'))('ajv');
+  const { stdout } = await spec('--schema');
+  const validate = new Ajv({ strict: false }).compile(JSON.parse(stdout));
+  const config = (given, storage = 'Null') => ({
+    $schema: './schema.json',
+    name: 'x',
+    source: { name: 'Weather', config: given },
+    storage: { name: storage, config: {} },
+  });
+  for (const given of [
+    { Zone: 'x' },
+    { Zone: { value: 'x' }, Days: '7', Token: 't' },
+    { Zone: 'x', Days: 7, Auth: { key: { Key: 'k' } } },
+  ]) {
+    assert.equal(validate(config(given)), true, JSON.stringify(validate.errors));
+  }
+  assert.equal(validate(config({ Zone: 'x' }, 'GOOGLE_BIGQUERY')), true);
+  for (const given of [
+    {},
+    { Zone: 'x', Dayz: 1 },
+    { Zone: 'x', Days: 0 },
+    { Zone: 'x', Auth: { other: {} } },
+    { Zone: 'x', Auth: { key: {} } },
+  ]) {
+    assert.equal(validate(config(given)), false, JSON.stringify(given));
+  }
+  const real = await runScript('src/cli-wrapper.js', ['spec', '--schema'], {
+    env: { ...env, OWOX_CONNECTORS_PACKAGE: path.join(root, 'packages/connectors') },
+  });
+  const example = JSON.parse(fs.readFileSync(path.join(root, 'examples/quickstart.json'), 'utf8'));
+  const ofReal = new Ajv({ strict: false }).compile(JSON.parse(real.stdout));
+  assert.equal(ofReal(example), true, JSON.stringify(ofReal.errors));
+});

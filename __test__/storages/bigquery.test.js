@@ -1,0 +1,143 @@
+'use strict';
+// CsvFile into GoogleBigQuery through real runs, against the emulator, read back with the client.
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const { createRequire } = require('node:module');
+const path = require('node:path');
+const { after, before, test } = require('node:test');
+
+const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
+const { available, freePort, installed, start } = require('../emulators/start');
+const manifest = require('../../packages/connectors/src/Storages/GoogleBigQuery/manifest.json');
+const { tempFolder } = require('../support/temp');
+
+const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
+
+const { python, reason } = available();
+const options = { skip: reason };
+let client;
+let server;
+const folder = tempFolder({ after });
+after(() => server?.kill('SIGKILL'));
+
+before(async () => {
+  if (reason) return;
+  const [port, grpc] = [await freePort(), await freePort()];
+  const origin = `http://127.0.0.1:${port}`;
+  const code = 'from local_bigquery.cli import main; main()';
+  const args = ['serve', '--host', '127.0.0.1', '--port', port, '--grpc-port', grpc];
+  const all = ['-c', code, ...args, '--data-dir', `${folder}/data`];
+  server = await start(python, all, `${origin}/$discovery/rest`);
+  Object.assign(process.env, {
+    BIGQUERY_EMULATOR_HOST: `${origin}/bigquery/v2`,
+    METADATA_SERVER_DETECTION: 'none',
+  });
+  const name = '@google-cloud/bigquery';
+  const load = installed(folder, manifest);
+  const { PassThroughClient } = createRequire(load.resolve(name))('google-auth-library');
+  const { BigQuery } = load(name);
+  client = new BigQuery({
+    projectId: 'p',
+    apiEndpoint: origin,
+    authClient: new PassThroughClient(),
+  });
+});
+
+function project(t, dataset, source = {}) {
+  const folder = tempFolder(t);
+  const file = path.join(folder, 'data.csv');
+  const runner = new ConnectorRunner({ connectorsPackage: referencePackage, runsDir: folder });
+  return async (csv, type = 'INCREMENTAL', data = [], more = {}) => {
+    fs.writeFileSync(file, csv);
+    const config = new Config({
+      name: 'test',
+      source: { name: 'CsvFile', config: { Path: file, UniqueKeys: ['id'], ...source } },
+      storage: {
+        name: 'GOOGLE_BIGQUERY',
+        config: { DestinationDatasetID: `p.${dataset}`, DestinationTableName: 't', ...more },
+      },
+    });
+    const stdio = { logCapture: { onStdout() {}, onStderr() {} } };
+    const run = runner.run('id', 'run', config, new RunConfig({ type, data, state: {} }), stdio);
+    return run.catch((error) => error);
+  };
+}
+
+async function rowsOf(dataset) {
+  const [rows] = await client.query(`SELECT * FROM \`p.${dataset}.t\` ORDER BY id`);
+  return rows.map((row) =>
+    Object.values(row).map((value) => (value === null ? null : `${value.value ?? value}`)),
+  );
+}
+
+async function tablesOf(dataset) {
+  const [tables] = await client.dataset(dataset).getTables();
+  return tables.map(({ id }) => id);
+}
+
+const CSV =
+  'id,d,ts,n,text\n' +
+  '1,2026-01-01,2026-01-01T03:04:05+02:00,1.5,"Київ, ""✓"""\n' +
+  '2,2026-01-02,2026-01-02T00:00:00Z,1e300,東京\n' +
+  '9223372036854775807,2026-01-03,,,مرحبا\n';
+
+test('values are kept, a second run merges, columns are added', options, async (t) => {
+  const run = project(t, 'merge', { DateColumn: 'd' });
+  const first = await run(CSV);
+  assert.equal(first.status, 'success', first.stderrTail);
+  const [[{ timePartitioning }]] = [await client.dataset('merge').table('t').getMetadata()];
+  assert.equal(timePartitioning?.field, 'd');
+  const ids = 'SELECT CAST(id AS STRING) AS id, d, ts, n, text FROM `p.merge.t` ORDER BY d';
+  const read = async () => {
+    const [rows] = await client.query(ids);
+    return rows.map((row) => Object.values(row).map((value) => value?.value ?? value));
+  };
+  const expected = [
+    ['1', '2026-01-01', '2026-01-01T01:04:05.000Z', 1.5, 'Київ, "✓"'],
+    ['2', '2026-01-02', '2026-01-02T00:00:00.000Z', 1e300, '東京'],
+    ['9223372036854775807', '2026-01-03', null, null, 'مرحبا'],
+  ];
+  assert.deepEqual(await read(), expected);
+  const second = await run(CSV);
+  assert.equal(second.status, 'success', second.stderrTail);
+  assert.deepEqual(await read(), expected);
+  const third = await run('id,d,extra\n1,2026-01-01,x\n');
+  assert.equal(third.status, 'success', third.stderrTail);
+  const [[row]] = await client.query('SELECT text, extra FROM `p.merge.t` WHERE id = 1');
+  assert.deepEqual([row.text, row.extra], ['Київ, "✓"', 'x']);
+  assert.deepEqual(await tablesOf('merge'), ['t']);
+});
+
+test('FULL_REFRESH replaces; a backfill without keys replaces its days', options, async (t) => {
+  const run = project(t, 'days', { UniqueKeys: [], DateColumn: 'd' });
+  await run('id,d\n1,2026-01-01\n2,2026-01-02\n', 'FULL_REFRESH');
+  const days = [{ configField: 'StartDate', value: '2026-01-02' }];
+  const backfill = await run('id,d\n1,2026-01-01\n5,2026-01-02\n', 'MANUAL_BACKFILL', days);
+  assert.equal(backfill.status, 'success', backfill.stderrTail);
+  assert.deepEqual(await rowsOf('days'), [
+    ['1', '2026-01-01'],
+    ['5', '2026-01-02'],
+  ]);
+  await run('id,d\n7,2026-01-07\n', 'FULL_REFRESH');
+  assert.deepEqual(await rowsOf('days'), [['7', '2026-01-07']]);
+});
+
+test('failures say what to do and leave the table as it was', options, async (t) => {
+  const run = project(t, 'failures');
+  await run('id,n\n1,2\n');
+  const other = await run('id,n\n1,word\n');
+  assert.match(other.stderrTail, /"n".*INT64.*FULL_REFRESH/);
+  const key = await run('id,n\n1,3\n', 'INCREMENTAL', [], { ServiceAccountJson: '{"client' });
+  assert.match(key.stderrTail, /ServiceAccountJson is no JSON/);
+  assert.deepEqual(await rowsOf('failures'), [['1', '2']]);
+  assert.deepEqual(await tablesOf('failures'), ['t']);
+});
+
+test('a server that cannot be reached is given up soon', options, async (t) => {
+  const before = process.env.BIGQUERY_EMULATOR_HOST;
+  t.after(() => (process.env.BIGQUERY_EMULATOR_HOST = before));
+  process.env.BIGQUERY_EMULATOR_HOST = `http://127.0.0.1:${await freePort()}/bigquery/v2`;
+  const failed = await project(t, 'unreachable')('id\n1\n');
+  assert.match(failed.stderrTail, /ECONNREFUSED.*check the network/);
+});

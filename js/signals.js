@@ -1,0 +1,32 @@
+'use strict';
+// AbortSignals of the caller, which native code can neither keep nor listen to.
+
+/** Listens to every `signal` in these layers of options. */
+function listen(layers) {
+  const signals = layers.map((layer) => layer?.signal).filter((signal) => signal !== undefined);
+  let stop = () => {};
+  return {
+    handlers: {
+      /** Settles when one of the signals is aborted, or when nobody needs to know any more. */
+      aborted: () =>
+        new Promise((resolve) => {
+          const check = () => {
+            if (signals.some((signal) => signal.aborted)) resolve();
+          };
+          for (const signal of signals) signal.addEventListener('abort', check);
+          stop = () => {
+            for (const signal of signals) signal.removeEventListener('abort', check);
+            resolve();
+          };
+          check();
+        }),
+    },
+    /** Lets go of the signals; gives why one of them was aborted, if it was. */
+    release() {
+      stop();
+      return signals.find((signal) => signal.aborted)?.reason;
+    },
+  };
+}
+
+module.exports = { listen };

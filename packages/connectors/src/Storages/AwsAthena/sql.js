@@ -1,0 +1,76 @@
+'use strict';
+// Athena takes two languages: Hive's for CREATE, ALTER and DROP, Trino's for all else.
+
+/** A name as Hive's SQL. */
+function quoteDdl(name) {
+  return `\`${name.replaceAll('`', '``')}\``;
+}
+
+/** A name as Trino's SQL. */
+function quote(name) {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+function text(value) {
+  return `'${value.replaceAll("'", "''")}'`;
+}
+
+const SQL_TYPES = {
+  string: 'string',
+  integer: 'bigint',
+  number: 'double',
+  boolean: 'boolean',
+  date: 'date',
+  timestamp: 'timestamp',
+  // Athena cannot make Iceberg columns with a zone: moments are stored in UTC.
+  timestamptz: 'timestamp',
+  json: 'string',
+};
+
+/** A type of information_schema as the one it was made with. */
+function typeOf(described) {
+  const type = described.toLowerCase();
+  if (type.startsWith('varchar')) return 'string';
+  return /^timestamp(\(\d\))?$/.test(type) ? 'timestamp' : type;
+}
+
+/** A staged text in a column's type. */
+function castTo(sqlType, staged, { type }) {
+  if (sqlType === 'string') return staged;
+  if (sqlType !== 'timestamp') return `CAST(${staged} AS ${sqlType})`;
+  const spaced = `replace(${staged}, 'T', ' ')`;
+  if (type !== 'timestamptz') return `CAST(${spaced} AS timestamp(6))`;
+  // Trino wants a colon in offsets.
+  const zoned = `replace(${spaced}, 'Z', '+00:00')`;
+  const end = `substr(${zoned}, length(${zoned}) - 1)`;
+  const moment =
+    `CASE WHEN substr(${zoned}, length(${zoned}) - 2, 1) = ':' THEN ${zoned} ` +
+    `ELSE substr(${zoned}, 1, length(${zoned}) - 2) || ':' || ${end} END`;
+  return `CAST(CAST(${moment} AS timestamp(6) with time zone) AT TIME ZONE 'UTC' AS timestamp(6))`;
+}
+
+/**
+ * The SQL type of a run's column in the table.
+ *
+ * @param {string | undefined} have the table's type, `undefined` when it has no such column
+ * @param {import('../../Core/TypeInference').Column} column
+ * @returns {string | null} `null` where the values do not fit
+ */
+function typeFor(have, column) {
+  const wanted = SQL_TYPES[column.type ?? 'string'];
+  if (have === undefined) return wanted;
+  const fits =
+    column.type === null ||
+    have === wanted ||
+    have === 'string' ||
+    (have === 'double' && column.type === 'integer' && !column.hasBigInteger) ||
+    (have === 'timestamp' && column.type === 'date');
+  return fits ? have : null;
+}
+
+/** Athena's names are in lower case, of letters, digits and "_". */
+function plainName(name) {
+  return name.toLowerCase().replace(/[^\p{L}\p{M}\p{N}_]/gu, '_');
+}
+
+module.exports = { castTo, plainName, quote, quoteDdl, text, typeFor, typeOf };

@@ -1,0 +1,194 @@
+'use strict';
+
+const { createRequire } = require('node:module');
+const { AbstractStorage } = require('../../Core/AbstractStorage');
+const { ConnectorError } = require('../../Core/errors');
+const { overriddenName, refusePlaceholders } = require('../common');
+const { Publication } = require('./Publication');
+const { Staging } = require('./Staging');
+const manifest = require('./manifest.json');
+
+const FIRST_ANSWER_MS = 20_000;
+const PLACES = [
+  'ProjectID',
+  'DestinationProjectID',
+  'DestinationDatasetName',
+  'DestinationDatasetID',
+  'DestinationLocation',
+];
+
+/** A table in BigQuery: rows are staged by load jobs and published by one statement. */
+class GoogleBigQueryStorage extends AbstractStorage {
+  #client = null;
+  #dataset = null;
+  #staging = null;
+  #plan = null;
+
+  constructor(config) {
+    super(config, manifest);
+  }
+
+  tableNameFor(table, options) {
+    const given = this.config.getValue('DestinationTableNameOverride');
+    return overriddenName(given, table, options) ?? super.tableNameFor(table, options);
+  }
+
+  async open() {
+    const credentials = this.#credentials();
+    const { jobs, project, name } = this.#place(credentials);
+    const location = this.config.getValue('DestinationLocation');
+    // Not at the top: the manifest's parameters can be read without the client.
+    const { BigQuery } = require('@google-cloud/bigquery');
+    const options = { projectId: jobs, location, credentials, ...emulator() };
+    if (!options.authClient && !credentials) await checkDefaultCredentials();
+    refusePlaceholders(this.config, PLACES);
+    this.#client = new BigQuery({ ...options, maxRetries: 6 });
+    this.#dataset = this.#client.dataset(name, { projectId: project, location });
+
+    // Asked with few attempts, so that a wrong setting shows at once.
+    const impatient = new BigQuery({ ...options, maxRetries: 1 });
+    await this.#explained(async () => {
+      const dataset = impatient.dataset(name, { projectId: project, location });
+      const [exists] = await answerOf(dataset.exists());
+      if (!exists) await this.#dataset.create({ location });
+    });
+  }
+
+  async begin(plan) {
+    this.#plan = plan;
+    this.#staging = new Staging(this.#dataset, { maxRows: this.config.getValue('MaxBufferSize') });
+  }
+
+  async write(rows) {
+    await this.#explained(() => this.#staging.write(rows));
+  }
+
+  async commit(columns) {
+    return this.#explained(async () => {
+      await this.#staging.flush();
+      const table = this.#dataset.table(this.#plan.name);
+      const publication = new Publication(this.#client, table, this.#plan, this.#staging);
+      const saved = await publication.run(columns);
+      await this.#drop();
+      return { ...saved, location: `${this.#dataset.projectId}.${this.#dataset.id}` };
+    });
+  }
+
+  async close() {
+    await this.#drop();
+  }
+
+  async #drop() {
+    const staging = this.#staging;
+    this.#staging = null;
+    // It expires by itself where this fails.
+    await staging?.drop().catch(() => {});
+  }
+
+  #credentials() {
+    const text = this.config.getValue('ServiceAccountJson');
+    if (text === null) return undefined;
+    let key;
+    try {
+      key = JSON.parse(text);
+    } catch (cause) {
+      throw new ConnectorError('ServiceAccountJson is no JSON: paste the whole key file', {
+        cause,
+      });
+    }
+    for (const field of ['client_email', 'private_key']) {
+      if (typeof key?.[field] !== 'string') {
+        throw new ConnectorError(
+          `ServiceAccountJson has no ${field}: paste the whole key file of a service account`,
+        );
+      }
+    }
+    return key;
+  }
+
+  #place(credentials) {
+    const value = (name) => this.config.getValue(name);
+    const [idProject, idName] =
+      (value('DestinationDatasetID') ?? '').match(/^(?:(.+)[.:])?(.+)$/)?.slice(1) ?? [];
+    const name = value('DestinationDatasetName') ?? idName;
+    if (name === undefined) {
+      throw new ConnectorError('The dataset is not named: set DestinationDatasetName');
+    }
+    const given = value('DestinationProjectID') ?? idProject ?? null;
+    const jobs = value('ProjectID') ?? given ?? credentials?.project_id;
+    if (jobs === undefined) throw new ConnectorError('The project is not named: set ProjectID');
+    return { jobs, project: given ?? jobs, name };
+  }
+
+  async #explained(work) {
+    try {
+      return await work();
+    } catch (cause) {
+      if (cause instanceof ConnectorError) throw cause;
+      throw new ConnectorError(`BigQuery: ${cause.message}; ${remedyFor(cause)}`, { cause });
+    }
+  }
+}
+
+/** An emulator wants no credentials, and takes uploads beside its API. */
+function emulator() {
+  const host = process.env.BIGQUERY_EMULATOR_HOST;
+  if (!host) return {};
+  const { PassThroughClient } = authLibrary();
+  return { apiEndpoint: new URL(host).origin, authClient: new PassThroughClient() };
+}
+
+/** The one that the client uses itself. */
+function authLibrary() {
+  const ofClient = createRequire(require.resolve('@google-cloud/bigquery'));
+  return ofClient('google-auth-library');
+}
+
+/** Without this, each request would look for them again, and say little about it. */
+async function checkDefaultCredentials() {
+  const { GoogleAuth } = authLibrary();
+  const scopes = ['https://www.googleapis.com/auth/bigquery'];
+  try {
+    await answerOf(new GoogleAuth({ scopes }).getClient());
+  } catch (cause) {
+    throw new ConnectorError(
+      `BigQuery: there are no usable credentials (${cause.message.split('\n')[0]}); set ` +
+        'ServiceAccountJson to the text of a service account key, or GOOGLE_APPLICATION_CREDENTIALS ' +
+        'to the path of its file',
+      { cause },
+    );
+  }
+}
+
+/** A server that drops packets would otherwise take minutes to be given up. */
+async function answerOf(request) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      const seconds = FIRST_ANSWER_MS / 1000;
+      reject(Object.assign(new Error(`no answer within ${seconds} s`), { code: 'ETIMEDOUT' }));
+    }, FIRST_ANSWER_MS);
+  });
+  try {
+    return await Promise.race([request, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function remedyFor({ code, message }) {
+  if (/invalid_grant|DECODER|private key|default credentials/i.test(message)) {
+    return 'check ServiceAccountJson: the key may be cut, deleted or of another account';
+  }
+  if (code === 403 && !/rate|quota/i.test(message)) {
+    return 'give the service account the roles BigQuery Job User on the project and BigQuery Data Editor on the dataset';
+  }
+  if (code === 429 || code >= 500 || /rate|quota/i.test(message)) return 'try again later';
+  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT/.test(`${code} ${message}`)) {
+    return 'check the network, a proxy and, where it is set, BIGQUERY_EMULATOR_HOST';
+  }
+  if (code === 404) return 'check ProjectID, the dataset and DestinationLocation';
+  return 'correct the cause and run again';
+}
+
+module.exports = { GoogleBigQueryStorage };

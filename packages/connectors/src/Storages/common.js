@@ -1,0 +1,108 @@
+'use strict';
+// What the storages in the cloud have in common.
+
+const { ConnectorError } = require('../Core/errors');
+
+/**
+ * The name that DestinationTableNameOverride has for a source's table: one name, or for sources
+ * with several tables a list like "ads my_ads, campaigns my_campaigns".
+ *
+ * @param {string | null} given
+ * @param {{ name: string }} table
+ * @param {{ isOnly: boolean }} options
+ * @returns {string | null} `null` where it has none
+ * @throws {ConnectorError}
+ */
+function overriddenName(given, table, { isOnly }) {
+  if (given === null) return null;
+  const pairs = given.split(',').map((part) => part.trim().split(/[\s=:]+/));
+  if (pairs.length === 1 && pairs[0].length === 1) {
+    if (isOnly) return pairs[0][0];
+    throw new ConnectorError(
+      'DestinationTableNameOverride names one table, but the source has several: write it like "ads my_ads"',
+    );
+  }
+  return pairs.find(([name]) => name === table.name)?.[1] ?? null;
+}
+
+/**
+ * Refuses values like YOUR_BUCKET_NAME, which examples have, before anything is sent.
+ *
+ * @param {import('../Core/AbstractConfig').AbstractConfig} config
+ * @param {string[]} names of parameters
+ * @throws {ConnectorError}
+ */
+function refusePlaceholders(config, names) {
+  const found = names.filter((name) => /\bYOUR_[A-Z]|^<.*>$/.test(config.getValue(name) ?? ''));
+  if (found.length === 0) return;
+  throw new ConnectorError(
+    `The example's values are still in ${found.join(', ')}: put your own there`,
+  );
+}
+
+/**
+ * The columns of a run that a table takes, with the type that each has or gets there.
+ *
+ * @param {{ name: string, uniqueKeys: string[], dateColumn: string | null }} plan
+ * @param {Map<string, string>} staged the staging column by the rows' column
+ * @param {Map<string, import('../Core/TypeInference').Column>} types
+ * @param {Map<string, string> | null} existing the table's types by name in lower case
+ * @param {object} dialect
+ * @param {(source: string) => string} dialect.columnName
+ * @param {(have: string | undefined, column: object) => string | null} dialect.typeFor
+ * @throws {ConnectorError}
+ */
+function planColumns({ name, uniqueKeys, dateColumn }, staged, types, existing, dialect) {
+  for (const needed of [...uniqueKeys, ...(dateColumn === null ? [] : [dateColumn])]) {
+    if (staged.has(needed)) continue;
+    throw new ConnectorError(
+      `The rows for table "${name}" have no column "${needed}": correct the unique keys and the date column`,
+    );
+  }
+  const seen = new Map();
+  const made = [];
+  for (const [source, column] of staged) {
+    const inferred = types.get(source);
+    const target = dialect.columnName(source);
+    const other = seen.get(target.toLowerCase());
+    if (other !== undefined) {
+      throw new ConnectorError(
+        `Columns "${other}" and "${source}" have the same name in ${dialect.title}: rename one of them`,
+      );
+    }
+    seen.set(target.toLowerCase(), source);
+    const have = existing?.get(target.toLowerCase());
+    const isKey = uniqueKeys.includes(source);
+    // A column gets its type with its first value: it could not be changed then.
+    if (inferred.type === null && have === undefined && !isKey) continue;
+    const sqlType = dialect.typeFor(have, inferred);
+    if (sqlType === null) throw misfit(name, source, have, inferred);
+    made.push({
+      source,
+      target,
+      staged: column,
+      sqlType,
+      isKey,
+      isNew: have === undefined,
+      inferred,
+    });
+  }
+  return made;
+}
+
+function misfit(table, source, have, { type, example }) {
+  const shown = example === undefined ? '' : `, such as "${example}"`;
+  return new ConnectorError(
+    `Column "${source}" of table "${table}" is ${have}, but the rows bring values of the type ` +
+      `${type}${shown}: correct the values, declare the column's type, or run a FULL_REFRESH, ` +
+      'which makes the table anew',
+  );
+}
+
+function noKeyValue(source, rows) {
+  return new ConnectorError(
+    `The unique key "${source}" has no value in ${rows} rows: choose other unique keys`,
+  );
+}
+
+module.exports = { noKeyValue, overriddenName, planColumns, refusePlaceholders };

@@ -1,0 +1,283 @@
+//! Which values of a run are secret, and in which forms they may appear (contract, section 11).
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::json::{Value, parse};
+
+/// What the name of a secret parameter holds, in any case and with `_` and `-` left out.
+const SECRET_NAMES: [&str; 8] =
+    ["secret", "token", "password", "apikey", "credential", "privatekey", "accesskey", "serviceaccount"];
+
+/// Characters of the shortest value that is replaced.
+pub const MIN_CHARACTERS: usize = 8;
+
+/// A name as names are compared.
+pub fn comparable(name: &str) -> String {
+    name.chars()
+        .filter(|character| !matches!(character, '_' | '-') && !character.is_whitespace())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Whether a parameter or variable of this name is taken for secret.
+pub fn is_secret_name(name: &str) -> bool {
+    let name = comparable(name);
+    SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+/// Names of parameters that a manifest marks as secret.
+#[derive(Debug, Clone, Default)]
+pub struct Marked {
+    /// Those of the source.
+    pub source: Vec<String>,
+    /// Those of the storage.
+    pub storage: Vec<String>,
+}
+
+/// Collects secret values.
+#[derive(Debug, Default)]
+pub struct Collector {
+    values: BTreeSet<String>,
+    names: Vec<String>,
+}
+
+impl Collector {
+    /// Parameters of these names are secret, too.
+    pub fn new(names: &[String]) -> Self {
+        Self { values: BTreeSet::new(), names: names.iter().map(|name| comparable(name)).collect() }
+    }
+
+    /// Takes the secret parameters of `OW_CONFIG`.
+    pub fn config(&mut self, text: &str, marked: &Marked) {
+        let Some(config) = parse(text) else { return };
+        for (section, names) in [("source", &marked.source), ("storage", &marked.storage)] {
+            let names: Vec<_> = names.iter().map(|name| comparable(name)).collect();
+            if let Some(section) = config.member(section) {
+                self.walk(section, &names);
+            }
+        }
+        self.walk(&config, &[]);
+    }
+
+    /// Takes the secret fields of `OW_RUN_CONFIG`: `data` names parameters in `configField`.
+    pub fn run_config(&mut self, text: &str) {
+        let Some(config) = parse(text) else { return };
+        self.walk(&config, &[]);
+        let Some(Value::Array(fields)) = config.member("data") else { return };
+        for field in fields {
+            let (Some(Value::Text(name)), Some(value)) = (field.member("configField"), field.member("value"))
+            else {
+                continue;
+            };
+            if self.is_secret(name, &[]) {
+                self.secret(value, &[], false);
+            }
+        }
+    }
+
+    /// Takes a variable, where its name is one that was asked for.
+    pub fn variable(&mut self, name: &str, value: &str) {
+        if self.names.contains(&comparable(name)) {
+            self.value(value);
+        }
+    }
+
+    /// Takes one secret.
+    pub fn value(&mut self, text: &str) {
+        self.insert(text);
+        let trimmed = text.trim();
+        self.insert(trimmed);
+        // "X-Api-Key: …" and "Bearer …" are written in one, and printed in two
+        if let Some((name, rest)) = trimmed.split_once(": ")
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        {
+            self.value(rest);
+        }
+        for scheme in ["Bearer ", "Basic ", "Token "] {
+            if let Some(rest) = trimmed.strip_prefix(scheme) {
+                self.value(rest);
+            }
+        }
+        match parse(trimmed) {
+            Some(value @ Value::Object(..)) => self.walk(&value, &[]),
+            Some(Value::Array(_)) => {}
+            // the lines of a key may be printed one by one
+            _ => trimmed.lines().filter(|line| !line.starts_with("-----")).for_each(|line| {
+                self.insert(line.trim());
+            }),
+        }
+    }
+
+    fn insert(&mut self, text: &str) {
+        if text.chars().nth(MIN_CHARACTERS - 1).is_some() && !is_number_date_or_boolean(text) {
+            self.values.insert(text.to_owned());
+        }
+    }
+
+    fn is_secret(&self, name: &str, marked: &[String]) -> bool {
+        let comparable = comparable(name);
+        is_secret_name(name) || marked.contains(&comparable) || self.names.contains(&comparable)
+    }
+
+    /// Looks at every member below a value.
+    fn walk(&mut self, value: &Value, marked: &[String]) {
+        match value {
+            Value::Object(members, _) => {
+                for (name, value) in members {
+                    if self.is_secret(name, marked) {
+                        let is_marked = !is_secret_name(name);
+                        self.secret(value, marked, is_marked);
+                    } else {
+                        self.walk(value, marked);
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
+            Value::Text(_) | Value::Other => {}
+        }
+    }
+
+    /// Takes the value of a secret parameter. Of an object it is the whole, and the members whose
+    /// names are secret; all members where the parameter was marked, or asked for.
+    fn secret(&mut self, value: &Value, marked: &[String], is_marked: bool) {
+        match value {
+            Value::Text(text) => self.value(text),
+            Value::Array(items) => items.iter().for_each(|item| self.secret(item, marked, is_marked)),
+            Value::Object(members, raw) => {
+                match value.member("value") {
+                    // the name of a choice; the choice's own parameters are under `items`
+                    Some(_) if value.member("items").is_some() => {}
+                    Some(inner) => self.secret(inner, marked, is_marked),
+                    None => {
+                        self.insert(raw);
+                        if is_marked {
+                            for (_, member) in members {
+                                self.secret(member, marked, true);
+                            }
+                        }
+                    }
+                }
+                self.walk(value, marked);
+            }
+            Value::Other => {}
+        }
+    }
+
+    /// Every form in which the secrets may appear.
+    pub fn into_needles(self) -> BTreeSet<Vec<u8>> {
+        let mut needles = BTreeSet::new();
+        for value in &self.values {
+            add_forms(value, &mut needles);
+            if value.contains('\n') && !value.contains('\r') {
+                add_forms(&value.replace('\n', "\r\n"), &mut needles);
+            }
+        }
+        needles
+    }
+}
+
+/// Values that say nothing secret, and that would be found in every line.
+fn is_number_date_or_boolean(text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte))
+        && text.parse::<f64>().is_ok();
+    let bytes = text.as_bytes();
+    let is_day = bytes.len() >= 10
+        && bytes[..10].iter().enumerate().all(|(index, byte)| match index {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    let is_date = is_day
+        && (bytes.len() == 10 || b"T ".contains(&bytes[10]))
+        && bytes[10..].iter().all(|byte| byte.is_ascii_digit() || b"T :.Z+-".contains(byte));
+    is_number || is_date // booleans are shorter than any secret
+}
+
+/// A value as it is, JSON-escaped once and twice (JSON in a JSON string), and those URL-encoded
+/// and in base64.
+fn add_forms(value: &str, needles: &mut BTreeSet<Vec<u8>>) {
+    let escaped = json_escaped(value);
+    for form in [value, &escaped] {
+        needles.insert(form.as_bytes().to_vec());
+        add_url_encodings(form, needles);
+        add_base64(form.as_bytes(), needles);
+    }
+    needles.insert(json_escaped(&escaped).into_bytes());
+    needles.insert(escaped.replace('/', "\\/").into_bytes());
+    needles.insert(ascii_escaped(&escaped).into_bytes());
+}
+
+/// As `JSON.stringify` writes it, without the quotes.
+fn json_escaped(text: &str) -> String {
+    // a string always has a JSON form
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+}
+
+/// The same as other languages write it: nothing but ASCII.
+fn ascii_escaped(escaped: &str) -> String {
+    let mut ascii = String::with_capacity(escaped.len());
+    for character in escaped.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(ascii, "\\u{unit:04x}"); // writing into a String cannot fail
+        }
+    }
+    ascii
+}
+
+/// What the usual encoders leave as it is, beside letters, digits, `-`, `.` and `_`.
+const UNESCAPED: [&[u8]; 6] = [
+    b"~!*'()",                     // encodeURIComponent
+    b"~",                          // RFC 3986
+    b"*",                          // forms and URLSearchParams
+    b"~!*'();/?:@&=+$,#",          // encodeURI
+    b"~!*();/?:@&=+$,%[]\\^`{|}'", // the query of a URL object
+    b"~!*();/:@&=+$,%[]\\|'",      // its path
+];
+
+fn add_url_encodings(text: &str, needles: &mut BTreeSet<Vec<u8>>) {
+    const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+    const LOWER: &[u8; 16] = b"0123456789abcdef";
+    for unescaped in UNESCAPED {
+        for digits in [UPPER, LOWER] {
+            for space_is_plus in [false, true] {
+                let mut encoded = Vec::with_capacity(text.len());
+                for byte in text.bytes() {
+                    if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || unescaped.contains(&byte) {
+                        encoded.push(byte);
+                    } else if byte == b' ' && space_is_plus {
+                        encoded.push(b'+');
+                    } else {
+                        let (high, low) = (byte >> 4, byte & 15);
+                        encoded.extend([b'%', digits[usize::from(high)], digits[usize::from(low)]]);
+                    }
+                }
+                needles.insert(encoded);
+            }
+        }
+    }
+}
+
+/// The characters of base64 that depend on nothing but the secret, for each of the three places
+/// at which it may start, in both alphabets.
+fn add_base64(secret: &[u8], needles: &mut BTreeSet<Vec<u8>>) {
+    const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for alphabet in [STANDARD, URL_SAFE] {
+        for before in 0..3 {
+            // bits of the first character that the bytes before fill, and of the whole
+            let skipped = (before * 8_usize).div_ceil(6) * 6 - before * 8;
+            let bits = secret.len() * 8;
+            let bit = |at: usize| secret[at / 8] >> (7 - at % 8) & 1;
+            let characters = (skipped..bits).step_by(6).take_while(|start| start + 6 <= bits).map(|start| {
+                let index = (start..start + 6).fold(0, |index, at| index << 1 | bit(at));
+                alphabet[usize::from(index)]
+            });
+            needles.insert(characters.collect());
+        }
+    }
+}

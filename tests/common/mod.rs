@@ -1,0 +1,163 @@
+//! Real processes under the real helper, for the tests of supervision.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use owox_connector_runner::error::RunnerError;
+use owox_connector_runner::process::{Namespace, Running, Start, Supervision, start};
+
+/// The helper that Cargo has built.
+pub const SUPERVISOR: &str = env!("CARGO_BIN_EXE_connector-supervisor");
+
+/// How long something may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What keeps a tree together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Namespace,
+    Subreaper,
+    Portable,
+}
+
+/// The modes that find processes wherever they have gone.
+pub const FINDING: [Mode; 2] = [Mode::Namespace, Mode::Subreaper];
+
+pub const ALL: [Mode; 3] = [Mode::Namespace, Mode::Subreaper, Mode::Portable];
+
+impl Mode {
+    pub fn supervision(self) -> Supervision {
+        Supervision {
+            namespace: if self == Mode::Namespace { Namespace::Preferred } else { Namespace::Off },
+            portable: self == Mode::Portable,
+            memory_limit_bytes: None,
+        }
+    }
+}
+
+pub fn nowhere() -> OwnedFd {
+    File::options().read(true).write(true).open("/dev/null").expect("/dev/null").into()
+}
+
+/// A shell script whose processes can be found wherever they are: all inherit a variable of their
+/// own.
+pub struct Script {
+    pub text: String,
+    pub mark: String,
+    pub supervisor: PathBuf,
+    pub supervision: Supervision,
+}
+
+impl Script {
+    pub fn new(mode: Mode, text: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self {
+            text: text.to_owned(),
+            mark: format!("SUPERVISION_TEST={}-{number}", std::process::id()),
+            supervisor: PathBuf::from(SUPERVISOR),
+            supervision: mode.supervision(),
+        }
+    }
+
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let (name, value) = self.mark.split_once('=').expect("a variable");
+        vec![("PATH".into(), "/usr/bin:/bin".into()), (name.into(), value.into())]
+    }
+
+    /// Starts it; `more` become its descriptors from 3 on.
+    pub async fn start(&self, more: Vec<OwnedFd>) -> Result<Running, RunnerError> {
+        let mut descriptors = vec![nowhere(), nowhere(), nowhere()];
+        descriptors.extend(more);
+        start(Start {
+            supervisor: &self.supervisor,
+            program: Path::new("/bin/sh"),
+            args: vec!["-c".into(), self.text.clone()],
+            directory: Path::new("/"),
+            variables: self.variables(),
+            descriptors,
+            supervision: self.supervision.clone(),
+        })
+        .await
+    }
+
+    /// The processes of this script that live, as this process sees them. A zombie has no
+    /// variables any more.
+    pub fn alive(&self) -> Vec<i32> {
+        let Ok(processes) = std::fs::read_dir("/proc") else { panic!("no /proc") };
+        processes
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+            .filter(|pid| {
+                std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|variables| {
+                    variables.split(|byte| *byte == 0).any(|variable| variable == self.mark.as_bytes())
+                })
+            })
+            .collect()
+    }
+
+    /// Kills what a test without supervision has left.
+    pub fn kill(&self) {
+        for pid in self.alive() {
+            let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Whatever happens in a test, nothing of it stays.
+impl Drop for Script {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A pipe: its end to read lines from, and its end for the process.
+pub fn pipe() -> (Lines, OwnedFd) {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    (Lines(reader), writer.into())
+}
+
+pub struct Lines(std::io::PipeReader);
+
+impl Lines {
+    /// The next lines, which must come.
+    pub fn read(&mut self, count: usize) -> Vec<String> {
+        let mut text = Vec::new();
+        let mut lines = 0;
+        while lines < count {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("a line");
+            lines += usize::from(byte[0] == b'\n');
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).expect("text").lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// Everything, once all writers are gone.
+    pub fn rest(mut self) -> String {
+        let mut text = String::new();
+        self.0.read_to_string(&mut text).expect("text");
+        text
+    }
+}
+
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The state letter of a process, if it is there.
+pub fn state_of(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
+}
