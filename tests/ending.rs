@@ -10,7 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use common::{ALL, FINDING, Lines, Mode, SUPERVISOR, Script, nowhere, pipe, state_of, wait_until};
+use common::{
+    ALL, FINDING, Lines, Mode, SUPERVISOR, Script, install_program, nowhere, pipe, state_of, wait_until,
+};
 use owox_connector_runner::process::protocol::{Opening, StartRequest, frame};
 use owox_connector_runner::process::{Cause, Exit, Running};
 use owox_connector_runner::run::{Cancellation, StopReason};
@@ -186,8 +188,7 @@ async fn who_is_asked_too_late_has_ended_by_itself() {
 async fn processes_that_fork_all_the_time_do_not_get_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let chain = folder.path().join("chain");
-    std::fs::write(&chain, "#!/bin/sh\nsetsid \"$0\" &\n").expect("written");
-    std::fs::set_permissions(&chain, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("mode");
+    install_program(&chain, "#!/bin/sh\nsetsid \"$0\" &\n");
     for mode in FINDING {
         let text = format!(
             "trap '' TERM; for i in 1 2 3; do {} & done; echo ready >&3; sleep 1000",

@@ -148,6 +148,15 @@ impl Lines {
     }
 }
 
+/// Puts a program there, by another process: while this one had it open for writing, a test that
+/// runs at the same time might start a process that has it open as well, and it could not be run.
+pub fn install_program(path: &Path, text: &str) {
+    let script = "printf '%s' \"$2\" > \"$1\" && chmod 755 \"$1\"";
+    let status =
+        std::process::Command::new("/bin/sh").args(["-c", script, "sh"]).arg(path).arg(text).status();
+    assert!(status.expect("a shell").success());
+}
+
 pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
