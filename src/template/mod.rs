@@ -53,7 +53,7 @@ mod tests {
         render(&[hostile("x", "x;process.exit(0)")], false).unwrap_err();
         let script = render(&[hostile("x", "x")], false).unwrap();
         assert!(!script.contains(PLACEHOLDER) && !script.contains(EAGER_PLACEHOLDER));
-        assert!(script.len() < 3600, "{}", script.len());
+        assert!(script.len() < 3900, "{}", script.len());
         assert!(script.contains(r#"[{"name":"x","global":["x"],"global_is":true}]"#));
     }
 }
