@@ -34,6 +34,6 @@ export default [
   // __DEPENDENCIES__ is replaced by a list when the file is written for a run
   {
     files: ['src/template/main.js'],
-    languageOptions: { globals: { __DEPENDENCIES__: 'readonly' } },
+    languageOptions: { globals: { __DEPENDENCIES__: 'readonly', __EAGER__: 'readonly' } },
   },
 ];

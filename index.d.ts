@@ -231,7 +231,8 @@ export interface RunOptions {
   redact?: boolean | { names?: string[]; values?: string[] };
   /**
    * `'none'` also lets a connector read the host's standard input where output is inherited.
-   * This version enforces no isolation; asking for any is refused with `ISOLATION_UNAVAILABLE`.
+   * This version enforces nothing but the end of all processes, by a PID namespace where the system
+   * allows one, which `'none'` leaves out; asking for more is refused with `ISOLATION_UNAVAILABLE`.
    */
   isolation?: 'none';
   /**
@@ -431,7 +432,7 @@ export interface RunResult {
   warnings: string[];
   /** Where the next incremental run goes on: the last `updateLastRequstedDate`. */
   state: { date?: string } | null;
-  /** What was enforced. This version: nothing beyond a process, a session and a directory of its own. */
+  /** What was enforced. This version: processes of its own that nothing outlives, and no more. */
   isolation: { mode: 'none'; layers: IsolationLayer[] };
 }
 

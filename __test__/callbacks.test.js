@@ -2,6 +2,8 @@
 // Contract, section 6: `onStdout`, `onStderr`, `onSpawn` and `passThrough`.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 
 const { NodeJsEnvironment } = require('@owox/connector-runner');
@@ -249,7 +251,10 @@ test('a run leaves no process and no supervisor behind', async (t) => {
      const options = { detached: true, stdio: 'ignore' };
      const child = spawn(process.execPath, ['-e', code], options);
      child.unref();
-     console.log('started');`,
+     console.log('started');
+     const timer = setInterval(() => {
+       if (require('node:fs').existsSync('seen')) clearInterval(timer);
+     }, 10);`,
   );
   const seen = {};
   const { variables, processes } = mark(t);
@@ -257,6 +262,7 @@ test('a run leaves no process and no supervisor behind', async (t) => {
   let family;
   stdio.logCapture.onStdout = () => {
     family = processes();
+    fs.writeFileSync(path.join(folder, 'seen'), '');
   };
   const env = { ...process.env, ...variables };
   const { pid } = await environment.executeConnector(folder, env, stdio);

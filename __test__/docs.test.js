@@ -99,8 +99,8 @@ test('the documented NestJS service ends a connector that runs at shutdown', asy
   const package_ = connectorsPackage(t, {
     sources: {
       Waits: `run() {
-        const { value } = JSON.parse(process.env.OW_CONFIG).source.config.Host;
-        process.kill(value, 'SIGUSR2'); // it runs, so the host may shut down
+        const { value } = JSON.parse(process.env.OW_CONFIG).source.config.Flag;
+        require('fs').writeFileSync(value, ''); // it runs, so the host may shut down
         return new Promise(() => setInterval(() => {}, 1000));
       }`,
     },
@@ -110,10 +110,14 @@ test('the documented NestJS service ends a connector that runs at shutdown', asy
     const service = new ConnectorService();
     const definition = {
       name: 'x',
-      source: { name: 'Waits', config: { Host: process.pid } },
+      source: { name: 'Waits', config: { Flag: __filename + '.runs' } },
       storage: { name: 'Null', config: {} },
     };
-    process.once('SIGUSR2', () => service.onApplicationShutdown().then(stopped));
+    const timer = setInterval(() => {
+      if (!require('fs').existsSync(__filename + '.runs')) return;
+      clearInterval(timer);
+      service.onApplicationShutdown().then(stopped);
+    }, 20);
     let outcome;
     service.run('mart', 'run', definition, {}).catch((error) => {
       outcome = [error.code, error.result.signal];

@@ -173,7 +173,7 @@ test('leaving the loop ends the run, and nothing of it is left', async () => {
     count += 1;
     if (count === 1000) break;
   }
-  await assert.rejects(running.result, { code: 'CONNECTOR_FAILED' });
+  await assert.rejects(running.result, { code: 'ABORT_ERR', name: 'AbortError' });
   assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
   assert.deepEqual(fs.readdirSync(options.runsDir), []);
 });

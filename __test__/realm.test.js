@@ -38,7 +38,14 @@ function loadIn(context) {
 
 // Jest replaces process.env by a copy, and has a `process` object of its own
 const own = Object.create(process, { env: { value: { ...process.env, OF_THE_REALM: '1' } } });
-const globals = { process: own, console, setInterval, clearInterval };
+const globals = {
+  process: own,
+  console,
+  setInterval,
+  clearInterval,
+  AbortController,
+  AbortSignal,
+};
 const context = vm.createContext(globals);
 const runner = loadIn(context);
 const realm = vm.runInContext('({ Error, TypeError, Promise, Object, Array })', context);

@@ -12,7 +12,7 @@ const { scriptFolder } = require('./support/temp');
 
 const SECRET = 'very-secret-value';
 
-async function play(t, script, { padding = 0, files } = {}) {
+async function play(t, script, { padding = 0, files, isolation } = {}) {
   const config = configOf('S', {
     Token: { value: SECRET },
     Padding: { value: 'x'.repeat(padding) },
@@ -22,7 +22,7 @@ async function play(t, script, { padding = 0, files } = {}) {
   for (const [name, text] of Object.entries(files ?? {}))
     fs.writeFileSync(`${folder}/${name}`, text);
   const env = { ...process.env, OW_CONFIG: JSON.stringify(config), OW_RUN_CONFIG: '{"type":"X"}' };
-  await new NodeJsEnvironment({ redact: false }).executeConnector(folder, env, stdio);
+  await new NodeJsEnvironment({ redact: false, isolation }).executeConnector(folder, env, stdio);
   assert.equal(stderr.join(''), '');
   return JSON.parse(stdout.join(''));
 }
@@ -67,6 +67,7 @@ test('no process has it in its environment or arguments', async (t) => {
       child.kill('SIGKILL');
       console.log(JSON.stringify({ found, count, own }));
     });`,
+    { isolation: 'none' }, // which sees the processes of the whole machine
   );
   assert.deepEqual(seen.found, []);
   assert.ok(seen.own && seen.count > 6, 'nothing was read');

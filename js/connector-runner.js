@@ -22,14 +22,15 @@ class ConnectorRunner extends native.ConnectorRunner {
   }
 
   stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {
-    return new MessageStream(
-      (more, streamStdio) =>
-        this.executionService.execute(datamartId, runId, config, runConfig, streamStdio, {
-          ...options,
-          ...more,
-        }),
-      stdio,
-    );
+    const start = (more) => {
+      const signals = [more.signal, options?.signal].filter((signal) => signal !== undefined);
+      return this.executionService.execute(datamartId, runId, config, runConfig, stdio, {
+        ...options,
+        ...more,
+        signal: AbortSignal.any(signals),
+      });
+    };
+    return new MessageStream(start, stdio);
   }
 }
 

@@ -73,6 +73,12 @@ function callBack(name, callback, argument) {
   }
 }
 
+/** Characters of output after which the event loop gets a turn. */
+const TURN_EVERY = 256 * 1024;
+
+/** Lets the event loop do its other work. */
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
 /** A callback among the options: the last of their layers that has it decides. */
 function callbackOf(name, layers) {
   return layers.reduce((found, layer) => layer?.[name] ?? found, undefined);
@@ -92,8 +98,15 @@ function progressHandlers(layers) {
 /** Handlers for what a connector's process tells: its output, its messages and its pid. */
 function outputHandlers(stdio, onMessage = undefined) {
   const { logCapture, onSpawn } = stdio !== null && typeof stdio === 'object' ? stdio : {};
+  let sinceTurn = 0;
   const deliver = (name, stream) => async (texts) => {
     for (const text of texts) {
+      // otherwise the queue of native calls would keep timers and sockets of the host waiting
+      sinceTurn += text.length;
+      if (sinceTurn > TURN_EVERY) {
+        sinceTurn = 0;
+        await turn();
+      }
       if (logCapture?.passThrough) stream.write(text);
       const pending = callBack(name, logCapture?.[name], text);
       if (pending) await pending;

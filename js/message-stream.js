@@ -22,40 +22,25 @@ function isKnownMessage(message) {
 /** Messages that may wait for the consumer before the connector has to. */
 const HIGH_WATER = 256;
 
-/** From SIGTERM to SIGKILL, when the consumer leaves. */
-const GRACE_MS = 10_000;
-
-/** The same stdio as an object, which also tells the pid. */
-function withPid(stdio, onSpawn) {
-  if (Array.isArray(stdio)) throw new TypeError('stream() takes no array as stdio');
-  if (stdio === 'ignore' || stdio === 'pipe') return { logCapture: {}, onSpawn };
-  if (stdio === null || stdio === 'inherit') return { onSpawn };
-  if (typeof stdio !== 'object') return stdio; // refused by the run
-  const both = (pid) => {
-    onSpawn(pid);
-    return stdio.onSpawn?.(pid);
-  };
-  return { ...stdio, onSpawn: both };
-}
-
 class MessageStream {
   #waiting = [];
   #ended = false;
   #left = false;
-  #pid;
+  #leaving = new AbortController();
   #consumers = [];
   #producer = () => {};
 
   /**
-   * @param {(options: object, stdio: unknown) => Promise<object>} run starts the run
+   * @param {(options: object) => Promise<object>} run starts the run
    * @param {unknown} stdio where output goes besides
    */
   constructor(run, stdio) {
-    const onSpawn = (pid) => {
-      this.#pid = pid;
-      if (this.#left) this.#terminate();
+    if (Array.isArray(stdio)) throw new TypeError('stream() takes no array as stdio');
+    const options = {
+      onMessage: (message) => this.#take(message),
+      signal: this.#leaving.signal,
     };
-    this.result = run({ onMessage: (message) => this.#take(message) }, withPid(stdio, onSpawn));
+    this.result = run(options);
     const end = () => {
       this.#ended = true;
       this.#wake();
@@ -77,18 +62,6 @@ class MessageStream {
   /** Lets the consumers look again. */
   #wake() {
     for (const consumer of this.#consumers.splice(0)) consumer();
-  }
-
-  #terminate() {
-    const signal = (name) => {
-      try {
-        if (!this.#ended) process.kill(-this.#pid, name);
-      } catch {
-        // it has just ended
-      }
-    };
-    signal('SIGTERM');
-    setTimeout(signal, GRACE_MS, 'SIGKILL').unref();
   }
 
   [Symbol.asyncIterator]() {
@@ -116,7 +89,7 @@ class MessageStream {
     this.#waiting = [];
     this.#producer();
     this.#wake();
-    if (running && this.#pid !== undefined) this.#terminate();
+    if (running) this.#leaving.abort();
     // how it ended is in `result`
     if (running) await this.result.catch(() => {});
     return { value, done: true };

@@ -225,5 +225,8 @@ test('storage classes are found by name, in the package or as a global', async (
   globalThis.MemoryStorage = MemoryStorage;
   assert.ok(make('MemoryStorage').storage instanceof MemoryStorage);
   delete globalThis.MemoryStorage;
-  assert.throws(() => make('MemoryStorage'), /no storage class MemoryStorage: use one of DuckDb/);
+  assert.throws(
+    () => make('MemoryStorage'),
+    /no storage class MemoryStorage: use one of AwsAthena, DuckDb, GoogleBigQuery/,
+  );
 });

@@ -4,8 +4,8 @@
 
 moto answers Athena's API but runs no query. Here each is translated to DuckDB's SQL by sqlglot and
 run; external tables are read from moto's own S3, in this process. Laxer than Athena: Iceberg tables
-are tables of DuckDB (locations, partitions and table properties are ignored), names may be quoted
-as one likes, and results come in one page.
+are tables of DuckDB (locations, partitions and table properties are ignored), there are no
+permissions, and results come in one page.
 """
 
 import json

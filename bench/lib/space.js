@@ -72,11 +72,17 @@ function setting(set, more = {}) {
   };
   const dependencies = SETS[set] ?? [];
   const manager = new NpmDependencyManager(options);
-  const all = [...manager.getDefaultDependencies(), ...dependencies];
+  // The package says that it needs nothing beside itself, so an environment has none of the other
+  // defaults; the rival must not pay for them either.
+  const connectors = manager
+    .getDefaultDependencies()
+    .find(({ version }) => version.startsWith('file:'));
+  const all = [connectors, ...dependencies];
+  const versions = Object.fromEntries(all.map(({ name, version }) => [name, version]));
   return {
     options,
     dependencies,
-    manifest: JSON.stringify(manager.generatePackageJson('bench', dependencies), null, 2),
+    manifest: JSON.stringify({ name: 'bench', private: true, dependencies: versions }, null, 2),
     script: new NodeJsTemplateRenderer().render(all),
     configOf: (source) => configOf(source, {}, set),
     variablesOf: (source) => ({
