@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
+use tokio::sync::mpsc;
 
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
 
-/// Bytes read at once.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes read at once: several batches, since each way to JavaScript and back wakes two threads.
+const READ_BYTES: usize = 256 * 1024;
+
+/// Reads that may wait for whoever takes the output, while it works on one before them. They
+/// bound what a slow one makes the host hold.
+const READS_AHEAD: usize = 2;
 
 /// Pause after a short read. One wake-up a millisecond costs far less than one for each line.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -78,7 +83,8 @@ pub struct StreamReport {
 }
 
 /// Reads a stream to its end, or until `progress` tells that its writers are gone, and replaces
-/// secrets before anybody else sees it.
+/// secrets before anybody else sees it. Reading goes on while the observer works on what was read
+/// before.
 pub async fn pump<O: Observer>(
     stream: StreamKind,
     reader: OwnedFd,
@@ -88,63 +94,20 @@ pub async fn pump<O: Observer>(
     progress: &Progress,
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
-    let mut state = Stream {
+    let (sender, receiver) = mpsc::channel(READS_AHEAD);
+    let state = Stream {
         kind: stream,
         sink,
         redactor: Redactor::new(secrets),
         framer: Framer::default(),
         inspector: Inspector::default(),
         tail: Tail::new(TAIL_BYTES),
+        wants_messages: observer.wants_messages(),
+        sender,
         progress,
     };
-    let mut buffer = vec![0; READ_BYTES];
-    loop {
-        let silent = async {
-            progress.ended().await;
-            tokio::time::sleep(SILENCE_AFTER_END).await;
-        };
-        // Whoever comes late, since the machine was busy, finds both true: then there is output.
-        let is_silent = tokio::select! {
-            biased;
-            ready = reader.readable() => {
-                ready?;
-                false
-            }
-            () = silent => true,
-        };
-        if is_silent && !has_output(&reader) {
-            break;
-        }
-        let mut filled = 0;
-        let mut paused = false;
-        let mut at_end = false;
-        while filled < buffer.len() {
-            match reader.try_read(&mut buffer[filled..]) {
-                Ok(0) => {
-                    at_end = true;
-                    break;
-                }
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if paused || filled == 0 {
-                        break;
-                    }
-                    paused = true;
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        progress.read(filled);
-        state.take(&buffer[..filled], observer).await;
-        if at_end {
-            break;
-        }
-    }
-    state.finish(observer).await;
-    let tail = (stream == StreamKind::Stderr).then(|| state.tail.into_text());
-    Ok(StreamReport { inspector: state.inspector, tail })
+    let (report, ()) = tokio::join!(state.read(reader), deliver(stream, receiver, observer, progress));
+    report
 }
 
 /// Asks the system itself: the runtime may not have heard of it yet.
@@ -152,6 +115,39 @@ fn has_output(reader: &pipe::Receiver) -> bool {
     let mut watched = [PollFd::new(reader, PollFlags::IN)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     rustix::event::poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// What one read gave the observer.
+struct Delivery {
+    batches: Vec<Batch>,
+    /// Messages, each text a JSON array of them.
+    arrays: Vec<String>,
+}
+
+/// Hands over what was read, in order, until there is no more.
+async fn deliver<O: Observer>(
+    stream: StreamKind,
+    mut receiver: mpsc::Receiver<Delivery>,
+    observer: &O,
+    progress: &Progress,
+) {
+    while let Some(Delivery { batches, arrays }) = receiver.recv().await {
+        for together in in_groups(batches) {
+            progress.deliver(observer.output(stream, together)).await;
+        }
+        for together in in_groups(arrays) {
+            progress.deliver(observer.messages(together)).await;
+        }
+    }
+}
+
+/// Up to [`BATCHES_AT_ONCE`] at a time.
+fn in_groups<T>(all: Vec<T>) -> impl Iterator<Item = Vec<T>> {
+    let mut rest = all.into_iter().peekable();
+    std::iter::from_fn(move || {
+        rest.peek()?;
+        Some(rest.by_ref().take(BATCHES_AT_ONCE).collect())
+    })
 }
 
 struct Stream<'a> {
@@ -162,16 +158,49 @@ struct Stream<'a> {
     framer: Framer,
     inspector: Inspector,
     tail: Tail,
+    wants_messages: bool,
+    sender: mpsc::Sender<Delivery>,
 }
 
 impl Stream<'_> {
-    async fn take<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
+    async fn read(mut self, reader: pipe::Receiver) -> io::Result<StreamReport> {
+        let mut buffer = vec![0; READ_BYTES];
+        loop {
+            let silent = async {
+                self.progress.ended().await;
+                tokio::time::sleep(SILENCE_AFTER_END).await;
+            };
+            // Whoever comes late, since the machine was busy, finds both true: then there is output.
+            let is_silent = tokio::select! {
+                biased;
+                ready = reader.readable() => {
+                    ready?;
+                    false
+                }
+                () = silent => true,
+            };
+            if is_silent && !has_output(&reader) {
+                break;
+            }
+            let (filled, at_end) = fill(&reader, &mut buffer).await?;
+            self.progress.read(filled);
+            self.take(&buffer[..filled]).await;
+            if at_end {
+                break;
+            }
+        }
+        self.finish().await;
+        let tail = (self.kind == StreamKind::Stderr).then(|| self.tail.into_text());
+        Ok(StreamReport { inspector: self.inspector, tail })
+    }
+
+    async fn take(&mut self, bytes: &[u8]) {
         let bytes = self.redactor.push(bytes);
-        self.pass(&bytes, observer).await;
+        self.pass(&bytes).await;
     }
 
     /// Passes on what holds no secret any more; the fields that the inspector reads are kept.
-    async fn pass<O: Observer>(&mut self, bytes: &[u8], observer: &O) {
+    async fn pass(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -183,46 +212,60 @@ impl Stream<'_> {
         }
         let mut batches = Vec::new();
         self.framer.push(bytes, &mut batches);
-        self.hand_over(batches, observer).await;
+        self.hand_over(batches).await;
     }
 
-    async fn finish<O: Observer>(&mut self, observer: &O) {
+    async fn finish(&mut self) {
         let rest = self.redactor.finish();
-        self.pass(&rest, observer).await;
+        self.pass(&rest).await;
         let mut batches = Vec::new();
         self.framer.finish(&mut batches);
-        self.hand_over(batches, observer).await;
+        self.hand_over(batches).await;
     }
 
-    async fn hand_over<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
+    async fn hand_over(&mut self, mut batches: Vec<Batch>) {
         if self.kind == StreamKind::Stdout {
             for batch in batches.iter().filter(|batch| batch.kind == BatchKind::Json) {
                 self.inspector.read(&batch.text);
             }
         }
-        let arrays: Vec<String> = if observer.wants_messages() {
+        let arrays: Vec<String> = if self.wants_messages {
             batches.iter().filter_map(|batch| messages(self.kind, batch)).collect()
         } else {
             Vec::new()
         };
-        self.hand_over_lines(batches, observer).await;
-        let mut arrays = arrays.into_iter().peekable();
-        while arrays.peek().is_some() {
-            let together = arrays.by_ref().take(BATCHES_AT_ONCE).collect();
-            self.progress.deliver(observer.messages(together)).await;
-        }
-    }
-
-    async fn hand_over_lines<O: Observer>(&mut self, batches: Vec<Batch>, observer: &O) {
         if self.sink != Sink::Observer {
+            batches.clear();
+        }
+        if batches.is_empty() && arrays.is_empty() {
             return;
         }
-        let mut batches = batches.into_iter().peekable();
-        while batches.peek().is_some() {
-            let together = batches.by_ref().take(BATCHES_AT_ONCE).collect();
-            self.progress.deliver(observer.output(self.kind, together)).await;
+        // the receiver is only gone when the whole run is
+        let _ = self.sender.send(Delivery { batches, arrays }).await;
+    }
+}
+
+/// Fills the buffer, waiting once for a moment after a short read; gives how many bytes there are,
+/// and whether the stream has ended.
+async fn fill(reader: &pipe::Receiver, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+    let mut filled = 0;
+    let mut paused = false;
+    while filled < buffer.len() {
+        match reader.try_read(&mut buffer[filled..]) {
+            Ok(0) => return Ok((filled, true)),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if paused || filled == 0 {
+                    break;
+                }
+                paused = true;
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
+    Ok((filled, false))
 }
 
 /// Copies bytes to the host's descriptor 1 or 2. A host that has closed it loses the output,
