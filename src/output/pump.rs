@@ -312,19 +312,13 @@ mod tests {
         let pipes: Vec<_> = (0..16).map(|_| io::pipe().unwrap()).collect();
         let (readers, writers): (Vec<OwnedFd>, Vec<_>) =
             pipes.into_iter().map(|(reader, writer)| (reader.into(), writer)).unzip();
-        let pumps = readers.into_iter().map(|reader| {
+        let mut waiting = Vec::new();
+        for reader in readers {
             let mut pump =
                 Box::pin(pump(StreamKind::Stderr, reader, Sink::Nowhere, &Ignore, None, &progress));
-            async move {
-                // it has begun to wait for silence
-                let begun = tokio::time::timeout(Duration::ZERO, &mut pump).await;
-                assert!(begun.is_err());
-                pump
-            }
-        });
-        let mut waiting = Vec::new();
-        for pump in pumps {
-            waiting.push(pump.await);
+            // it has begun to wait for silence
+            assert!(tokio::time::timeout(Duration::ZERO, &mut pump).await.is_err());
+            waiting.push(pump);
         }
         std::thread::sleep(SILENCE_AFTER_END * 2); // holds the whole runtime up
         for writer in &writers {
