@@ -18,9 +18,10 @@ const { Config, ConnectorExecutionService, ConnectorRunner, NodeJsEnvironment, R
 
 const WAIT = 'setInterval(() => {}, 1000);';
 const sources = {
-  Waits: `run() { console.log('ready'); return new Promise((resolve) => {
+  Waits: `run() { return new Promise((resolve) => {
     const timer = setInterval(() => {}, 1000);
     process.on('SIGUSR2', () => { clearInterval(timer); resolve(); });
+    console.log('ready'); // only now: the signal may come at once
   }); }`,
   Stubborn: `run() { process.on('SIGTERM', () => console.log('no')); console.log('ready'); ${WAIT} }`,
   Ok: `run() { console.log('ok'); }`,
