@@ -193,7 +193,7 @@ test('cleanup(ids) removes what is left of these ids, and spares live runs', asy
   const live = await quick.createEnvironment('dm', 'run');
   fs.writeFileSync(
     path.join(live, 'main.js'),
-    `console.log('ready'); process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000);`,
+    `process.on('SIGTERM', () => process.exit(0)); console.log('ready'); setInterval(() => {}, 1000);`,
   );
   let pid;
   const { stdio } = capture({ onSpawn: (given) => (pid = given) });

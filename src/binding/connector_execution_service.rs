@@ -23,7 +23,7 @@ use crate::options::{Limits, Options};
 use crate::output::redact::{Marked, Secrets};
 use crate::process::Reserved;
 use crate::run::{
-    Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, find_connectors,
+    Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Place, find_connectors,
     lifecycle, run_in_node,
 };
 
@@ -91,12 +91,11 @@ impl ConnectorExecutionService {
             if is_foreign {
                 refuse_what_only_ours_can(&options)?;
             }
-            let run = self.control.register(&run_id);
+            let (run, place) = self.control.register(&run_id);
             request.stop_if_aborted(&run.cancellation)?;
-            let control = self.control.clone();
             return promise(env, async move {
                 let work =
-                    run_elsewhere(&port, &options, &host, &names, is_foreign, &control, &run.cancellation);
+                    run_elsewhere(&port, &options, &host, &names, is_foreign, place, &run.cancellation);
                 listening(&port, has_signal, &run.cancellation, work).await
             });
         }
@@ -107,14 +106,12 @@ impl ConnectorExecutionService {
         let stdio = request.stdio_for(&options)?;
         let variables = request.call("environmentVariables")?;
         let variables = options.env.apply(read_variables(&request.values, &variables)?);
-        let run = self.control.register(&run_id);
+        let (run, place) = self.control.register(&run_id);
         request.stop_if_aborted(&run.cancellation)?;
-        let control = self.control.clone();
         promise(env, async move {
             let ids = (datamart_id, run_id);
             let stop = &run.cancellation;
-            let work =
-                Box::pin(run_here(&port, &options, &host, &names, ids, variables, stdio, &control, stop));
+            let work = Box::pin(run_here(&port, &options, &host, &names, ids, variables, stdio, place, stop));
             listening(&port, has_signal, stop, work).await
         })
     }
@@ -167,11 +164,11 @@ async fn run_here(
     ids: (String, String),
     variables: Vec<(String, String)>,
     stdio: Reserved,
-    control: &Control,
+    place: Place,
     cancellation: &Cancellation,
 ) -> Outcome {
     let called = Instant::now();
-    let _turn = match control.turn(cancellation).await {
+    let _turn = match place.turn(cancellation).await {
         Ok(turn) => turn,
         Err(error) => return error.into(),
     };
@@ -221,10 +218,10 @@ async fn run_elsewhere(
     host: &Host,
     names: &Names,
     is_foreign: bool,
-    control: &Control,
+    place: Place,
     cancellation: &Cancellation,
 ) -> Outcome {
-    let _turn = match control.turn(cancellation).await {
+    let _turn = match place.turn(cancellation).await {
         Ok(turn) => turn,
         Err(error) => return error.into(),
     };

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
-pub use control::{Control, Registered, Turn};
+pub use control::{Control, Place, Registered, Turn};
 pub use execute::{Execution, Job, execute};
 pub use report::{Isolation, Layer, Report, Resources, State, Timings};
 pub use verdict::{Evidence, Status, verdict};
