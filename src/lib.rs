@@ -17,6 +17,7 @@ pub mod context;
 pub mod environment;
 pub mod error;
 pub mod host;
+pub mod isolation;
 pub mod manifest;
 pub mod options;
 pub mod output;

@@ -257,6 +257,7 @@ fn host_that_dies_early(script: &Script) {
         args: vec!["-c".into(), script.text.clone()],
         directory: "/".into(),
         variables: script.variables(),
+        policy: None,
     };
     let mut bytes = frame(&opening).expect("a frame");
     bytes.extend(frame(&request).expect("a frame"));

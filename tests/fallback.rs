@@ -143,6 +143,7 @@ fn without_close_range_no_descriptor_is_inherited() {
                 variables: Vec::new(),
                 descriptors: vec![nowhere(), writer, nowhere()],
                 supervision: mode.supervision(),
+                policy: None,
             })
             .await
             .expect("started");

@@ -26,6 +26,7 @@ async fn start_program(
         variables,
         descriptors,
         supervision: Mode::Namespace.supervision(),
+        policy: None,
     })
     .await
 }
@@ -103,6 +104,7 @@ async fn nothing_but_the_wanted_descriptors_and_variables_is_inherited() {
                 variables: vec![("ONLY".to_owned(), "this one".to_owned())],
                 descriptors: vec![nowhere(), writer, nowhere(), nowhere()],
                 supervision: mode.supervision(),
+                policy: None,
             })
             .await
             .expect("started");
@@ -142,6 +144,7 @@ async fn what_cannot_start_says_why() {
         variables: Vec::new(),
         descriptors: vec![nowhere(), nowhere(), nowhere()],
         supervision: Mode::Namespace.supervision(),
+        policy: None,
     });
     let message = reason(no_helper.await);
     assert!(message.contains("/no/such/helper") && message.contains("reinstall"), "{message}");

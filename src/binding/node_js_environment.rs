@@ -83,7 +83,7 @@ impl NodeJsEnvironment {
                 }
                 Ok::<_, Failure>(path.display().to_string())
             };
-            let create = cancellation.within(options.limits.timeout, create);
+            let create = Box::pin(cancellation.within(options.limits.timeout, create));
             listening(&port, has_signal, &cancellation, create).await
         })
     }
@@ -105,7 +105,7 @@ impl NodeJsEnvironment {
         let cancellation = Cancellation::default();
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
-        let variables = options.env.apply(variables);
+        let variables = options.variables(variables);
         let port = Port::new(port).with_messages(options.on_message);
         promise(env, async move {
             let _held = RunFolder::hold(&directory);
@@ -118,6 +118,7 @@ impl NodeJsEnvironment {
                 options: &options,
                 cancellation,
                 secrets: secrets.clone(),
+                grants: &[],
             };
             let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &port)));
             let outcome = match listening(&port, has_signal, cancellation, work).await {

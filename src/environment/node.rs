@@ -63,6 +63,7 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         variables,
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

@@ -136,6 +136,7 @@ async fn capture(
         variables: npm_variables(host),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));

@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::policy::{Layer, Measured, PerLayer, Policy};
 use super::protocol::{
     Cause, Command, Containment, Opening, Report, StartRequest, Supervision, Usage, frame, frame_length,
 };
@@ -40,6 +41,8 @@ pub struct Start<'a> {
     pub descriptors: Vec<OwnedFd>,
     /// How it is watched.
     pub supervision: Supervision,
+    /// What it may do; all that its user may, where there is none.
+    pub policy: Option<Policy>,
 }
 
 /// How a process ended.
@@ -60,6 +63,8 @@ pub struct Running {
     pub pid: u32,
     /// What keeps its tree together.
     pub containment: Containment,
+    /// What was found of each layer of its policy, except its processes.
+    pub layers: Option<Box<PerLayer<Measured>>>,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     helper: Helper,
@@ -93,6 +98,19 @@ fn failed(cause: impl std::fmt::Display) -> RunnerError {
     RunnerError::new(Code::SpawnFailed, format!("Failed to start connector process: {cause}"))
 }
 
+/// A layer that is required cannot be enforced: what, why, and what can be done.
+fn unavailable(layer: Layer, reason: &str) -> RunnerError {
+    let name = layer.name();
+    RunnerError::new(
+        Code::IsolationUnavailable,
+        format!(
+            "isolation: the layer {name} cannot be enforced: {reason}. Nothing was started. {}; or do \
+             without it: isolation: {{ layers: {{ {name}: 'preferred' }} }}",
+            layer.remedy()
+        ),
+    )
+}
+
 fn supervisor_failed(path: &Path, cause: &io::Error) -> RunnerError {
     let remedy = match cause.kind() {
         io::ErrorKind::NotFound => "it is missing; reinstall the package",
@@ -115,6 +133,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         args: start.args,
         directory: text_of(start.directory)?,
         variables: start.variables,
+        policy: start.policy,
     };
     let opening =
         Opening { supervision: start.supervision, host: process::id(), descriptors: start.descriptors.len() };
@@ -140,9 +159,10 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     writer.write_all(&bytes[4..]).await.map_err(failed)?;
 
     match read_report(&mut reader).await {
-        Ok(Some(Report::Started { pid, containment })) => {
-            Ok(Running { pid, containment, reader, writer, helper })
+        Ok(Some(Report::Started { pid, containment, layers })) => {
+            Ok(Running { pid, containment, layers, reader, writer, helper })
         }
+        Ok(Some(Report::Refused { layer, reason })) => Err(unavailable(layer, &reason)),
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
         Err(cause) => Err(failed(format!("the helper did not answer: {cause}"))),

@@ -4,9 +4,9 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod confine;
 mod memory;
 mod namespace;
-mod policy;
 mod processes;
 mod start;
 mod tree;
@@ -17,11 +17,14 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::protocol::{Opening, Report, StartRequest, read_content};
+use crate::policy::{Layer, Measured, PerLayer};
+use crate::protocol::{Namespace, Opening, Report, StartRequest, read_content};
+use confine::{Confinement, Refusal};
 use start::{parking, start};
 use tree::{Keeper, Tree};
 use watch::{Host, Watch};
@@ -46,21 +49,54 @@ fn supervise() -> io::Result<()> {
     socket.read_exact(&mut prefix)?;
     let request: StartRequest = read_content(&socket, prefix)?;
     let mut host = Host::new(socket, host)?;
+    if supervision.namespace == Namespace::Required && !containment.namespace {
+        keeper.discard();
+        let reason = containment.reason.unwrap_or_default();
+        return host.send(&Report::Refused { layer: Layer::Processes, reason });
+    }
 
-    let started = start(&request, descriptors, keeper.namespace(), !supervision.portable);
-    let main = match started {
-        Ok(child) => child.id(),
-        Err(error) => {
+    let started = start_confined(&request, descriptors, &keeper, !supervision.portable);
+    let (main, layers) = match started {
+        Ok(started) => started,
+        Err(report) => {
             keeper.discard();
-            return host.send(&Report::Failed { message: explain(&request, &error) });
+            return host.send(&report);
         }
     };
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
     let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes);
     // A host that is gone is noticed by watching, in which all ends well.
-    let _ = host.send(&Report::Started { pid: main, containment });
+    let _ = host.send(&Report::Started { pid: main, containment, layers: layers.map(Box::new) });
     watch.run(&mut host)
+}
+
+/// Starts the process under its policy; gives its id and what was found of each layer.
+fn start_confined(
+    request: &StartRequest,
+    descriptors: Vec<OwnedFd>,
+    keeper: &Keeper,
+    dies_with_supervisor: bool,
+) -> Result<(u32, Option<PerLayer<Measured>>), Report> {
+    let refused = |refusal: Refusal| Report::Refused { layer: refusal.layer, reason: refusal.reason };
+    let namespace = keeper.namespace();
+    let confinement = Confinement::prepare(request.policy.as_ref(), namespace.is_some()).map_err(refused)?;
+    let confinement = Arc::new(Mutex::new(confinement));
+    let started = start(request, descriptors, namespace, dies_with_supervisor, &confinement);
+    let found = match Arc::into_inner(confinement).map(Mutex::into_inner) {
+        Some(Ok(confinement)) => confinement.outcome(started.is_ok()),
+        _ => Ok(None),
+    };
+    match (started, found) {
+        (Ok(child), Ok(layers)) => Ok((child.id(), layers)),
+        (Ok(mut child), Err(refusal)) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(refused(refusal))
+        }
+        (Err(_), Err(refusal)) => Err(refused(refusal)),
+        (Err(error), Ok(_)) => Err(Report::Failed { message: explain(request, &error) }),
+    }
 }
 
 /// Receives the first frame and the descriptors that came with its first bytes.

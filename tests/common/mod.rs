@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use owox_connector_runner::error::RunnerError;
+use owox_connector_runner::process::policy::Policy;
 use owox_connector_runner::process::{Namespace, Running, Start, Supervision, start};
 
 /// The helper that Cargo has built.
@@ -52,6 +53,7 @@ pub struct Script {
     pub mark: String,
     pub supervisor: PathBuf,
     pub supervision: Supervision,
+    pub policy: Option<Policy>,
 }
 
 impl Script {
@@ -63,6 +65,7 @@ impl Script {
             mark: format!("SUPERVISION_TEST={}-{number}", std::process::id()),
             supervisor: PathBuf::from(SUPERVISOR),
             supervision: mode.supervision(),
+            policy: None,
         }
     }
 
@@ -83,6 +86,7 @@ impl Script {
             variables: self.variables(),
             descriptors,
             supervision: self.supervision.clone(),
+            policy: self.policy.clone(),
         })
         .await
     }
