@@ -15,11 +15,10 @@ use super::request::Request;
 use super::run_context::read_variables;
 use crate::config::Values;
 use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
-use crate::context::Variables;
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
-use crate::isolation::{Grant, manifest_grants};
+use crate::isolation::granted_by;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
 use crate::output::redact::{Marked, Secrets};
@@ -41,13 +40,6 @@ struct Names {
 }
 
 impl Names {
-    /// The paths that the configuration grants, and what is said of those that grant nothing.
-    fn granted(&self, catalog: &Catalog, variables: &Variables) -> (Vec<Grant>, Vec<String>) {
-        let config = variables.iter().rev().find(|(name, _)| name == "OW_CONFIG");
-        let Some((_, config)) = config else { return (Vec::new(), Vec::new()) };
-        manifest_grants(catalog, self.source.as_deref(), &self.storage, config)
-    }
-
     /// What the manifests mark as secret.
     fn marked(&self, catalog: &Catalog) -> Marked {
         let of = |manifests, name| secret_names(&parameters(manifests, name));
@@ -197,7 +189,7 @@ async fn run_here(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
-                let granted = names.granted(&connectors.catalog, &variables);
+                let granted = granted_by(&connectors.catalog, &variables);
                 let mut environment = NodeEnvironment::new(
                     host,
                     port,

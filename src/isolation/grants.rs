@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::connectors::{Catalog, Parameter, parameters};
+use crate::context::Variables;
 use crate::output::redact::json::{Value, parse};
 
 /// What is granted of a path.
@@ -29,19 +30,16 @@ pub struct Grant {
 
 /// What the path parameters of a configuration (`OW_CONFIG`) grant, and what is said of those that
 /// grant nothing.
-pub fn manifest_grants(
-    catalog: &Catalog,
-    source: Option<&str>,
-    storage: &str,
-    config: &str,
-) -> (Vec<Grant>, Vec<String>) {
+pub fn manifest_grants(catalog: &Catalog, config: &str) -> (Vec<Grant>, Vec<String>) {
     let (mut grants, mut warnings) = (Vec::new(), Vec::new());
     let Some(config) = parse(config) else { return (grants, warnings) };
-    let of_source = source.map(|name| parameters(&catalog.sources, name)).unwrap_or_default();
-    for (section, known) in [("source", of_source), ("storage", parameters(&catalog.storages, storage))] {
-        let Some(given) = config.member(section).and_then(|section| section.member("config")) else {
+    for (section, manifests) in [("source", &catalog.sources), ("storage", &catalog.storages)] {
+        let Some(section) = config.member(section) else { continue };
+        let (Some(Value::Text(name)), Some(given)) = (section.member("name"), section.member("config"))
+        else {
             continue;
         };
+        let known = parameters(manifests, name);
         walk(given, &known, &mut |name, parameter, value| {
             let access =
                 if parameter.access.as_deref() == Some("write") { Access::Write } else { Access::Read };
@@ -53,6 +51,12 @@ pub fn manifest_grants(
         });
     }
     (grants, warnings)
+}
+
+/// The same of a connector's variables.
+pub fn granted_by(catalog: &Catalog, variables: &Variables) -> (Vec<Grant>, Vec<String>) {
+    let config = variables.iter().rev().find(|(name, _)| name == "OW_CONFIG");
+    config.map(|(_, config)| manifest_grants(catalog, config)).unwrap_or_default()
 }
 
 /// Visits each path parameter that has a text, those of choices included.
@@ -153,7 +157,7 @@ mod tests {
         let config = serde_json::json!({
             "source": { "name": "S", "config": source }, "storage": { "name": "T", "config": storage },
         });
-        let (grants, warnings) = manifest_grants(&catalog(), Some("S"), "T", &config.to_string());
+        let (grants, warnings) = manifest_grants(&catalog(), &config.to_string());
         (grants.into_iter().map(|grant| (grant.parameter, grant.path, grant.access)).collect(), warnings)
     }
 

@@ -6,7 +6,7 @@ mod policy;
 mod probe;
 mod report;
 
-pub use grants::{Access, Grant, manifest_grants};
+pub use grants::{Access, Grant, granted_by, manifest_grants};
 pub use policy::{Confined, Ground};
 pub use probe::probe;
 pub use report::{IsolationReport, LayerReport};
@@ -148,6 +148,11 @@ impl Isolation {
             return Demand::Off;
         }
         self.said_of(layer).unwrap_or_else(|| self.mode.demand(layer))
+    }
+
+    /// Whether paths that a configuration names need to be granted.
+    pub fn needs_grants(&self) -> bool {
+        self.demand(Layer::Files) != Demand::Off
     }
 
     /// The namespace that the layer of the processes asks for.

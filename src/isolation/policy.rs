@@ -1,17 +1,15 @@
 //! From the option to what the supervisor puts in force for one run.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
+use tempfile::{TempDir, TempPath};
 
 use super::paths::{DEVICES, OF_THE_SYSTEM, WRITABLE_DEVICES, named_by};
 use super::{Access, Grant, Isolation, Mode, invalid};
 use crate::context::Variables;
 use crate::environment::{is_in_other_run, lock_beside};
-use crate::error::{Result, RunnerError};
+use crate::error::Result;
 use crate::host::Host;
 use crate::process::policy::{Demand, Layer, PerLayer, Policy};
 
@@ -43,6 +41,8 @@ pub struct Confined {
     pub warnings: Vec<String>,
     /// What keeps the files from being fully isolated: a grant that holds more than this run's.
     pub gap: Option<String>,
+    /// The folder for temporary files; held for its drop.
+    temporary: Option<TempDir>,
     /// The file that the process must fail to open; held for its drop.
     sentinel: Option<TempPath>,
 }
@@ -51,7 +51,7 @@ impl Isolation {
     /// The policy of one run. Gives its variables a folder for temporary files of its own.
     ///
     /// # Errors
-    /// `INVALID_CONFIG` for a grant that cannot be given; `INTERNAL` for a folder that cannot be made.
+    /// `INVALID_CONFIG` for a grant that cannot be given.
     pub fn confine(&self, ground: &Ground<'_>, variables: &mut Variables) -> Result<Confined> {
         let mut demands = PerLayer::all(Demand::Off);
         let mut any = false;
@@ -63,11 +63,11 @@ impl Isolation {
             return Ok(Confined::default());
         }
         let mut confined = Confined::default();
-        let directory = fs::canonicalize(ground.directory)
-            .map_err(|cause| RunnerError::file("resolve", ground.directory, &cause))?;
+        // one that is not there is an error of the start, which has its own words
+        let directory = fs::canonicalize(ground.directory).unwrap_or_else(|_| ground.directory.to_owned());
         let wants_files = demands[Layer::Files] != Demand::Off;
         if wants_files {
-            temporary_folder(&directory, variables, &mut confined.warnings);
+            confined.temporary = temporary_folder(&directory, variables, &mut confined.warnings);
         }
 
         let mut writes = vec![directory.clone()];
@@ -156,24 +156,26 @@ fn text(path: impl AsRef<Path>) -> Option<String> {
     path.as_ref().to_str().map(ToOwned::to_owned)
 }
 
-/// The folder for temporary files in a run's directory.
-const TEMPORARY: &str = ".tmp";
-
-/// Everything that a run writes stays in its directory, temporary files too.
-fn temporary_folder(directory: &Path, variables: &mut Variables, warnings: &mut Vec<String>) {
-    let folder = directory.join(TEMPORARY);
-    match fs::DirBuilder::new().mode(0o700).create(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+/// Everything that a run writes stays in its directory, temporary files too. Two processes in one
+/// directory have folders of their own.
+fn temporary_folder(
+    directory: &Path,
+    variables: &mut Variables,
+    warnings: &mut Vec<String>,
+) -> Option<TempDir> {
+    let folder = match tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory) {
+        Ok(folder) => folder,
+        Err(error) => {
             warnings.push(format!(
                 "no folder for temporary files could be made in {}: {error}; the connector has none",
                 directory.display()
             ));
-            return;
+            return None;
         }
-        _ => {}
-    }
+    };
     variables.retain(|(name, _)| !["TMPDIR", "TMP", "TEMP"].contains(&name.as_str()));
-    variables.push(("TMPDIR".to_owned(), folder.display().to_string()));
+    variables.push(("TMPDIR".to_owned(), folder.path().display().to_string()));
+    Some(folder)
 }
 
 /// A file that can be opened and that nothing grants: the lock of a run's directory, or one that is

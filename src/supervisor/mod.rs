@@ -4,6 +4,7 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod attributes;
 mod confine;
 mod memory;
 mod namespace;
@@ -22,9 +23,10 @@ use std::sync::{Arc, Mutex};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::policy::{Layer, Measured, PerLayer};
+use crate::policy::Layer;
 use crate::protocol::{Namespace, Opening, Report, StartRequest, read_content};
-use confine::{Confinement, Refusal};
+use attributes::Attributes;
+use confine::{Confinement, Found, Refusal};
 use start::{parking, start};
 use tree::{Keeper, Tree};
 use watch::{Host, Watch};
@@ -56,18 +58,20 @@ fn supervise() -> io::Result<()> {
     }
 
     let started = start_confined(&request, descriptors, &keeper, !supervision.portable);
-    let (main, layers) = match started {
+    let (main, found) = match started {
         Ok(started) => started,
         Err(report) => {
             keeper.discard();
             return host.send(&report);
         }
     };
+    let writable = request.policy.as_ref().map(|policy| policy.writes.as_slice()).unwrap_or_default();
+    let attributes = found.listener.map(|listener| Attributes::new(listener, writable));
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
-    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes);
+    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes, attributes);
     // A host that is gone is noticed by watching, in which all ends well.
-    let _ = host.send(&Report::Started { pid: main, containment, layers: layers.map(Box::new) });
+    let _ = host.send(&Report::Started { pid: main, containment, layers: found.layers.map(Box::new) });
     watch.run(&mut host)
 }
 
@@ -77,7 +81,7 @@ fn start_confined(
     descriptors: Vec<OwnedFd>,
     keeper: &Keeper,
     dies_with_supervisor: bool,
-) -> Result<(u32, Option<PerLayer<Measured>>), Report> {
+) -> Result<(u32, Found), Report> {
     let refused = |refusal: Refusal| Report::Refused { layer: refusal.layer, reason: refusal.reason };
     let namespace = keeper.namespace();
     let confinement = Confinement::prepare(request.policy.as_ref(), namespace.is_some()).map_err(refused)?;
@@ -85,10 +89,10 @@ fn start_confined(
     let started = start(request, descriptors, namespace, dies_with_supervisor, &confinement);
     let found = match Arc::into_inner(confinement).map(Mutex::into_inner) {
         Some(Ok(confinement)) => confinement.outcome(started.is_ok()),
-        _ => Ok(None),
+        _ => Ok(Found::default()),
     };
     match (started, found) {
-        (Ok(child), Ok(layers)) => Ok((child.id(), layers)),
+        (Ok(child), Ok(found)) => Ok((child.id(), found)),
         (Ok(mut child), Err(refusal)) => {
             let _ = child.kill();
             let _ = child.wait();

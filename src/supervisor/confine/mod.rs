@@ -10,8 +10,15 @@ mod landlock;
 mod plan;
 mod seccomp;
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use crate::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
@@ -26,11 +33,13 @@ pub struct Refusal {
     pub reason: String,
 }
 
-/// What is tried between fork and exec: first the three mechanisms, then a canary for each layer.
+/// What is tried between fork and exec: first the mechanisms, then a canary for each layer.
 const PRIVILEGES: usize = 0;
 const LANDLOCK: usize = 1;
 const SECCOMP: usize = 2;
-const CANARIES: usize = 3;
+/// The filter asks the supervisor.
+const ASKING: usize = 3;
+const CANARIES: usize = 4;
 const TRIES: usize = CANARIES + Layer::ALL.len();
 
 /// Nothing was tried.
@@ -50,7 +59,19 @@ const BY_SECCOMP: [Layer; 3] = [Layer::SystemCalls, Layer::UnixSockets, Layer::T
 pub struct Confinement {
     plan: Option<Plan>,
     found: [i32; TRIES],
-    results: (PipeReader, PipeWriter),
+    /// Hears of calls about mode and times of files.
+    listener: Option<OwnedFd>,
+    /// The supervisor's end, and the child's.
+    results: (UnixStream, UnixStream),
+}
+
+/// What was found, and what goes on while the process lives.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Each layer, as it is.
+    pub layers: Option<PerLayer<Measured>>,
+    /// Whom the filter asks.
+    pub listener: Option<OwnedFd>,
 }
 
 impl Confinement {
@@ -60,9 +81,9 @@ impl Confinement {
     /// A layer that is required and that this system does not have.
     pub fn prepare(policy: Option<&Policy>, in_namespace: bool) -> Result<Self, Refusal> {
         let plan = policy.map(|policy| Plan::new(policy, in_namespace)).transpose()?;
-        let results = io::pipe()
-            .map_err(|error| Refusal { layer: Layer::Privileges, reason: format!("pipe: {error}") })?;
-        Ok(Self { plan, found: [UNTRIED; TRIES], results })
+        let results = UnixStream::pair()
+            .map_err(|error| Refusal { layer: Layer::Privileges, reason: format!("socketpair: {error}") })?;
+        Ok(Self { plan, found: [UNTRIED; TRIES], listener: None, results })
     }
 
     /// The first half, in the child: what has to come before the signal for a parent's death.
@@ -97,8 +118,18 @@ impl Confinement {
             self.stop_if(|plan| plan.is_required(&BY_LANDLOCK), outcome)?;
         }
         let Some(plan) = &mut self.plan else { return Ok(()) };
-        if !plan.program.is_empty() {
-            let outcome = seccomp::install(&mut plan.program);
+        if !plan.program.is_empty() || !plan.asking.is_empty() {
+            let outcome = match plan.ask(self.found[LANDLOCK] == GOOD) {
+                Some(Ok(listener)) => {
+                    self.found[ASKING] = GOOD;
+                    self.listener = Some(listener);
+                    Ok(())
+                }
+                asked => {
+                    self.found[ASKING] = asked.map_or(UNTRIED, |asked| number_of(&asked.map(drop)));
+                    seccomp::install(&mut plan.program)
+                }
+            };
             self.found[SECCOMP] = number_of(&outcome);
             let is_malformed = matches!(self.found[SECCOMP], libc::EINVAL | libc::EFAULT);
             self.stop_if(|plan| is_malformed || plan.is_required(&BY_SECCOMP), outcome)?;
@@ -164,13 +195,20 @@ impl Confinement {
         }
     }
 
-    /// Sends what was found to the supervisor. A pipe has room for it.
+    /// Sends what was found to the supervisor. The socket has room for it.
     fn tell(&mut self) {
         let mut bytes = [0; TRIES * 4];
         for (place, found) in bytes.chunks_exact_mut(4).zip(self.found) {
             place.copy_from_slice(&found.to_le_bytes());
         }
-        let _ = self.results.1.write_all(&bytes);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        let listener = self.listener.as_ref().map(|listener| [listener.as_fd()]);
+        if let Some(listener) = &listener {
+            ancillary.push(SendAncillaryMessage::ScmRights(listener));
+        }
+        let bytes = [io::IoSlice::new(&bytes)];
+        let _ = rustix::net::sendmsg(&self.results.1, &bytes, &mut ancillary, SendFlags::NOSIGNAL);
     }
 
     /// What the child has found, in the supervisor, after exec or its failure: each layer as it
@@ -178,17 +216,11 @@ impl Confinement {
     ///
     /// # Errors
     /// The layer for which the child has stopped.
-    pub fn outcome(self, started: bool) -> Result<Option<PerLayer<Measured>>, Refusal> {
-        let (mut reader, writer) = self.results;
-        drop(writer);
-        let Some(plan) = &self.plan else { return Ok(None) };
-        let mut bytes = [0; TRIES * 4];
-        let mut found = [UNTRIED; TRIES];
-        if reader.read_exact(&mut bytes).is_ok() {
-            for (found, bytes) in found.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *found = i32::from_le_bytes(*bytes);
-            }
-        }
+    pub fn outcome(self, started: bool) -> Result<Found, Refusal> {
+        let (theirs, ours) = self.results;
+        drop(ours);
+        let Some(plan) = &self.plan else { return Ok(Found::default()) };
+        let (found, listener) = hear(&theirs).unwrap_or(([UNTRIED; TRIES], None));
         let mut measured = PerLayer::<Measured>::default();
         for layer in Layer::ALL {
             if found[CANARIES + layer as usize] == OPEN {
@@ -201,7 +233,7 @@ impl Confinement {
             measured[layer] = plan.measure(layer, &found);
         }
         if started {
-            return Ok(Some(measured));
+            return Ok(Found { layers: Some(measured), listener });
         }
         // the child has stopped at the first that it could not do without
         let malformed = matches!(found[SECCOMP], libc::EINVAL | libc::EFAULT);
@@ -214,9 +246,31 @@ impl Confinement {
         });
         match stopped {
             Some(layer) => Err(Refusal { layer, reason: measured[layer].reason.clone().unwrap_or_default() }),
-            None => Ok(Some(measured)),
+            None => Ok(Found { layers: Some(measured), listener }),
         }
     }
+}
+
+/// What a child has sent; nothing where it did not get so far.
+fn hear(socket: &UnixStream) -> io::Result<([i32; TRIES], Option<OwnedFd>)> {
+    let mut bytes = [0; TRIES * 4];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+    let received =
+        rustix::net::recvmsg(socket, &mut [io::IoSliceMut::new(&mut bytes)], &mut ancillary, flags)?;
+    if received.bytes != TRIES * 4 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut found = [UNTRIED; TRIES];
+    for (found, bytes) in found.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *found = i32::from_le_bytes(*bytes);
+    }
+    let listener = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut listeners) => listeners.next(),
+        _ => None,
+    });
+    Ok((found, listener))
 }
 
 fn number_of(outcome: &io::Result<()>) -> i32 {

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use libc::sock_filter;
 
@@ -31,6 +32,8 @@ pub struct Plan {
     pub landlock: Result<(u32, Ruleset), String>,
     /// The filter; empty where none is wanted.
     pub program: Vec<sock_filter>,
+    /// The same, asking the supervisor about mode and times of files; empty where it is not asked.
+    pub asking: Vec<sock_filter>,
     /// Whether reading is limited as well.
     pub reads: bool,
     /// Whether the process has a PID namespace of its own.
@@ -61,11 +64,22 @@ impl Plan {
             no_unix_sockets: wants(Layer::UnixSockets),
             tcp_only: wants(Layer::TcpPorts),
             reads_are_limited: reads,
+            attributes: seccomp::Attributes::Free,
         };
+        // Without rules for writing there is nothing to be completed. Where nobody can be asked,
+        // today's connectors go on as they are, and the report says so.
+        let has_rules = landlock.is_ok() && wants(Layer::Files);
+        let unasked = if policy.demands[Layer::Files] == Demand::Required {
+            seccomp::Attributes::Refused
+        } else {
+            seccomp::Attributes::Free
+        };
+        let with = |attributes| seccomp::Wanted { attributes, ..filter }.program();
         let plan = Self {
             demands: policy.demands,
             landlock,
-            program: filter.program(),
+            program: with(if has_rules { unasked } else { seccomp::Attributes::Free }),
+            asking: if has_rules { with(seccomp::Attributes::Asked) } else { Vec::new() },
             reads,
             in_namespace,
             supervisor: rustix::process::getpid().as_raw_pid(),
@@ -81,6 +95,7 @@ impl Plan {
         let mut hopeful = [UNTRIED; super::TRIES];
         hopeful[PRIVILEGES] = GOOD;
         hopeful[SECCOMP] = GOOD;
+        hopeful[super::ASKING] = GOOD;
         if self.landlock.is_ok() {
             hopeful[LANDLOCK] = GOOD;
         }
@@ -109,6 +124,11 @@ impl Plan {
             return ruleset.allow_reading_of(c"/proc");
         }
         ruleset.allow_reading_of(c"/proc/self")
+    }
+
+    /// Puts the asking filter in force, where there is one and `has_rules`; gives whom it asks.
+    pub fn ask(&mut self, has_rules: bool) -> Option<io::Result<OwnedFd>> {
+        (has_rules && !self.asking.is_empty()).then(|| seccomp::install_asking(&mut self.asking))
     }
 
     /// Names what a layer is enforced by.
@@ -147,9 +167,10 @@ impl Plan {
                     mechanism,
                     "it is in force, but no file was found with which to prove it",
                 ),
-                Ok(version) => match landlock::gap_in_files(version) {
-                    Some(gap) => Measured::partial(mechanism, gap),
-                    None => Measured::full(mechanism),
+                Ok(version) => match (landlock::gap_in_files(version), self.of_attributes(found)) {
+                    (Some(gap), _) => Measured::partial(mechanism, gap),
+                    (_, Err(gap)) => Measured::partial(mechanism, gap),
+                    (None, Ok(())) => Measured::full(mechanism),
                 },
             },
             Layer::Signals => match by_landlock.and_then(with_scopes) {
@@ -181,6 +202,18 @@ impl Plan {
                 Err(reason) => Measured::none(reason),
             },
         }
+    }
+
+    /// Whether mode and times of files are covered as well.
+    fn of_attributes(&self, found: &[i32; super::TRIES]) -> Result<(), String> {
+        let why = match (found[super::ASKING], found[SECCOMP]) {
+            (GOOD, GOOD) => return Ok(()),
+            (_, GOOD) if self.demands[Layer::Files] == Demand::Required => return Ok(()),
+            (asking, GOOD) => of_call("seccomp with a listener", asking),
+            (_, seccomp) => of_call("seccomp", seccomp),
+        };
+        let why = why.err().unwrap_or_default();
+        Err(format!("mode and times of files of the same user can be changed everywhere: {why}"))
     }
 
     /// The version in force, or why there is none.

@@ -7,8 +7,11 @@
 //! would go around the numbers that are refused here, so they end the process.
 
 use std::io;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_long, sock_filter};
+
+use crate::supervisor::attributes::CALLS;
 
 /// What a filter shall do beyond what it always does.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,6 +25,20 @@ pub struct Wanted {
     pub tcp_only: bool,
     /// Nothing that tells of files that may not be read.
     pub reads_are_limited: bool,
+    /// What becomes of calls that change mode and times of files.
+    pub attributes: Attributes,
+}
+
+/// What becomes of calls that change mode and times of files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Attributes {
+    /// Nothing.
+    #[default]
+    Free,
+    /// The supervisor decides.
+    Asked,
+    /// They are refused.
+    Refused,
 }
 
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned();
@@ -122,22 +139,6 @@ const REFUSED: &[c_long] = &[
     libc::SYS_mq_timedreceive,
     libc::SYS_mq_notify,
     libc::SYS_mq_getsetattr,
-    // what Landlock does not cover, on files that are not the run's own
-    libc::SYS_fchownat,
-    libc::SYS_fchown,
-    libc::SYS_setxattr,
-    libc::SYS_lsetxattr,
-    libc::SYS_fsetxattr,
-    libc::SYS_removexattr,
-    libc::SYS_lremovexattr,
-    libc::SYS_fremovexattr,
-    SETXATTRAT,
-    REMOVEXATTRAT,
-    FILE_SETATTR,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_chown,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_lchown,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_iopl,
     #[cfg(target_arch = "x86_64")]
@@ -156,6 +157,36 @@ const REFUSED: &[c_long] = &[
 const SETXATTRAT: c_long = 463;
 const REMOVEXATTRAT: c_long = 466;
 const FILE_SETATTR: c_long = 469;
+
+/// What Landlock does not cover, on files that may be anybody's: refused, since no connector needs
+/// them. What they need is in [`CALLS`].
+const CHANGING_ATTRIBUTES: &[c_long] = &[
+    libc::SYS_fchownat,
+    libc::SYS_fchown,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+    FILE_SETATTR,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_futimesat,
+];
+
+fn on_descriptor(call: c_long) -> bool {
+    call == libc::SYS_fchmod || call == libc::SYS_utimensat
+}
 
 /// What goes to the kernel.
 pub type Program = Vec<sock_filter>;
@@ -264,7 +295,8 @@ impl Wanted {
     /// The filter; empty where nothing is wanted.
     pub fn program(self) -> Program {
         let mut filter = Assembler::default();
-        if !(self.system_calls || self.no_unix_sockets || self.tcp_only || self.reads_are_limited) {
+        let anything = self.system_calls || self.no_unix_sockets || self.tcp_only || self.reads_are_limited;
+        if !anything && self.attributes == Attributes::Free {
             return filter.0;
         }
         filter.load(ARCHITECTURE_AT);
@@ -278,6 +310,28 @@ impl Wanted {
         }
         for call in MISSING {
             filter.refuse(call, ENOSYS);
+        }
+        let by_path = match self.attributes {
+            Attributes::Free => None,
+            Attributes::Asked => Some(libc::SECCOMP_RET_USER_NOTIF),
+            Attributes::Refused => Some(EPERM),
+        };
+        if let Some(action) = by_path {
+            for call in CHANGING_ATTRIBUTES {
+                filter.refuse(*call, EPERM);
+            }
+            for call in
+                CALLS.iter().filter(|call| self.attributes == Attributes::Asked || !on_descriptor(**call))
+            {
+                filter.refuse(*call, action);
+            }
+            if self.attributes == Attributes::Refused {
+                filter.on(libc::SYS_utimensat, |call| {
+                    // without a path it is about a descriptor
+                    call.argument(1);
+                    call.refuse_unless(&[0]);
+                });
+            }
         }
         if self.reads_are_limited {
             filter.refuse(libc::SYS_inotify_add_watch, EPERM);
@@ -400,9 +454,24 @@ impl Assembler {
 
 /// Puts a program in force for the calling thread and its children. Needs `no_new_privs`.
 pub fn install(program: &mut [sock_filter]) -> io::Result<()> {
+    set_filter(program, 0).map(drop)
+}
+
+/// The same with a program that asks; gives whom it asks.
+pub fn install_asking(program: &mut [sock_filter]) -> io::Result<OwnedFd> {
+    let listener = set_filter(program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?;
+    // SAFETY: the call has just made it, for nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(listener) })
+}
+
+fn set_filter(program: &mut [sock_filter], flags: libc::c_ulong) -> io::Result<RawFd> {
     let len = u16::try_from(program.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
     // SAFETY: filter and program live until the call returns, and the kernel checks the program.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, 0, &raw const filter) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let result = unsafe { libc::syscall(libc::SYS_seccomp, SET_MODE_FILTER, flags, &raw const filter) };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        RawFd::try_from(result).map_err(io::Error::other)
+    }
 }
