@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,12 @@ impl RunFolder {
         &self.path
     }
 
+    /// Its lock, for the supervisor of what runs there: a killed host's run still uses the
+    /// directory until it has been ended.
+    pub fn descriptor(&self) -> Option<OwnedFd> {
+        self.lock.as_ref().and_then(Lock::descriptor)
+    }
+
     /// Lets the directory stay until [`cleanup`], and gives its path.
     pub fn keep(mut self) -> PathBuf {
         self.lock = None;
@@ -160,6 +167,11 @@ impl Lock {
     fn take(directory: &Path) -> io::Result<Self> {
         let taken = FileLock::try_take(&lock_path(directory), Hold::Exclusive)?;
         taken.map(Self).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    /// For a supervisor, which holds the lock as well; none where there are no descriptors left.
+    pub fn descriptor(&self) -> Option<OwnedFd> {
+        self.0.descriptor().ok()
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use folder::{RunFolder, cleanup, discard, runs_root, sweep};
+pub use folder::{Lock, RunFolder, cleanup, discard, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use npm::{Install, install};
 

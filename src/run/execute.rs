@@ -1,6 +1,7 @@
 //! Running `node main.js` in a directory that is ready.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub stdio: Reserved,
+    /// Locks on what it uses, which its supervisor holds as well.
+    pub held: Vec<OwnedFd>,
     /// What it may use.
     pub options: &'a Options,
     /// Whether it has to stop.
@@ -87,6 +90,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         directory: job.directory,
         variables: job.variables,
         descriptors: wiring.child,
+        held: job.held,
         supervision,
     })
     .await?;

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::protocol::{Opening, Report, StartRequest, read_content};
+use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Opening, Report, StartRequest, read_content};
 use start::{parking, start};
 use tree::{Keeper, Tree};
 use watch::{Host, Watch};
@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
 
 fn supervise() -> io::Result<()> {
     let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
-    let (opening, descriptors) = receive(&socket)?;
+    let (opening, descriptors, _held) = receive(&socket)?;
     let Opening { supervision, host, .. } = opening;
     let (keeper, containment) = Keeper::choose(&supervision);
     // From here on this process knows secrets: nobody of the same user may look into it, and it
@@ -63,10 +63,11 @@ fn supervise() -> io::Result<()> {
     watch.run(&mut host)
 }
 
-/// Receives the first frame and the descriptors that came with its first bytes.
-fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
+/// Receives the first frame and the descriptors that came with its first bytes: those of the
+/// process, and those to hold.
+fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>, Vec<OwnedFd>)> {
     let mut prefix = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::net::recvmsg(
         socket,
@@ -84,10 +85,11 @@ fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
         }
     }
     let opening: Opening = read_content(socket, prefix)?;
-    if opening.descriptors != descriptors.len() || descriptors.len() < 3 {
+    if opening.descriptors < 3 || opening.descriptors + opening.held != descriptors.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "descriptors are missing"));
     }
-    Ok((opening, descriptors))
+    let held = descriptors.split_off(opening.descriptors);
+    Ok((opening, descriptors, held))
 }
 
 /// Names what could not be started, and for the usual reasons what to do.
