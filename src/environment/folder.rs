@@ -45,6 +45,17 @@ pub fn runs_root(option: Option<&str>, host: &Host) -> Result<PathBuf> {
     })
 }
 
+/// What the file system refused of a run's directory; a full disk gets its remedy.
+pub fn refused(action: &str, path: &Path, cause: &io::Error) -> RunnerError {
+    let mut error = RunnerError::file(action, path, cause);
+    if matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        error.message.push_str(
+            "; free some space, or name another folder with runsDir, --runs-dir or OWOX_RUNNER_RUNS_DIR",
+        );
+    }
+    error
+}
+
 /// A run's directory. It is locked, so that nobody takes it for left behind, and removed when
 /// dropped unless [`RunFolder::keep`] was called.
 #[derive(Debug)]
@@ -61,7 +72,7 @@ impl RunFolder {
     /// # Errors
     /// `INTERNAL` when the file system refuses.
     pub fn create(root: &Path, connector_id: &str, run_id: &str) -> Result<Self> {
-        let failed = |cause| RunnerError::file("create a run's directory in", root, &cause);
+        let failed = |cause: io::Error| refused("create a run's directory in", root, &cause);
         let (lock, path) = tempfile::Builder::new()
             .prefix(&name_prefix(connector_id, run_id))
             .rand_bytes(8)
