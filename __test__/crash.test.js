@@ -66,10 +66,10 @@ test(
     skip: process.getuid() === 0 ? false : 'mounting needs root',
   },
   async (t) => {
+    t.after(() => execFileSync('umount', [disk])); // before it is removed
     const disk = tempFolder(t);
     // room for one more page and one more name at most
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,nr_inodes=3', 'tmpfs', disk]);
-    t.after(() => execFileSync('umount', [disk]));
     const sources = { Ok: `run() { console.log('ran'); }` };
     const options = { connectorsPackage: connectorsPackage(t, { sources }), runsDir: disk };
     const run = async () => {
