@@ -4,6 +4,7 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod cgroup;
 mod memory;
 mod namespace;
 mod policy;
@@ -22,6 +23,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
 use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Opening, Report, StartRequest, read_content};
+use cgroup::Group;
+use memory::Meter;
 use start::{parking, start};
 use tree::{Keeper, Tree};
 use watch::{Host, Watch};
@@ -47,7 +50,12 @@ fn supervise() -> io::Result<()> {
     let request: StartRequest = read_content(&socket, prefix)?;
     let mut host = Host::new(socket, host)?;
 
-    let started = start(&request, descriptors, keeper.namespace(), !supervision.portable);
+    let group = match supervision.memory_limit_bytes {
+        Some(limit) if !supervision.portable => Group::delegated(limit),
+        _ => None,
+    };
+    let group_door = group.as_ref().and_then(|group| group.door().ok());
+    let started = start(&request, descriptors, keeper.namespace(), group_door, !supervision.portable);
     let main = match started {
         Ok(child) => child.id(),
         Err(error) => {
@@ -57,7 +65,8 @@ fn supervise() -> io::Result<()> {
     };
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
-    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes);
+    let meter = Meter::new(supervision.memory_limit_bytes, group);
+    let watch = Watch::new(Tree::new(pid, keeper), meter);
     // A host that is gone is noticed by watching, in which all ends well.
     let _ = host.send(&Report::Started { pid: main, containment });
     watch.run(&mut host)
