@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::manifest::is_package_name;
 use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::{EnvPolicy, Namespace, Supervision};
+use crate::specifier::AllowedOrigins;
 
 /// An option's value as it came from JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +82,7 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -95,6 +96,7 @@ const KNOWN: [&str; 20] = [
     "storeMaxAgeDays",
     "lockfile",
     "allowScripts",
+    "allowSpecs",
     "eager",
     "signal",
     "timeoutMs",
@@ -162,6 +164,12 @@ impl Options {
             ("allowScripts", OptionValue::Texts(names)) => self.store.scripts = package_names(names)?,
             ("allowScripts", _) => {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
+            }
+            ("allowSpecs", OptionValue::Texts(names)) => {
+                self.store.specs = AllowedOrigins::from_names(&names)?;
+            }
+            ("allowSpecs", _) => {
+                return Err(invalid("option allowSpecs must be an array of 'file', 'git' and 'url'".into()));
             }
             // JavaScript calls the one and listens to the other
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
