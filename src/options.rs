@@ -48,6 +48,8 @@ pub struct Options {
     pub max_concurrent_runs: Option<usize>,
     /// Whether the caller takes messages.
     pub on_message: bool,
+    /// Whether somebody wants to know what the run's processes use.
+    pub on_usage: bool,
     /// Whether all modules are loaded at start, instead of at first use.
     pub eager: bool,
     /// Where dependencies come from.
@@ -81,7 +83,10 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
-const KNOWN: [&str; 20] = [
+/// From one `onUsage` to the next.
+const SAMPLE_EVERY_MS: u64 = 1000;
+
+const KNOWN: [&str; 21] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -89,6 +94,7 @@ const KNOWN: [&str; 20] = [
     "isolation",
     "onMessage",
     "onProgress",
+    "onUsage",
     "store",
     "storeDir",
     "refresh",
@@ -164,6 +170,8 @@ impl Options {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
             // JavaScript calls the one and listens to the other
+            ("onUsage", OptionValue::Function) => self.on_usage = true,
+            ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
             ("redact", value) => self.redact = redaction(value)?,
@@ -229,6 +237,7 @@ impl Options {
             namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
+            sample_every_ms: self.on_usage.then_some(SAMPLE_EVERY_MS),
         }
     }
 }

@@ -72,8 +72,8 @@ pub struct Watch {
 
 impl Watch {
     /// Watches a tree that has just been started.
-    pub fn new(tree: Tree, memory_limit: Option<u64>) -> Self {
-        let meter = Meter::new(memory_limit);
+    pub fn new(tree: Tree, memory_limit: Option<u64>, sample_every: Option<Duration>) -> Self {
+        let meter = Meter::new(memory_limit, sample_every);
         Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true }
     }
 
@@ -99,6 +99,9 @@ impl Watch {
             }
             if self.meter.sample(&self.tree) {
                 self.begin(Cause::Memory, Duration::ZERO);
+            }
+            if let Some(sample) = self.meter.due(&self.tree) {
+                let _ = host.send(&Report::Sample(sample));
             }
             if self.kill_at.is_some_and(|kill_at| Instant::now() >= kill_at) {
                 self.tree.kill();
