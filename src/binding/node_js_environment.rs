@@ -106,7 +106,7 @@ impl NodeJsEnvironment {
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
-        let port = Port::new(port).with_messages(options.on_message);
+        let port = Port::new(port).with_messages(options.listeners.messages);
         promise(env, async move {
             let lock = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());

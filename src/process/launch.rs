@@ -13,10 +13,11 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
 
 use super::protocol::{
-    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Opening, Report, StartRequest, Supervision,
-    Usage, frame, frame_length,
+    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Opening, Report, Sample, StartRequest,
+    Supervision, Usage, frame, frame_length,
 };
 use crate::error::{Code, Result, RunnerError};
 use crate::run::Cancellation;
@@ -60,6 +61,8 @@ pub struct Running {
     pub pid: u32,
     /// What keeps its tree together.
     pub containment: Containment,
+    /// What the tree uses, where [`Supervision`] asks for it.
+    pub samples: watch::Sender<Sample>,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     helper: Helper,
@@ -145,7 +148,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
 
     match read_report(&mut reader).await {
         Ok(Some(Report::Started { pid, containment })) => {
-            Ok(Running { pid, containment, reader, writer, helper })
+            Ok(Running { pid, containment, samples: watch::Sender::default(), reader, writer, helper })
         }
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
@@ -197,14 +200,23 @@ impl Running {
         }
     }
 
-    /// The next report. Requests to stop are passed on meanwhile.
+    /// The next report other than samples. Requests to stop are passed on meanwhile.
     async fn report_unless(
         &mut self,
         cancellation: &Cancellation,
         grace: Duration,
     ) -> io::Result<Option<Report>> {
         let mut stops = cancellation.watch();
-        let report = read_report(&mut self.reader); // half a frame must not be lost
+        let (reader, samples) = (&mut self.reader, &self.samples);
+        // half a frame must not be lost
+        let report = async {
+            loop {
+                match read_report(reader).await {
+                    Ok(Some(Report::Sample(sample))) => drop(samples.send_replace(sample)),
+                    report => return report,
+                }
+            }
+        };
         tokio::pin!(report);
         let mut stop = *stops.borrow_and_update();
         loop {

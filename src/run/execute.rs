@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
@@ -15,7 +17,7 @@ use crate::host::Host;
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
-use crate::process::{self, Exit, Output, Reserved, Running, Start, Usage};
+use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
 #[derive(Debug)]
@@ -101,6 +103,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let spawn_ms = milliseconds(begun);
     observer.started(pid).await;
 
+    let samples = running.samples.subscribe();
     let progress = Progress::default();
     let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
@@ -114,6 +117,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (ended, first, second) = tokio::select! {
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
+        never = pass_on_usage(samples, observer) => match never {},
     };
 
     let mut inspector = Inspector::default();
@@ -196,6 +200,15 @@ async fn give_up_delivery(grace: Duration, cancellation: &Cancellation, progress
     let stop = cancellation.wait().await;
     tokio::time::sleep(stop.grace.unwrap_or(grace).max(LEAST_DELIVERY)).await;
     progress.abandon();
+    std::future::pending().await
+}
+
+/// Tells the observer what the run's processes use. Whoever is slow misses some.
+async fn pass_on_usage<O: Observer>(mut samples: watch::Receiver<Sample>, observer: &O) -> Infallible {
+    while samples.changed().await.is_ok() {
+        let sample = *samples.borrow_and_update();
+        observer.usage(sample).await;
+    }
     std::future::pending().await
 }
 

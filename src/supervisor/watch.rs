@@ -102,6 +102,9 @@ impl Watch {
             if self.meter.sample(&self.tree) {
                 self.begin(Cause::Memory, Duration::ZERO);
             }
+            if let Some(sample) = self.meter.due(&self.tree) {
+                let _ = host.send(&Report::Sample(sample));
+            }
             if self.kill_at.is_some_and(|kill_at| Instant::now() >= kill_at) {
                 self.tree.kill();
             }
