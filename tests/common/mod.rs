@@ -168,7 +168,7 @@ pub fn install_program(path: &Path, text: &str) {
     assert!(status.expect("a shell").success());
 }
 
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
