@@ -241,6 +241,27 @@ async fn without_a_namespace_a_killed_supervisor_leaves_what_had_gone_its_own_wa
     assert!(!script.alive().is_empty(), "the daemon lives; nothing here ends it");
 }
 
+#[tokio::test]
+async fn what_the_supervisor_holds_is_held_until_the_tree_is_gone_and_no_longer() {
+    for mode in ALL {
+        for host_stays in [true, false] {
+            let (mut lines, writer) = pipe();
+            let (held, holder) = pipe();
+            let script =
+                Script::new(mode, "trap '' TERM; echo ready >&3; read line </dev/zero & wait; sleep 1000");
+            let mut running = script.start_holding(vec![writer], vec![holder]).await.expect("started");
+            lines.read(1);
+            if host_stays {
+                end(&mut running, &cancelled(Duration::ZERO)).await;
+            } else {
+                drop(running); // as a host that dies: SIGKILL comes a second later
+            }
+            assert_eq!(held.rest(), "", "the process itself never gets it");
+            assert_eq!(script.alive(), [0; 0], "{mode:?}");
+        }
+    }
+}
+
 /// Starts the helper as the host does, and dies at once.
 fn host_that_dies_early(script: &Script) {
     let (ours, theirs) = UnixStream::pair().expect("a socket");
@@ -250,8 +271,12 @@ fn host_that_dies_early(script: &Script) {
         .process_group(0)
         .spawn()
         .expect("the helper");
-    let opening =
-        Opening { supervision: script.supervision.clone(), host: std::process::id(), descriptors: 3 };
+    let opening = Opening {
+        supervision: script.supervision.clone(),
+        host: std::process::id(),
+        descriptors: 3,
+        held: 0,
+    };
     let request = StartRequest {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.text.clone()],

@@ -68,6 +68,7 @@ fn without_close_range_no_descriptor_is_inherited() {
                 directory: Path::new("/"),
                 variables: Vec::new(),
                 descriptors: vec![nowhere(), writer, nowhere()],
+                held: Vec::new(),
                 supervision: mode.supervision(),
             })
             .await

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use folder::{RunFolder, cleanup, discard, runs_root, sweep};
+use folder::refused;
+pub use folder::{Lock, RunFolder, cleanup, discard, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use npm::{Install, install};
 
@@ -190,7 +191,7 @@ pub async fn prepare<P: Progress>(
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
-            .map_err(|cause| RunnerError::file("link the environment at", &link, &cause))?;
+            .map_err(|cause| refused("link the environment at", &link, &cause))?;
         let info = EnvironmentInfo { key: lease.key.clone(), cached: lease.cached };
         Prepared { info, lease: Some(lease) }
     };
@@ -248,5 +249,5 @@ fn release_lease(directory: &Path) {
 /// # Errors
 /// `INTERNAL`, naming the path.
 pub fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).map_err(|cause| RunnerError::file("write", path, &cause))
+    fs::write(path, content).map_err(|cause| refused("write", path, &cause))
 }

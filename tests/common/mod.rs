@@ -39,6 +39,7 @@ impl Mode {
             namespace: if self == Mode::Namespace { Namespace::Preferred } else { Namespace::Off },
             portable: self == Mode::Portable,
             memory_limit_bytes: None,
+            sample_every_ms: None,
         }
     }
 }
@@ -75,6 +76,15 @@ impl Script {
 
     /// Starts it; `more` become its descriptors from 3 on.
     pub async fn start(&self, more: Vec<OwnedFd>) -> Result<Running, RunnerError> {
+        self.start_holding(more, Vec::new()).await
+    }
+
+    /// The same, under a supervisor that holds these.
+    pub async fn start_holding(
+        &self,
+        more: Vec<OwnedFd>,
+        held: Vec<OwnedFd>,
+    ) -> Result<Running, RunnerError> {
         let mut descriptors = vec![nowhere(), nowhere(), nowhere()];
         descriptors.extend(more);
         start(Start {
@@ -84,6 +94,7 @@ impl Script {
             directory: Path::new("/"),
             variables: self.variables(),
             descriptors,
+            held,
             supervision: self.supervision.clone(),
         })
         .await
