@@ -16,6 +16,8 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 pub mod manifest;
 pub mod options;

@@ -191,6 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fuzz::cases;
 
     #[test]
     fn origins_are_told_apart() {
@@ -318,6 +319,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(1000))]
+
         /// What passes as the registry's holds nothing that could name another place.
         #[test]
         fn the_registrys_specifiers_name_no_other_place(specifier in "[ -~]{0,16}|npm:[ -~]{0,12}|\\PC{0,8}") {

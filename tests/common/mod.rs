@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod refuse;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
