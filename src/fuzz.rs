@@ -257,6 +257,7 @@ proptest! {
             args: texts.clone(),
             directory: texts.concat(),
             variables: texts.iter().map(|text| (text.clone(), text.clone())).collect(),
+            policy: None,
         };
         let sent = frame(&request).unwrap();
         prop_assert_eq!(frame(&arrived::<StartRequest>(&sent).unwrap()).unwrap(), sent);
