@@ -16,6 +16,8 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 pub mod isolation;
 pub mod manifest;
@@ -23,4 +25,5 @@ pub mod options;
 pub mod output;
 pub mod process;
 pub mod run;
+pub mod specifier;
 pub mod template;

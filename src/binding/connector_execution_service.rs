@@ -85,7 +85,7 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let port = Port::new(port).with_messages(options.on_message);
+        let port = Port::new(port).with_messages(options.listeners.messages);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
             let is_foreign = !request.flag("nodeEnvironment")?;
@@ -120,7 +120,7 @@ impl ConnectorExecutionService {
 
 /// A process that an object of the caller's has started is not seen here.
 fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
-    if options.on_message {
+    if options.listeners.messages {
         let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
         return Err(RunnerError::new(Code::InvalidConfig, message).into());
     }

@@ -40,6 +40,7 @@ pub async fn probe(host: &Host) -> Result<IsolationReport> {
         directory: directory.path(),
         variables: Vec::new(),
         descriptors: vec![nowhere().map_err(failed)?, nowhere().map_err(failed)?, nowhere().map_err(failed)?],
+        held: Vec::new(),
         supervision: Supervision { namespace: isolation.namespace(), ..Supervision::default() },
         policy: confined.policy.take(),
     })
