@@ -7,7 +7,7 @@ mod probe;
 mod report;
 
 pub use grants::{Access, Grant, granted_by, manifest_grants};
-pub use policy::{Confined, Ground};
+pub use policy::{Confined, Ground, for_helper};
 pub use probe::probe;
 pub use report::{IsolationReport, LayerReport};
 

@@ -144,6 +144,24 @@ impl Isolation {
     }
 }
 
+/// What a program of ours may do that works for a run before there is one: write in these places and
+/// read everything; with the network, or without. Each layer where the system has it.
+pub fn for_helper(writes: &[PathBuf], has_network: bool) -> Policy {
+    let mut demands = PerLayer::all(Demand::Preferred);
+    if has_network {
+        demands[Layer::UnixSockets] = Demand::Off;
+        demands[Layer::TcpPorts] = Demand::Off;
+    }
+    let devices = WRITABLE_DEVICES.map(PathBuf::from);
+    Policy {
+        demands,
+        reads: None,
+        writes: writes.iter().chain(&devices).filter_map(text).collect(),
+        tcp_ports: Vec::new(),
+        sentinel: None,
+    }
+}
+
 /// The `package.json` that holds for a script or folder.
 fn nearest_manifest(of: &Path) -> Option<PathBuf> {
     of.ancestors().map(|folder| folder.join("package.json")).find(|file| file.is_file())
