@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const { after, before, test } = require('node:test');
 
-const { runnerOf } = require('./runs');
+const { runnerOf } = require('../../support/runs');
 const { ROWS, SOURCES } = require('./sources');
 const { target: targetOf } = require('./targets');
 

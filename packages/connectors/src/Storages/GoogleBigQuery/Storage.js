@@ -74,6 +74,10 @@ class GoogleBigQueryStorage extends AbstractStorage {
     });
   }
 
+  async discard() {
+    await this.#drop();
+  }
+
   async close() {
     await this.#drop();
   }
