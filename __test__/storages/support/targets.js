@@ -104,10 +104,15 @@ async function duckDb(folder) {
 
 /** A dataset of the emulator for each place. */
 async function googleBigQuery(folder, python) {
-  const { client, stop } = await startBigQuery(python, folder);
+  const { client, origin, stop } = await startBigQuery(python, folder);
   const sql = async (query) => (await client.query({ query, wrapIntegers: true }))[0];
   return {
     name: 'GoogleBigQuery',
+    origin,
+    pointTo(place) {
+      process.env.BIGQUERY_EMULATOR_HOST = `${place}/bigquery/v2`;
+    },
+    sql,
     types: {
       string: 'STRING',
       integer: 'INTEGER',
@@ -168,9 +173,14 @@ async function googleBigQuery(folder, python) {
 
 /** A database and a folder of the bucket for each place. */
 async function awsAthena(folder, python) {
-  const { athena, files, put, stop } = await startAthena(python, folder);
+  const { athena, files, origin, put, stop } = await startAthena(python, folder);
   return {
     name: 'AwsAthena',
+    origin,
+    pointTo(place) {
+      process.env.AWS_ENDPOINT_URL = place;
+    },
+    athena,
     types: {
       string: 'varchar',
       integer: 'bigint',
