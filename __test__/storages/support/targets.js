@@ -104,14 +104,12 @@ async function duckDb(folder) {
 
 /** A dataset of the emulator for each place. */
 async function googleBigQuery(folder, python) {
-  const { client, origin, stop } = await startBigQuery(python, folder);
+  const { client, origin, pointTo, stop } = await startBigQuery(python, folder);
   const sql = async (query) => (await client.query({ query, wrapIntegers: true }))[0];
   return {
     name: 'GoogleBigQuery',
     origin,
-    pointTo(place) {
-      process.env.BIGQUERY_EMULATOR_HOST = `${place}/bigquery/v2`;
-    },
+    pointTo,
     sql,
     types: {
       string: 'STRING',
@@ -173,13 +171,11 @@ async function googleBigQuery(folder, python) {
 
 /** A database and a folder of the bucket for each place. */
 async function awsAthena(folder, python) {
-  const { athena, files, origin, put, stop } = await startAthena(python, folder);
+  const { athena, files, origin, pointTo, put, stop } = await startAthena(python, folder);
   return {
     name: 'AwsAthena',
     origin,
-    pointTo(place) {
-      process.env.AWS_ENDPOINT_URL = place;
-    },
+    pointTo,
     athena,
     types: {
       string: 'varchar',
