@@ -32,6 +32,21 @@ const FROM_TEXT = {
   json: JSON.parse,
 };
 
+/** What two tables with the rows of dataset.js have in common only if they are the same. */
+const DIGEST = [
+  'count(*) AS n',
+  'count(DISTINCT id) AS ids',
+  'sum(id) AS total',
+  'sum(length(text)) AS size',
+  "count(DISTINCT concat(text, '|', code)) AS texts",
+  'min(moment) AS first',
+  'max(local) AS last',
+  'count(flag) AS flags',
+  'count(tags) AS lists',
+  'count(DISTINCT amount) AS amounts',
+  'count(DISTINCT day) AS days',
+].join(', ');
+
 function readRows(rows, kinds) {
   const names = Object.keys(kinds);
   return rows.map((values) =>
@@ -152,11 +167,8 @@ async function googleBigQuery(folder, python) {
       return Number(n.value);
     },
     async digest(place, table) {
-      const [row] = await sql(
-        'SELECT COUNT(*) AS n, COUNT(DISTINCT id) AS ids, SUM(id) AS total, SUM(LENGTH(text)) AS size, ' +
-          `MIN(text) AS least, MAX(text) AS most FROM \`${PROJECT}.${place}.${table}\``,
-      );
-      return Object.values(row).map((value) => String(value.value ?? value));
+      const [row] = await sql(`SELECT ${DIGEST} FROM \`${PROJECT}.${place}.${table}\``);
+      return Object.values(row).map((value) => String(value?.value ?? value));
     },
     async tables(place) {
       const [exists] = await client.dataset(place).exists();
@@ -209,12 +221,7 @@ async function awsAthena(folder, python) {
     count: async (place, table) =>
       Number((await athena.rows(`SELECT count(*) AS n FROM "${place}"."${table}"`))[0][0]),
     digest: async (place, table) =>
-      (
-        await athena.rows(
-          'SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(id) AS total, sum(length(text)) AS size, ' +
-            `min(text) AS least, max(text) AS most FROM "${place}"."${table}"`,
-        )
-      )[0],
+      (await athena.rows(`SELECT ${DIGEST} FROM "${place}"."${table}"`))[0],
     tables: async (place) =>
       (
         await athena.rows(
