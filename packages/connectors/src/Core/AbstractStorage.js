@@ -37,16 +37,17 @@ class AbstractStorage {
   }
 
   /**
-   * The name of the table for one of the source's tables: `DestinationTableName`, with the
-   * table's own name appended where the source has several.
+   * The name of the table for one of the source's tables. `DestinationTableName` is the table's
+   * name; where the source has several, or where it ends in "_", what each name begins with.
    *
-   * @param {{ name: string }} table
+   * @param {import('./AbstractSource').Table} table
    * @param {{ isOnly: boolean }} options
    * @returns {string}
    */
   tableNameFor(table, { isOnly }) {
     const name = this.config.getValue('DestinationTableName');
-    if (name === null) return table.name;
+    if (name === null) return table.destinationName ?? table.name;
+    if (name.endsWith('_')) return `${name}${table.name}`;
     return isOnly ? name : `${name}_${table.name}`;
   }
 
