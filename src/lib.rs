@@ -16,10 +16,13 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
 pub mod run;
+pub mod specifier;
 pub mod template;

@@ -84,7 +84,7 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let port = Port::new(port).with_messages(options.on_message);
+        let port = Port::new(port).with_messages(options.listeners.messages);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
             let is_foreign = !request.flag("nodeEnvironment")?;
@@ -119,7 +119,7 @@ impl ConnectorExecutionService {
 
 /// A process that an object of the caller's has started is not seen here.
 fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
-    if options.on_message {
+    if options.listeners.messages {
         let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
         return Err(RunnerError::new(Code::InvalidConfig, message).into());
     }
@@ -205,7 +205,7 @@ async fn run_here(
             Err(error) => error.into(),
         }
     };
-    let mut outcome = cancellation.within(options.limits.timeout, run).await;
+    let mut outcome = cancellation.within(options.limits.timeout, Box::pin(run)).await;
     if let Some(report) = &mut outcome.report {
         report.was_queued(queued);
     }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
+use crate::process::Sample;
 
 /// Bytes read at once: several batches, since each way to JavaScript and back wakes two threads.
 const READ_BYTES: usize = 256 * 1024;
@@ -67,6 +68,11 @@ pub trait Observer: Send + Sync {
     /// stream waits for this as well.
     fn messages(&self, arrays: Vec<String>) -> impl Future<Output = ()> + Send {
         let _ = arrays;
+        async {}
+    }
+    /// What the run's processes use, where the options ask for it.
+    fn usage(&self, sample: Sample) -> impl Future<Output = ()> + Send {
+        let _ = sample;
         async {}
     }
     /// The process has started, and leads a session and process group of its own.

@@ -14,7 +14,7 @@ mod wiring;
 
 pub use launch::{Exit, Running, Start, start};
 pub use programs::{find_node, find_npm};
-pub use protocol::{Cause, Containment, Namespace, Supervision, Usage};
+pub use protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use stdio::{Source, Stdio, StdioSpec};
 pub use variables::EnvPolicy;
 pub use wiring::{Output, Reserved, Wiring};

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 /// Largest frame, in bytes. The variables of a run may be several megabytes.
 const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
 
+/// Most descriptors that one process can be given.
+pub const MAX_DESCRIPTORS: usize = 64;
+
+/// Most descriptors that the supervisor itself can be given to hold.
+pub const MAX_HELD: usize = 4;
+
 /// Whether the process gets a PID namespace of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,6 +34,8 @@ pub struct Supervision {
     pub portable: bool,
     /// Resident memory that the whole tree may have, in bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// From one [`Report::Sample`] to the next, in milliseconds; none where nobody wants them.
+    pub sample_every_ms: Option<u64>,
 }
 
 /// The first frame, which comes with the process's descriptors. What is secret comes later, so
@@ -40,6 +48,9 @@ pub struct Opening {
     pub host: u32,
     /// How many descriptors come with the frame; they become 0, 1, 2 … of the process.
     pub descriptors: usize,
+    /// How many more come after them. The supervisor holds them until the tree is gone: locks on
+    /// what the tree uses, which must outlive a host that is killed.
+    pub held: usize,
 }
 
 /// The second frame: what the supervisor shall start.
@@ -94,7 +105,7 @@ pub enum Cause {
 }
 
 /// What the supervisor tells the host, in this order: `Started`, `Exited` and `Finished`, or only
-/// `Failed`. Then it closes the socket.
+/// `Failed`. Then it closes the socket. Samples come between `Started` and `Finished`.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Report {
@@ -110,6 +121,8 @@ pub enum Report {
         /// What failed and why.
         message: String,
     },
+    /// What its tree uses at the moment.
+    Sample(Sample),
     /// It has ended.
     Exited {
         /// Exit code; none if a signal ended it.
@@ -121,6 +134,18 @@ pub enum Report {
     },
     /// The rest of its tree is gone as well.
     Finished(Usage),
+}
+
+/// What a tree of processes uses at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Resident size of all its processes together, in bytes.
+    pub rss_bytes: u64,
+    /// CPU time of all its processes since the start, also of those that have been waited for, in
+    /// milliseconds.
+    pub cpu_ms: u64,
+    /// How many processes there are.
+    pub processes: u32,
 }
 
 /// What a tree of processes used.

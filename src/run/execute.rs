@@ -1,12 +1,15 @@
 //! Running `node main.js` in a directory that is ready.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
-use super::verdict::{Evidence, verdict};
+use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
@@ -14,7 +17,7 @@ use crate::host::Host;
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
-use crate::process::{self, Exit, Output, Reserved, Running, Start, Usage};
+use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub stdio: Reserved,
+    /// Locks on what it uses, which its supervisor holds as well.
+    pub held: Vec<OwnedFd>,
     /// What it may use.
     pub options: &'a Options,
     /// Whether it has to stop.
@@ -49,18 +54,20 @@ pub struct Execution {
 }
 
 /// How the process and its tree ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ended {
     exit: Exit,
     usage: Usage,
     ran_ms: u64,
+    /// The supervisor was killed: nobody knows the rest.
+    lost: Option<RunnerError>,
 }
 
 /// Runs `node main.js` and delivers all of its output before returning.
 ///
 /// # Errors
-/// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed, and the error
-/// of a run that was asked to stop before it started.
+/// `SPAWN_FAILED` when it did not start, and the error of a run that was asked to stop before it
+/// started.
 pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
@@ -87,6 +94,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         directory: job.directory,
         variables: job.variables,
         descriptors: wiring.child,
+        held: job.held,
         supervision,
     })
     .await?;
@@ -95,6 +103,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let spawn_ms = milliseconds(begun);
     observer.started(pid).await;
 
+    let samples = running.samples.subscribe();
     let progress = Progress::default();
     let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
@@ -108,8 +117,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (ended, first, second) = tokio::select! {
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
+        never = pass_on_usage(samples, observer) => match never {},
     };
-    let ended = ended?;
 
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
@@ -153,7 +162,7 @@ async fn watch_process(
     options: &Options,
     cancellation: &Cancellation,
     progress: &Progress,
-) -> Result<Ended> {
+) -> Ended {
     let grace = options.limits.grace;
     let started = Instant::now();
     let exit = tokio::select! {
@@ -163,7 +172,12 @@ async fn watch_process(
     let ran_ms = milliseconds(started);
     let usage = running.tree_gone_unless(cancellation, grace).await;
     progress.end();
-    Ok(Ended { exit: exit?, usage: usage?, ran_ms })
+    let (exit, usage, lost) = match (exit, usage) {
+        (Ok(exit), Ok(usage)) => (exit, usage, None),
+        (Err(error), usage) => (Exit::default(), usage.unwrap_or_default(), Some(error)),
+        (Ok(exit), Err(error)) => (exit, Usage::default(), Some(error)),
+    };
+    Ended { exit, usage, ran_ms, lost }
 }
 
 /// Asks a run to stop whose connector prints nothing for too long.
@@ -189,6 +203,15 @@ async fn give_up_delivery(grace: Duration, cancellation: &Cancellation, progress
     std::future::pending().await
 }
 
+/// Tells the observer what the run's processes use. Whoever is slow misses some.
+async fn pass_on_usage<O: Observer>(mut samples: watch::Receiver<Sample>, observer: &O) -> Infallible {
+    while samples.changed().await.is_ok() {
+        let sample = *samples.borrow_and_update();
+        observer.usage(sample).await;
+    }
+    std::future::pending().await
+}
+
 /// What is ready to be taken gets this time at least.
 const LEAST_DELIVERY: Duration = Duration::from_secs(2);
 
@@ -205,15 +228,19 @@ async fn read<O: Observer>(
 impl Execution {
     /// The verdict and the report.
     pub fn into_outcome(self, environment: Option<EnvironmentInfo>) -> Outcome {
-        let Ended { exit, usage, ran_ms } = self.ended;
-        let (status, error) = verdict(&Evidence {
+        let Ended { exit, usage, ran_ms, lost } = self.ended;
+        let evidence = Evidence {
             exit,
             usage,
             stop: self.stop,
             last_status: self.inspector.last_status,
             stderr_tail: self.stderr_tail.as_deref().unwrap_or_default(),
             memory_limit_mb: self.memory_limit_mb,
-        });
+        };
+        let (status, error) = match lost {
+            Some(error) => (Status::Failed, Some(error)),
+            None => verdict(&evidence),
+        };
         let last_status = self.inspector.last_status;
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();

@@ -4,9 +4,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::processes::resident_bytes;
+use super::cgroup::Group;
+use super::processes::{cpu_ms, resident_bytes};
 use super::tree::Tree;
-use crate::protocol::Usage;
+use crate::protocol::{Sample, Usage};
 
 /// Between two samples where there is a limit: at 100 ms a connector that fills memory as fast as
 /// it can got half as much again as it might have.
@@ -19,17 +20,35 @@ const SAMPLE_FOR_PEAK: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Meter {
     limit: Option<u64>,
+    group: Option<Group>,
     next: Instant,
     kills_before: Option<u64>,
     peak: u64,
     peak_processes: u32,
+    /// Between two samples for the host, and when the next one is due.
+    told: Option<(Duration, Instant)>,
+    latest: Sample,
 }
 
 impl Meter {
     /// A meter for a tree that has just been started.
-    pub fn new(limit: Option<u64>) -> Self {
-        let kills_before = kills_for_memory();
-        Self { limit, next: Instant::now() + SAMPLE_FOR_LIMIT, kills_before, peak: 0, peak_processes: 0 }
+    pub fn new(limit: Option<u64>, group: Option<Group>, tell_every: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            limit,
+            group,
+            next: now + SAMPLE_FOR_LIMIT,
+            kills_before: kills_for_memory(),
+            peak: 0,
+            peak_processes: 0,
+            told: tell_every.map(|every| (every, now)),
+            latest: Sample::default(),
+        }
+    }
+
+    /// Whether the kernel has ended the tree for its limit.
+    pub fn has_killed(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::has_killed)
     }
 
     /// When the next sample is due.
@@ -48,19 +67,35 @@ impl Meter {
         self.limit.is_some_and(|limit| total > limit)
     }
 
+    /// The last sample, where the host wants one and it is due.
+    pub fn due(&mut self, tree: &Tree) -> Option<Sample> {
+        let (every, due) = self.told?;
+        let now = Instant::now();
+        if now < due || self.latest.processes == 0 {
+            return None;
+        }
+        self.told = Some((every, now + every));
+        // what is below the tree's own processes has been waited for by this one
+        let own: u64 = tree.members().into_iter().filter_map(cpu_ms).sum();
+        Some(Sample { cpu_ms: own + children_usage().0, ..self.latest })
+    }
+
     /// What the tree has now, in bytes.
     pub fn look(&mut self, tree: &Tree) -> u64 {
         let sizes: Vec<u64> = tree.members().into_iter().filter_map(resident_bytes).collect();
         let total: u64 = sizes.iter().sum();
+        let processes = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
         if total > self.peak {
             self.peak = total;
-            self.peak_processes = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
+            self.peak_processes = processes;
         }
+        self.latest = Sample { rss_bytes: total, processes, ..self.latest };
         total
     }
 
     /// What all was used, when the tree is gone.
     pub fn finish(self, left: u32) -> Usage {
+        let of_group = self.group.as_ref().and_then(Group::peak).unwrap_or(0);
         let (cpu_ms, largest) = children_usage();
         let out_of_memory = matches!(
             (self.kills_before, kills_for_memory()),
@@ -68,7 +103,7 @@ impl Meter {
         );
         Usage {
             cpu_ms,
-            peak_rss_bytes: self.peak.max(largest),
+            peak_rss_bytes: self.peak.max(largest).max(of_group),
             peak_processes: self.peak_processes.max(1),
             out_of_memory,
             left,

@@ -91,3 +91,12 @@ pub fn resident_bytes(pid: Pid) -> Option<u64> {
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
 }
+
+/// CPU time of a process and of its children that it has waited for, in milliseconds.
+pub fn cpu_ms(pid: Pid) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+    let fields = text.rsplit_once(')')?.1.split_whitespace();
+    // utime, stime, cutime and cstime are fields 14 to 17; the state, here the first, is 3
+    let ticks: u64 = fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Some(ticks * 1000 / rustix::param::clock_ticks_per_second())
+}

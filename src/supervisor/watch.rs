@@ -72,8 +72,7 @@ pub struct Watch {
 
 impl Watch {
     /// Watches a tree that has just been started.
-    pub fn new(tree: Tree, memory_limit: Option<u64>) -> Self {
-        let meter = Meter::new(memory_limit);
+    pub fn new(tree: Tree, meter: Meter) -> Self {
         Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true }
     }
 
@@ -87,6 +86,9 @@ impl Watch {
             if let Some(ending) = self.tree.ending()? {
                 if !reported {
                     reported = true;
+                    if self.cause == Cause::Itself && self.meter.has_killed() {
+                        self.cause = Cause::Memory;
+                    }
                     let exited =
                         Report::Exited { code: ending.code, signal: ending.signal, cause: self.cause };
                     let _ = host.send(&exited);
@@ -99,6 +101,9 @@ impl Watch {
             }
             if self.meter.sample(&self.tree) {
                 self.begin(Cause::Memory, Duration::ZERO);
+            }
+            if let Some(sample) = self.meter.due(&self.tree) {
+                let _ = host.send(&Report::Sample(sample));
             }
             if self.kill_at.is_some_and(|kill_at| Instant::now() >= kill_at) {
                 self.tree.kill();
