@@ -237,6 +237,19 @@ async function awsAthena(folder, python) {
 const STARTERS = { DuckDb: duckDb, GoogleBigQuery: googleBigQuery, AwsAthena: awsAthena };
 
 /**
+ * Starts a storage.
+ *
+ * @param {string} name
+ * @param {string} folder for what it keeps
+ * @returns {Promise<{ reason: string } | object>} `reason` says why it cannot be had here; `stop()`
+ *   ends the others
+ */
+async function startTarget(name, folder) {
+  const { python, reason } = name === 'DuckDb' ? { reason: false } : available();
+  return reason ? { reason } : STARTERS[name](folder, python);
+}
+
+/**
  * A storage to test with, which is started before the file's tests and ended after them.
  *
  * @param {string} name
@@ -244,14 +257,14 @@ const STARTERS = { DuckDb: duckDb, GoogleBigQuery: googleBigQuery, AwsAthena: aw
  *   tests begin
  */
 function target(name, { before, after }) {
-  const { python, reason } = name === 'DuckDb' ? { reason: false } : available();
+  const { reason } = name === 'DuckDb' ? { reason: false } : available();
   const started = {};
   const folder = tempFolder({ after });
   before(async () => {
-    if (!reason) Object.assign(started, await STARTERS[name](folder, python));
+    if (!reason) Object.assign(started, await startTarget(name, folder));
   });
   after(() => started.stop?.());
   return { options: { skip: reason }, target: started };
 }
 
-module.exports = { STORAGES: Object.keys(STARTERS), target };
+module.exports = { STORAGES: Object.keys(STARTERS), startTarget, target };
