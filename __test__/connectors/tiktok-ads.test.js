@@ -50,7 +50,13 @@ test('chosen fields of an object, in the order given, after its key', async (t) 
   const fake = await startTikTok(t);
   const Fields = 'campaigns campaign_name, campaigns campaign_id, campaigns budget';
   const { storage } = await load(fake, { Objects: 'campaigns', Fields });
-  assert.deepEqual(storage.calls, ['open', 'begin tiktok_ads_campaigns', 'write 3', 'commit', 'close']);
+  assert.deepEqual(storage.calls, [
+    'open',
+    'begin tiktok_ads_campaigns',
+    'write 3',
+    'commit',
+    'close',
+  ]);
   assert.deepEqual(
     storage.rows.map((row) => Object.entries(row)),
     fake.served['campaign/get/'].map((row) => [

@@ -117,15 +117,19 @@ async function duckDb(folder) {
   };
 }
 
-/** A dataset of the emulator for each place. */
-async function googleBigQuery(folder, python) {
-  const { client, origin, pointTo, stop } = await startBigQuery(python, folder);
+/**
+ * A dataset for each place.
+ *
+ * @param {object} connection
+ * @param {object} connection.client Google's
+ * @param {string} connection.project
+ * @param {object} [connection.access] parameters that a configuration needs to get there
+ */
+function bigQueryTarget({ client, project, access = {}, ...connection }) {
   const sql = async (query) => (await client.query({ query, wrapIntegers: true }))[0];
   return {
+    ...connection,
     name: 'GoogleBigQuery',
-    origin,
-    pointTo,
-    sql,
     types: {
       string: 'STRING',
       integer: 'INTEGER',
@@ -138,7 +142,7 @@ async function googleBigQuery(folder, python) {
     },
     storage: (place, more = {}) => ({
       name: 'GOOGLE_BIGQUERY',
-      config: { DestinationDatasetID: `${PROJECT}.${place}`, ...more },
+      config: { ...access, DestinationDatasetID: `${project}.${place}`, ...more },
     }),
     async typesOf(place, table) {
       const [{ schema }] = await client.dataset(place).table(table).getMetadata();
@@ -151,7 +155,7 @@ async function googleBigQuery(folder, python) {
         kinds[name] === 'timestamptz' ? `UNIX_MICROS(\`${name}\`) AS \`${name}\`` : `\`${name}\``,
       );
       const rows = await sql(
-        `SELECT ${columns.join(', ')} FROM \`${PROJECT}.${place}.${table}\` ORDER BY 1, 2`,
+        `SELECT ${columns.join(', ')} FROM \`${project}.${place}.${table}\` ORDER BY 1, 2`,
       );
       const plain = (value, kind) => {
         if (value === null) return null;
@@ -163,11 +167,11 @@ async function googleBigQuery(folder, python) {
       );
     },
     async count(place, table) {
-      const [{ n }] = await sql(`SELECT COUNT(*) AS n FROM \`${PROJECT}.${place}.${table}\``);
+      const [{ n }] = await sql(`SELECT COUNT(*) AS n FROM \`${project}.${place}.${table}\``);
       return Number(n.value);
     },
     async digest(place, table) {
-      const [row] = await sql(`SELECT ${DIGEST} FROM \`${PROJECT}.${place}.${table}\``);
+      const [row] = await sql(`SELECT ${DIGEST} FROM \`${project}.${place}.${table}\``);
       return Object.values(row).map((value) => String(value?.value ?? value));
     },
     async tables(place) {
@@ -177,18 +181,21 @@ async function googleBigQuery(folder, python) {
       return tables.map(({ id }) => id).sort();
     },
     leftFiles: async () => [],
-    stop,
   };
 }
 
-/** A database and a folder of the bucket for each place. */
-async function awsAthena(folder, python) {
-  const { athena, files, origin, pointTo, put, stop } = await startAthena(python, folder);
+/**
+ * A database and a folder of the bucket for each place.
+ *
+ * @param {object} connection
+ * @param {import('../../../packages/connectors/src/Storages/AwsAthena/Athena').Athena} connection.athena
+ * @param {(prefix: string) => Promise<string[]>} connection.files
+ * @param {object} connection.access parameters that a configuration needs to get there
+ */
+function athenaTarget({ athena, files, access, ...connection }) {
   return {
+    ...connection,
     name: 'AwsAthena',
-    origin,
-    pointTo,
-    athena,
     types: {
       string: 'varchar',
       integer: 'bigint',
@@ -201,7 +208,7 @@ async function awsAthena(folder, python) {
     },
     storage: (place, more = {}) => ({
       name: 'AWS_ATHENA',
-      config: { ...ACCESS, S3Prefix: place, AthenaDatabaseName: place, ...more },
+      config: { ...access, S3Prefix: place, AthenaDatabaseName: place, ...more },
     }),
     async typesOf(place, table) {
       const rows = await athena.rows(
@@ -229,12 +236,16 @@ async function awsAthena(folder, python) {
         )
       ).flat(),
     leftFiles: (place) => files(`${place}/owox_staging_`),
-    put,
-    stop,
   };
 }
 
-const STARTERS = { DuckDb: duckDb, GoogleBigQuery: googleBigQuery, AwsAthena: awsAthena };
+const STARTERS = {
+  DuckDb: duckDb,
+  GoogleBigQuery: async (folder, python) =>
+    bigQueryTarget({ project: PROJECT, ...(await startBigQuery(python, folder)) }),
+  AwsAthena: async (folder, python) =>
+    athenaTarget({ access: ACCESS, ...(await startAthena(python, folder)) }),
+};
 
 /**
  * Starts a storage.
@@ -267,4 +278,10 @@ function target(name, { before, after }) {
   return { options: { skip: reason }, target: started };
 }
 
-module.exports = { STORAGES: Object.keys(STARTERS), startTarget, target };
+module.exports = {
+  STORAGES: Object.keys(STARTERS),
+  athenaTarget,
+  bigQueryTarget,
+  startTarget,
+  target,
+};
