@@ -54,8 +54,8 @@ async function roundTrip(t, target, place, drop) {
   await holds(rowsOf(0, 100));
   await load(rowsOf(50, 75), { source: { UniqueKeys: [] } }); // that day, as it was
   await holds(rowsOf(0, 100));
-  await load(rowsOf(10, 40), { type: 'FULL_REFRESH' });
-  await holds(rowsOf(10, 40));
+  await load(rowsOf(0, 40), { type: 'FULL_REFRESH' });
+  await holds(rowsOf(0, 40));
 }
 
 const google = variables('OWOX_TEST_BIGQUERY', ['KEY', 'DATASET'], ['LOCATION']);
