@@ -179,7 +179,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       { logCapture: { onStdout, onStderr }, onSpawn },
       {
         onProgress,
-        onUsage: plan.json || super.isLive() ? onUsage : undefined,
+        onUsage: plan.look.json || super.isLive() ? onUsage : undefined,
         signal: stops.signal,
       },
     );

@@ -48,8 +48,8 @@ pub struct Options {
     pub max_concurrent_runs: Option<usize>,
     /// Whether the caller takes messages.
     pub on_message: bool,
-    /// Whether somebody wants to know what the run's processes use.
-    pub on_usage: bool,
+    /// From one `onUsage` to the next, in milliseconds; none where nobody wants to know.
+    pub usage_every_ms: Option<u64>,
     /// Whether all modules are loaded at start, instead of at first use.
     pub eager: bool,
     /// Where dependencies come from.
@@ -84,7 +84,7 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
 /// From one `onUsage` to the next.
-const SAMPLE_EVERY_MS: u64 = 1000;
+const USAGE_EVERY_MS: u64 = 1000;
 
 const KNOWN: [&str; 21] = [
     "connectorsPackage",
@@ -170,7 +170,7 @@ impl Options {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
             // JavaScript calls the one and listens to the other
-            ("onUsage", OptionValue::Function) => self.on_usage = true,
+            ("onUsage", OptionValue::Function) => self.usage_every_ms = Some(USAGE_EVERY_MS),
             ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
@@ -237,7 +237,7 @@ impl Options {
             namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
-            sample_every_ms: self.on_usage.then_some(SAMPLE_EVERY_MS),
+            sample_every_ms: self.usage_every_ms,
         }
     }
 }

@@ -73,8 +73,12 @@ impl Live {
         if width < 3 {
             return String::new();
         }
-        let facts: String = facts.into_iter().map(|(_, fact)| format!("{separator}{fact}")).collect();
-        format!("{spinner} {}{}", self.paint.bold(&what), self.paint.dim(&facts))
+        let mut after = String::new();
+        for (_, fact) in facts {
+            after.push_str(separator);
+            after.push_str(&fact);
+        }
+        format!("{spinner} {}{}", self.paint.bold(&what), self.paint.dim(&after))
     }
 
     fn spinner(&self, elapsed_ms: u64) -> char {

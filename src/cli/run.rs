@@ -136,11 +136,19 @@ pub struct RunPlan {
     /// Whether the configuration's own state file is used, for lack of `state`: what it says
     /// concerns incremental runs, and full ones begin it anew.
     pub own_state: bool,
-    /// Whether a program reads stdout.
+    /// How it prints.
+    pub look: Look,
+}
+
+/// How a run prints.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    /// For a program that reads stdout.
     pub json: bool,
-    /// Whether only warnings and errors are wanted.
+    /// Only warnings and errors.
     pub quiet: bool,
-    /// Whether colours are not.
+    /// Without colours.
     pub no_color: bool,
 }
 
@@ -178,9 +186,7 @@ impl RunArgs {
             own_state: self.state.is_none() && !self.no_state,
             state: self.state,
             options: options.into(),
-            json: self.look.json,
-            quiet: self.look.quiet,
-            no_color,
+            look: Look { json: self.look.json, quiet: self.look.quiet, no_color },
         })
     }
 }

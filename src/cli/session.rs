@@ -1,5 +1,7 @@
 //! One run as the command line shows it: for a person, for a program (`--json`), or as it comes.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -7,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::exit::{exit_code, status_of};
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
-use super::run::RunPlan;
+use super::run::{Look, RunPlan};
 use super::seen::{Message, Said, Seen};
 use super::summary::{Ending, Failed, RunFacts, StateFacts};
 use crate::output::{Batch, BatchKind, StreamKind, is_json_objects, messages};
@@ -57,8 +59,7 @@ pub struct Session {
     facts: Facts,
     config: String,
     run_type: String,
-    quiet: bool,
-    json: bool,
+    look: Look,
     stdout: Paint,
     stderr: Paint,
     live: Live,
@@ -73,13 +74,12 @@ pub struct Session {
 impl Session {
     /// A run that was asked for, on this terminal.
     pub fn new(plan: &RunPlan, facts: Facts) -> Self {
-        let paint = |is_terminal| Paint { colours: facts.colours(is_terminal, plan.no_color) };
+        let paint = |is_terminal| Paint { colours: facts.colours(is_terminal, plan.look.no_color) };
         let (stdout, stderr) = (paint(facts.stdout), paint(facts.stderr));
         Self {
             config: plan.config.clone(),
             run_type: plan.run_type.clone(),
-            quiet: plan.quiet,
-            json: plan.json,
+            look: plan.look,
             stdout,
             stderr,
             live: Live { unicode: facts.has_unicode(), paint: stderr, ..Live::default() },
@@ -93,7 +93,7 @@ impl Session {
 
     /// Whether there is a line that changes.
     pub fn is_live(&self) -> bool {
-        self.facts.can_be_live() && !self.quiet
+        self.facts.can_be_live() && !self.look.quiet
     }
 
     /// The live line at this moment.
@@ -115,11 +115,11 @@ impl Session {
         let Beginning { run_id, source, storage, connectors, notice, state_file, state_date } = beginning;
         self.live.storage.clone_from(&storage);
         let mut texts = Texts::default();
-        if let Some(notice) = notice.as_ref().filter(|_| !self.quiet) {
+        if let Some(notice) = notice.as_ref().filter(|_| !self.look.quiet) {
             texts.stderr = format!("{}\n", self.facts.wrapped(notice, 0, 0));
         }
         self.notice = notice;
-        if self.json {
+        if self.look.json {
             let fields = json!({
                 "runId": run_id, "runType": self.run_type, "config": self.config, "source": source,
                 "storage": storage, "connectors": connectors,
@@ -138,10 +138,10 @@ impl Session {
         let said = preparing(&self.live.storage, &known);
         self.live.phase = Phase::Preparing(known);
         let mut texts = Texts::default();
-        if self.json {
+        if self.look.json {
             texts.stdout = Self::event("step", at, &fields);
         }
-        if !self.quiet && !self.is_live() && said != self.printed {
+        if !self.look.quiet && !self.is_live() && said != self.printed {
             texts.stderr = format!("{said}\n");
             self.printed = said;
         }
@@ -151,7 +151,7 @@ impl Session {
     /// The connector runs.
     pub fn spawned(&mut self, pid: u32, at: &str) -> Texts {
         self.live.phase = Phase::Running;
-        if self.json {
+        if self.look.json {
             Texts::stdout(Self::event("spawn", at, &json!({ "pid": pid })))
         } else {
             Texts::default()
@@ -162,7 +162,7 @@ impl Session {
     pub fn usage(&mut self, usage: &str, at: &str) -> Texts {
         let fields: Value = serde_json::from_str(usage).unwrap_or_default();
         self.live.rss_bytes = fields["rssBytes"].as_u64().unwrap_or_default();
-        if self.json { Texts::stdout(Self::event("usage", at, &fields)) } else { Texts::default() }
+        if self.look.json { Texts::stdout(Self::event("usage", at, &fields)) } else { Texts::default() }
     }
 
     /// A signal came.
@@ -174,10 +174,10 @@ impl Session {
     /// Whole lines of the connector's stdout; `None` where they are to be printed as they are.
     pub fn stdout(&mut self, lines: &str, at: &str) -> Option<Texts> {
         let readable = self.read(lines); // also remembers how far it is
-        if self.json {
+        if self.look.json {
             return Some(Texts::stdout(Self::message_events(StreamKind::Stdout, lines, at)));
         }
-        if self.quiet {
+        if self.look.quiet {
             return Some(Texts::stderr(readable));
         }
         self.facts.stdout.then(|| Texts::stdout(readable))
@@ -185,7 +185,7 @@ impl Session {
 
     /// Text of the connector's stderr; `None` where it is to be printed as it is.
     pub fn stderr(&mut self, text: &str, at: &str) -> Option<Texts> {
-        if self.json {
+        if self.look.json {
             return Some(Texts::stdout(Self::message_events(StreamKind::Stderr, text, at)));
         }
         self.facts.stderr.then(|| Texts::stderr(printable(text, self.stderr.colours)))
@@ -197,18 +197,21 @@ impl Session {
         let Some(array) = messages(stream, &batch) else { return String::new() };
         let all: Vec<&RawValue> = serde_json::from_str(&array).unwrap_or_default();
         let at = Value::from(at);
-        all.into_iter()
-            .map(|message| format!("{{\"type\":\"message\",\"at\":{at},\"message\":{}}}\n", message.get()))
-            .collect()
+        let mut events = String::with_capacity(array.len() + all.len() * 64);
+        for message in all {
+            let message = message.get();
+            let _ = writeln!(events, "{{\"type\":\"message\",\"at\":{at},\"message\":{message}}}");
+        }
+        events
     }
 
     /// Lines for a person. With `--quiet` only warnings and errors.
     fn read(&mut self, lines: &str) -> String {
         let mut readable = String::new();
-        let paint = if self.quiet { self.stderr } else { self.stdout };
+        let paint = if self.look.quiet { self.stderr } else { self.stdout };
         for line in lines.split_inclusive('\n') {
             if !is_json_objects(line.as_bytes()) {
-                if !self.quiet {
+                if !self.look.quiet {
                     readable.push_str(&printable(line, paint.colours));
                 }
                 continue;
@@ -216,7 +219,7 @@ impl Session {
             for message in serde_json::Deserializer::from_str(line).into_iter::<Message>() {
                 let Ok(message) = message else { break };
                 let (label, text) = match self.seen.take(&message) {
-                    Said::Log(text) if !self.quiet => (String::new(), text),
+                    Said::Log(text) if !self.look.quiet => (String::new(), text),
                     Said::Warning(text) => (paint.warning("warning:") + " ", text),
                     Said::Error(text) => (paint.error("error:") + " ", text),
                     Said::Log(_) | Said::Nothing => continue,
@@ -249,10 +252,10 @@ impl Session {
         let mut run: RunFacts = serde_json::from_str(result).unwrap_or_default();
         run.warnings.retain(|warning| Some(warning) != self.notice.as_ref());
         let mut texts = Texts::default();
-        if self.json {
+        if self.look.json {
             texts.stdout = self.result_event("success", 0, &Value::Null, &raw, at);
         }
-        if !self.quiet {
+        if !self.look.quiet {
             texts.stderr = self.ending().success(&run);
         }
         texts
@@ -264,7 +267,7 @@ impl Session {
         let raw: Value = serde_json::from_str(error).unwrap_or_default();
         let code = exit_code(failed.code.as_deref(), failed.signal.as_deref());
         let mut texts = Texts::stderr(self.ending().failure(&failed));
-        if self.json {
+        if self.look.json {
             let status = status_of(failed.code.as_deref().unwrap_or_default());
             let of = |name: &str| raw.get(name).cloned().unwrap_or_default();
             let error = json!({
@@ -309,17 +312,17 @@ mod tests {
         "no end"
     );
 
-    fn session(terminal: bool, change: impl FnOnce(&mut RunPlan)) -> Session {
+    fn session(terminal: bool, change: impl FnOnce(&mut Look)) -> Session {
         let mut plan =
             RunPlan { config: "c.json".into(), run_type: "INCREMENTAL".into(), ..RunPlan::default() };
-        change(&mut plan);
+        change(&mut plan.look);
         let facts = Facts { stdout: terminal, stderr: terminal, ..Facts::default() };
         Session::new(&plan, facts)
     }
 
     #[test]
     fn a_terminal_gets_what_a_person_reads_and_a_pipe_what_was_printed() {
-        let shown = session(true, |plan| plan.no_color = true).stdout(LINES, AT).unwrap();
+        let shown = session(true, |look| look.no_color = true).stdout(LINES, AT).unwrap();
         assert_eq!(shown, Texts::stdout("plain text\nhello\nwarning: w\nno end".into()));
         assert_eq!(session(false, |_| {}).stdout(LINES, AT), None);
         let error = "{\"type\":\"error\",\"error\":\"e\"}\n";
@@ -332,7 +335,7 @@ mod tests {
     #[test]
     fn quiet_leaves_warnings_and_errors() {
         for terminal in [true, false] {
-            let mut quiet = session(terminal, |plan| (plan.quiet, plan.no_color) = (true, true));
+            let mut quiet = session(terminal, |look| (look.quiet, look.no_color) = (true, true));
             assert_eq!(quiet.stdout(LINES, AT), Some(Texts::stderr("warning: w\n".into())));
             let notice = Beginning { notice: Some("n".into()), ..Beginning::default() };
             assert_eq!(quiet.begin(notice, AT), Texts::default());
@@ -345,7 +348,7 @@ mod tests {
 
     #[test]
     fn json_is_one_object_a_line_and_keeps_messages_byte_for_byte() {
-        let mut json = session(false, |plan| plan.json = true);
+        let mut json = session(false, |look| look.json = true);
         let lines = json.stdout(LINES, AT).unwrap().stdout;
         let all: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of_type = |kind| all.iter().filter(|event| event["message"]["type"] == kind).count();
@@ -363,7 +366,7 @@ mod tests {
 
     #[test]
     fn the_last_event_says_how_it_went() {
-        let mut json = session(false, |plan| plan.json = true);
+        let mut json = session(false, |look| look.json = true);
         let beginning =
             Beginning { state_file: Some("s".into()), state_date: Some("d".into()), ..Beginning::default() };
         json.begin(beginning, AT);

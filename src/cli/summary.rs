@@ -31,6 +31,7 @@ pub struct RunFacts {
 }
 
 /// Milliseconds by phase.
+#[expect(clippy::struct_field_names, reason = "the names that JavaScript knows")]
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Timings {
@@ -455,7 +456,7 @@ mod tests {
              Do       mend what it says, and run the same command again\n  \
              Code     CONNECTOR_FAILED, exit code 1; see docs/troubleshooting.md\n"
         );
-        let npm = (0..40).map(|line| format!("npm error {line}\n")).collect::<String>();
+        let npm = "npm error\n".repeat(40);
         for failed in [
             failed("INSTALL_FAILED", Some(&npm), None),
             failed("INVALID_CONFIG", Some(&npm), None),
