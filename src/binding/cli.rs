@@ -52,7 +52,7 @@ impl ConnectorRunnerCli {
     /// JSON of what `process.argv` asks for.
     #[napi(catch_unwind)]
     pub fn plan(&mut self, argv: Vec<String>) -> Result<String> {
-        let plan = cli::plan(&argv);
+        let plan = cli::plan(&argv, self.facts.columns);
         if let Plan::Run(run) = &plan {
             self.session = Session::new(run, self.facts.clone());
         }

@@ -85,6 +85,12 @@ pub enum Plan {
     Perform,
 }
 
+/// The definitions of all commands.
+#[cfg(test)]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Says so where the first argument is a command with a slip of the pen, and no file.
 fn mistyped(argv: &[String]) -> Option<Printed> {
     let first = argv.get(2)?;
@@ -103,10 +109,14 @@ fn mistyped(argv: &[String]) -> Option<Printed> {
     )))
 }
 
-fn parse(argv: &[String]) -> Result<Cli, clap::Error> {
+/// The widest that help gets, and its width where there is no terminal.
+const HELP_WIDTH: usize = 100;
+
+fn parse(argv: &[String], columns: Option<usize>) -> Result<Cli, clap::Error> {
     // the first two entries are node and the script
     let given = argv.iter().skip(2).map(String::as_str);
-    let matches = Cli::command().try_get_matches_from(std::iter::once(NAME).chain(given))?;
+    let command = Cli::command().term_width(columns.unwrap_or(HELP_WIDTH).min(HELP_WIDTH));
+    let matches = command.try_get_matches_from(std::iter::once(NAME).chain(given))?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -118,12 +128,12 @@ fn explain(error: &clap::Error) -> Printed {
     }
 }
 
-/// Reads `process.argv`.
-pub fn plan(argv: &[String]) -> Plan {
+/// Reads `process.argv`. `columns` is the terminal's width, where there is one.
+pub fn plan(argv: &[String], columns: Option<usize>) -> Plan {
     if let Some(printed) = mistyped(argv) {
         return Plan::Print(printed);
     }
-    match parse(argv) {
+    match parse(argv, columns) {
         Ok(Cli { command: Some(Command::Run(run)), no_color, .. } | Cli { command: None, run, no_color }) => {
             match run.into_plan(no_color) {
                 Some(plan) => Plan::Run(plan),
@@ -139,7 +149,7 @@ pub fn plan(argv: &[String]) -> Plan {
 
 /// Does what a command other than `run` asks for, and says what to print.
 pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printed {
-    let cli = match parse(argv) {
+    let cli = match parse(argv, None) {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
@@ -164,7 +174,7 @@ mod tests {
 
     fn of(args: &[&str]) -> Plan {
         let all: Vec<_> = ["node", "cli.js"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        plan(&all)
+        plan(&all, None)
     }
 
     fn printed(args: &[&str]) -> (String, bool, i32) {

@@ -22,6 +22,7 @@ pub struct ConnectorsArgs {
 
 /// Options of every command that makes an environment.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Environment")]
 pub struct EnvironmentArgs {
     /// Folder of the store [default: the variable `OWOX_RUNNER_STORE`, else in the user's cache folder]
     #[arg(long, value_name = "DIR")]

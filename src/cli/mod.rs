@@ -11,6 +11,8 @@ mod findings;
 mod init;
 mod live;
 mod look;
+#[cfg(test)]
+mod reference;
 mod run;
 mod seen;
 mod session;

@@ -40,11 +40,11 @@ pub struct RunArgs {
     environment: EnvironmentArgs,
 
     /// Install for this run alone, without the store
-    #[arg(long, conflicts_with_all = ["store", "refresh"])]
+    #[arg(long, conflicts_with_all = ["store", "refresh"], help_heading = "Environment")]
     no_store: bool,
 
     /// Folder for the run's temporary directory [default: the system's temporary folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Environment")]
     runs_dir: Option<String>,
 
     #[command(flatten)]
@@ -56,6 +56,7 @@ pub struct RunArgs {
 
 /// How it prints.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 struct LookArgs {
     /// Print one JSON object a line on stdout, as docs/cli.md describes them
     #[arg(long)]
@@ -68,6 +69,7 @@ struct LookArgs {
 
 /// They become the options of the same names, and are checked there.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// End the run when it takes longer [default: no limit]
     #[arg(long, value_name = "MS")]
