@@ -15,7 +15,7 @@ const { ended, root } = require('./support/host');
 const { tempFolder, writeFiles } = require('./support/temp');
 
 const docs = path.join(root, 'docs');
-const PAGES = ['migration.md', 'nestjs.md', 'troubleshooting.md', 'tutorial.md'];
+const PAGES = ['cli.md', 'migration.md', 'nestjs.md', 'troubleshooting.md', 'tutorial.md'];
 
 /** The fenced blocks of a page: language, what the info string says, text, line. */
 function blocksOf(text) {

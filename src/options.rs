@@ -66,8 +66,8 @@ pub struct Options {
 pub struct Listeners {
     /// Parsed messages.
     pub messages: bool,
-    /// What the run's processes use.
-    pub usage: bool,
+    /// What the run's processes use, and in milliseconds how often.
+    pub usage_every_ms: Option<u64>,
 }
 
 /// What a run may use.
@@ -96,7 +96,7 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
 /// From one `onUsage` to the next.
-const SAMPLE_EVERY_MS: u64 = 1000;
+const USAGE_EVERY_MS: u64 = 1000;
 
 const KNOWN: &[&str] = &[
     "connectorsPackage",
@@ -182,7 +182,7 @@ impl Options {
                 return Err(invalid("option allowSpecs must be an array of 'file', 'git' and 'url'".into()));
             }
             // JavaScript calls the one and listens to the other
-            ("onUsage", OptionValue::Function) => self.listeners.usage = true,
+            ("onUsage", OptionValue::Function) => self.listeners.usage_every_ms = Some(USAGE_EVERY_MS),
             ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
@@ -265,7 +265,7 @@ impl Options {
             namespace: self.isolation.namespace(),
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
-            sample_every_ms: self.listeners.usage.then_some(SAMPLE_EVERY_MS),
+            sample_every_ms: self.listeners.usage_every_ms,
         }
     }
 }
