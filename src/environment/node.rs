@@ -44,6 +44,15 @@ async fn ask(node: &Path, host: &Host) -> Result<String> {
     Ok(abi.to_owned())
 }
 
+/// `process.version` of this program, such as `v24.1.0`.
+///
+/// # Errors
+/// `SPAWN_FAILED` when it cannot be started.
+pub async fn version(node: &Path, host: &Host) -> Result<String> {
+    let answer = run(node, &["-p", "process.version"], Path::new("/"), host).await?;
+    Ok(answer.trim().to_owned())
+}
+
 fn failed(node: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
     RunnerError::new(Code::SpawnFailed, format!("{} does not answer like Node.js: {cause}", node.display()))
 }
