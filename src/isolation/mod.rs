@@ -67,6 +67,12 @@ pub struct Isolation {
     tcp_ports: Option<Vec<u16>>,
 }
 
+impl From<Mode> for Isolation {
+    fn from(mode: Mode) -> Self {
+        Self { mode, ..Self::default() }
+    }
+}
+
 fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
 }

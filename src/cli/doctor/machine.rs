@@ -72,6 +72,9 @@ impl Machine {
 
     /// What to do for a layer that is not all there. `reason` is what the kernel said.
     pub fn remedy(&self, layer: Layer, reason: Option<&str>) -> String {
+        if reason.is_some_and(|reason| reason.contains("seccomp:")) {
+            return Layer::SystemCalls.remedy().to_owned();
+        }
         match layer {
             Layer::Processes => self.namespaces(),
             Layer::Files => self.landlock((6, 2), reason),

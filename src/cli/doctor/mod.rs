@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::common::{NAME, Printed, Terminal};
 use crate::environment::store::platform;
 use crate::host::Host;
-use crate::isolation::{LayerReport, probe};
+use crate::isolation::{Isolation, LayerReport, Mode, probe};
 use crate::output::redact::is_secret_variable;
-use crate::process::policy::Layer;
+use crate::process::policy::{Demand, Layer};
 use machine::Machine;
 
 /// Arguments of `doctor`.
@@ -95,6 +95,8 @@ struct Findings {
     system: Option<String>,
     /// Whether connectors can run.
     can_run: bool,
+    /// Layers of isolation `standard` that are not all there.
+    lacking_in_standard: Vec<&'static str>,
     /// Whether isolation `strict` can be had.
     can_be_strict: bool,
     checks: Vec<Check>,
@@ -108,24 +110,28 @@ pub async fn doctor(args: &DoctorArgs, host: &Host, terminal: Terminal) -> Print
     let machine = Machine::look(host);
     let mut checks = checks::all(args, host).await;
     let layers = match probe(host).await {
-        Ok(report) => report.layers.into_iter().map(|layer| state_of(layer, &machine)).collect(),
+        Ok(report) => report.layers.into_iter().map(|layer| state_of(layer, &machine)).collect::<Vec<_>>(),
         Err(error) => {
             let remedy = "Please report this with the output of doctor --json";
             checks.push(Check::bad("isolation", Status::Error, error.message, remedy));
             Vec::new()
         }
     };
-    // ports are only limited where they are listed
-    let needed = |layer: &&LayerState| layer.name != Layer::TcpPorts.name();
-    let can_be_strict =
-        !layers.is_empty() && layers.iter().filter(needed).all(|layer| layer.enforced == "full");
+    let lacking = |mode: Mode| {
+        let isolation = Isolation::from(mode);
+        let wanted = Layer::ALL.into_iter().filter(|layer| isolation.demand(*layer) != Demand::Off);
+        let is_full = |name: &str| layers.iter().any(|layer| layer.name == name && layer.enforced == "full");
+        wanted.map(Layer::name).filter(|name| !is_full(name)).collect::<Vec<_>>()
+    };
+    let (lacking_in_standard, lacking_in_strict) = (lacking(Mode::Standard), lacking(Mode::Strict));
     let findings = Findings {
         version: env!("CARGO_PKG_VERSION"),
         platform: platform(),
         kernel: machine.kernel.clone(),
         system: machine.system.clone(),
         can_run: checks.iter().all(|check| check.status != Status::Error),
-        can_be_strict,
+        lacking_in_standard,
+        can_be_strict: lacking_in_strict.is_empty(),
         checks,
         layers,
         inherited_secrets: inherited_secrets(host),

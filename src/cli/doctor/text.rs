@@ -31,12 +31,19 @@ pub fn render(findings: &Findings, terminal: Terminal) -> String {
     if !findings.layers.is_empty() {
         text.line("\nIsolation, as tried just now");
     }
-    for layer in &findings.layers {
+    for (index, layer) in findings.layers.iter().enumerate() {
+        let same = findings.layers[..index].iter().find(|before| {
+            layer.enforced == "none" && before.enforced == "none" && before.reason == layer.reason
+        });
         let colour = match layer.enforced {
             "full" => GREEN,
             "partial" => YELLOW,
             _ => RED,
         };
+        if let Some(before) = same {
+            text.entry(layer.enforced, colour, layer.name, &format!("as {}", before.name), None);
+            continue;
+        }
         let mut detail = if layer.enforced == "none" { String::new() } else { layer.mechanism.clone() };
         if let Some(reason) = layer.reason.as_deref().filter(|reason| !reason.is_empty()) {
             let separator = if detail.is_empty() { "" } else { "; " };
@@ -55,11 +62,10 @@ pub fn render(findings: &Findings, terminal: Terminal) -> String {
 
     text.line("");
     text.line(if findings.can_run { "Connectors can run here." } else { "Connectors cannot run here." });
-    let lacking: Vec<_> =
-        findings.layers.iter().filter(|layer| layer.enforced != "full").map(|layer| layer.name).collect();
-    let all = findings.layers.is_empty() || lacking.is_empty();
-    let standard = if all { String::new() } else { format!(" without all of {}", lacking.join(", ")) };
-    text.line(&format!("Isolation 'standard' is enforced{standard}."));
+    text.line(&match findings.lacking_in_standard.as_slice() {
+        [] => "Isolation 'standard' is enforced in full.".to_owned(),
+        lacking => format!("Isolation 'standard' runs without all of: {}.", lacking.join(", ")),
+    });
     text.line(if findings.can_be_strict {
         "Isolation 'strict' can be had."
     } else {
