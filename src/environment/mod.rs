@@ -21,7 +21,7 @@ use serde::Serialize;
 
 pub use folder::{RunFolder, cleanup, discard, is_in_other_run, lock_beside, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
-pub use node::version as node_version;
+pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, install, version as npm_version};
 
 use crate::connectors::Package;

@@ -5,11 +5,13 @@ mod paths;
 mod policy;
 mod probe;
 mod report;
+mod seat_belt;
 
 pub use grants::{Access, Grant, manifest_grants};
 pub use policy::{Confined, Ground};
 pub use probe::probe;
 pub use report::{IsolationReport, LayerReport};
+pub use seat_belt::SeatBelt;
 
 use crate::error::{Code, Result, RunnerError};
 use crate::options::OptionValue;
