@@ -14,10 +14,11 @@ use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secr
 use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::{Confined, Grant, Ground, IsolationReport};
+use crate::isolation::{Confined, Grant, Ground, IsolationReport, SeatBelt};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
+use crate::process::policy::Layer;
 use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
@@ -81,6 +82,11 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let mut confined = confine(&mut job, &node, host)?;
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
+    let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
+    if let Some(seat_belt) = &seat_belt {
+        args.extend_from_slice(seat_belt.flags());
+        seat_belt.silence(&mut job.variables);
+    }
     if let Some(configuration) = secrets::take(&mut job.variables)? {
         args.extend([
             host.bootstrap().display().to_string(),
@@ -104,6 +110,9 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     })
     .await?;
     let pid = running.pid;
+    if let (Some(seat_belt), Some(layers)) = (seat_belt, &mut running.layers) {
+        seat_belt.improve(&mut layers[Layer::Files]);
+    }
     let isolation = IsolationReport::new(
         &options.isolation,
         std::mem::take(&mut running.containment),
