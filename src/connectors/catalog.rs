@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::Package;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
 use crate::process::{self, EnvPolicy, Start, Supervision};
 
@@ -274,7 +275,8 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
             writer.into(),
         ],
         supervision: Supervision::default(),
-        policy: None,
+        // it is foreign code, and has nothing to do but to answer
+        policy: Some(for_helper(&[], false)),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
