@@ -257,10 +257,11 @@ proptest! {
             args: texts.clone(),
             directory: texts.concat(),
             variables: texts.iter().map(|text| (text.clone(), text.clone())).collect(),
+            policy: None,
         };
         let sent = frame(&request).unwrap();
         prop_assert_eq!(frame(&arrived::<StartRequest>(&sent).unwrap()).unwrap(), sent);
-        let opening = Opening { supervision: crate::process::Supervision::default(), host: 1, descriptors };
+        let opening = Opening { supervision: crate::process::Supervision::default(), host: 1, descriptors, held: 0 };
         let sent = frame(&opening).unwrap();
         prop_assert_eq!(frame(&arrived::<Opening>(&sent).unwrap()).unwrap(), sent);
     }

@@ -19,6 +19,7 @@ pub mod error;
 #[cfg(test)]
 mod fuzz;
 pub mod host;
+pub mod isolation;
 pub mod manifest;
 pub mod options;
 pub mod output;

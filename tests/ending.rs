@@ -160,8 +160,11 @@ async fn the_rest_of_a_tree_has_the_grace_too_and_the_id_stays_taken() {
 #[tokio::test]
 async fn asking_again_can_make_it_harder() {
     for grace in [Duration::ZERO, SHORT] {
-        let (script, mut running, mut lines) =
-            talking(Mode::Namespace, "trap '' TERM; echo ready >&3; while :; do sleep 1; done").await;
+        let (script, mut running, mut lines) = talking(
+            Mode::Namespace,
+            "trap 'echo asked >&3' TERM; echo ready >&3; while :; do sleep 0.1; done",
+        )
+        .await;
         lines.read(1);
         let cancellation = cancelled(LONG);
         let again = async {
@@ -172,6 +175,9 @@ async fn asking_again_can_make_it_harder() {
         let exit = tokio::time::timeout(PATIENCE, both).await.expect("it does not take the first grace");
         assert_eq!((exit.signal, exit.cause), (Some(9), Cause::Stopped));
         assert_eq!(script.alive(), [0; 0]);
+        if !grace.is_zero() {
+            assert_eq!(lines.rest(), "asked\n", "once");
+        }
     }
 }
 
@@ -274,6 +280,7 @@ fn order(socket: &UnixStream, host: u32, script: &Script) {
         args: vec!["-c".into(), script.text.clone()],
         directory: "/".into(),
         variables: script.variables(),
+        policy: None,
     };
     let mut bytes = frame(&opening).expect("a frame");
     bytes.extend(frame(&request).expect("a frame"));

@@ -18,6 +18,7 @@ use crate::connectors::{Catalog, check_source, parameters, secret_names, storage
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
+use crate::isolation::granted_by;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
 use crate::output::redact::{Marked, Secrets};
@@ -105,7 +106,7 @@ impl ConnectorExecutionService {
         }
         let stdio = request.stdio_for(&options)?;
         let variables = request.call("environmentVariables")?;
-        let variables = options.env.apply(read_variables(&request.values, &variables)?);
+        let variables = options.variables(read_variables(&request.values, &variables)?);
         let (run, place) = self.control.register(&run_id);
         request.stop_if_aborted(&run.cancellation)?;
         promise(env, async move {
@@ -188,6 +189,7 @@ async fn run_here(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
+                let granted = granted_by(&connectors.catalog, &variables);
                 let mut environment = NodeEnvironment::new(
                     host,
                     port,
@@ -200,12 +202,13 @@ async fn run_here(
                     cancellation.clone(),
                 );
                 environment.secrets = secrets;
+                (environment.grants, environment.warnings) = granted;
                 run_in_node(environment, &dependencies).await
             }
             Err(error) => error.into(),
         }
     };
-    let mut outcome = cancellation.within(options.limits.timeout, Box::pin(run)).await;
+    let mut outcome = Box::pin(cancellation.within(options.limits.timeout, run)).await;
     if let Some(report) = &mut outcome.report {
         report.was_queued(queued);
     }
@@ -239,7 +242,7 @@ async fn run_elsewhere(
     };
     // what is ours keeps its time itself, from when the connector starts
     let timeout = options.limits.timeout.filter(|_| is_foreign);
-    cancellation.within(timeout, run).await
+    Box::pin(cancellation.within(timeout, run)).await
 }
 
 /// An environment that is an object of the caller's.

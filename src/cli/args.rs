@@ -47,7 +47,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a connector; the word may be left out
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check a configuration without running it
     Check(CheckArgs),
     /// List sources and storages and their parameters
@@ -107,20 +107,23 @@ fn explain(error: &clap::Error) -> Printed {
     }
 }
 
+fn run_plan(run: RunArgs) -> Plan {
+    match run.into_plan() {
+        Some(plan) => Plan::Run(plan),
+        None => Plan::Print(Printed::error(format!(
+            "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
+        ))),
+    }
+}
+
 /// Reads `process.argv`.
 pub fn plan(argv: &[String]) -> Plan {
     if let Some(printed) = mistyped(argv) {
         return Plan::Print(printed);
     }
     match parse(argv) {
-        Ok(Cli { command: Some(Command::Run(run)), .. } | Cli { command: None, run }) => {
-            match run.into_plan() {
-                Some(plan) => Plan::Run(plan),
-                None => Plan::Print(Printed::error(format!(
-                    "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
-                ))),
-            }
-        }
+        Ok(Cli { command: Some(Command::Run(run)), .. }) => run_plan(*run),
+        Ok(Cli { command: None, run }) => run_plan(run),
         Ok(_) => Plan::Perform,
         Err(error) => Plan::Print(explain(&error)),
     }

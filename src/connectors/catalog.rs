@@ -87,6 +87,10 @@ pub struct Parameter {
     /// `path` for a file or folder of the user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// What a run does with the path: `write` grants its folder to be written, anything else the
+    /// file to be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
 }
 
 /// The names of the parameters that are marked as secret, those of choices included.
@@ -270,6 +274,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
             writer.into(),
         ],
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

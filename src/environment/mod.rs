@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use folder::refused;
-pub use folder::{Lock, RunFolder, cleanup, discard, runs_root, sweep};
+pub use folder::{Lock, RunFolder, cleanup, discard, is_in_other_run, lock_beside, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use npm::{Install, install};
 

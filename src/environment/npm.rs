@@ -137,6 +137,7 @@ async fn capture(
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         held: Vec::new(),
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));

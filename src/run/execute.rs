@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
+use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
-use crate::environment::EnvironmentInfo;
+use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::{Confined, Grant, Ground, IsolationReport};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
@@ -36,6 +37,8 @@ pub struct Job<'a> {
     pub cancellation: &'a Cancellation,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Paths that its configuration grants.
+    pub grants: &'a [Grant],
 }
 
 /// What came of it.
@@ -45,7 +48,8 @@ pub struct Execution {
     ended: Ended,
     stop: Option<Stop>,
     memory_limit_mb: Option<u64>,
-    layer: Layer,
+    isolation: IsolationReport,
+    warnings: Vec<String>,
     spawn_ms: u64,
     total_ms: u64,
     inspector: Inspector,
@@ -72,10 +76,10 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
     let begun = Instant::now();
-    let mut wiring = job.stdio.open()?;
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
-    let namespace = supervision.namespace;
+    let mut confined = confine(&mut job, &node, host)?;
+    let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
     if let Some(configuration) = secrets::take(&mut job.variables)? {
         args.extend([
@@ -96,10 +100,17 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         descriptors: wiring.child,
         held: job.held,
         supervision,
+        policy: confined.policy.take(),
     })
     .await?;
     let pid = running.pid;
-    let layer = Layer::of_processes(namespace, std::mem::take(&mut running.containment));
+    let isolation = IsolationReport::new(
+        &options.isolation,
+        std::mem::take(&mut running.containment),
+        running.layers.as_deref(),
+        confined.gap.as_deref(),
+    );
+    let warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
     observer.started(pid).await;
 
@@ -136,13 +147,38 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         ended,
         stop: cancellation.requested(),
         memory_limit_mb: options.limits.memory_mb,
-        layer,
+        isolation,
+        warnings,
         spawn_ms,
         total_ms: milliseconds(begun),
         inspector,
         stderr_tail,
         is_undelivered: progress.is_abandoned(),
     })
+}
+
+/// What the run may do.
+fn confine(job: &mut Job<'_>, node: &Path, host: &Host) -> Result<Confined> {
+    let options = job.options;
+    let mut own: Vec<_> = host.supervisor.parent().map(Path::to_owned).into_iter().collect();
+    own.extend(store_root(options.store.dir.as_deref(), host).ok());
+    let mut shared = vec![host.package_root.clone()];
+    shared.extend(runs_root(options.runs_dir.as_deref(), host).ok());
+    for folder in own.iter_mut().chain(&mut shared) {
+        if let Ok(resolved) = std::fs::canonicalize(&folder) {
+            *folder = resolved;
+        }
+    }
+    let ground = Ground {
+        directory: job.directory,
+        node,
+        bootstrap: &host.bootstrap(),
+        grants: job.grants,
+        own: &own,
+        shared: &shared,
+        host,
+    };
+    options.isolation.confine(&ground, &mut job.variables)
 }
 
 /// What `node` runs.
@@ -244,6 +280,7 @@ impl Execution {
         let last_status = self.inspector.last_status;
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
+        warnings.extend(self.warnings);
         if self.is_undelivered {
             warnings.push("some output was not delivered: whoever takes it did not come back in time".into());
         }
@@ -268,7 +305,7 @@ impl Execution {
             last_status,
             state,
             warnings,
-            isolation: Isolation { mode: "none", layers: vec![self.layer] },
+            isolation: self.isolation,
         };
         Outcome { report: Some(report), failure: error.map(Failure::from), stderr_tail: self.stderr_tail }
     }
