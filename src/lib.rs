@@ -22,4 +22,5 @@ pub mod options;
 pub mod output;
 pub mod process;
 pub mod run;
+pub mod suggest;
 pub mod template;
