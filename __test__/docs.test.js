@@ -104,6 +104,9 @@ test('the documented NestJS service ends a connector that runs at shutdown', asy
         return new Promise(() => setInterval(() => {}, 1000));
       }`,
     },
+    after: `Connectors.Waits.manifest = {
+      parameters: { Flag: { type: 'string', format: 'path', access: 'write' } },
+    };`,
   });
   const host = `
     const { ConnectorService } = require('./connector.service.js');

@@ -16,11 +16,15 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
+pub mod isolation;
 pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
 pub mod run;
+pub mod specifier;
 pub mod suggest;
 pub mod template;

@@ -25,7 +25,9 @@ async fn start_program(
         directory: Path::new("/"),
         variables,
         descriptors,
+        held: Vec::new(),
         supervision: Mode::Namespace.supervision(),
+        policy: None,
     })
     .await
 }
@@ -102,7 +104,9 @@ async fn nothing_but_the_wanted_descriptors_and_variables_is_inherited() {
                 directory: Path::new("/"),
                 variables: vec![("ONLY".to_owned(), "this one".to_owned())],
                 descriptors: vec![nowhere(), writer, nowhere(), nowhere()],
+                held: Vec::new(),
                 supervision: mode.supervision(),
+                policy: None,
             })
             .await
             .expect("started");
@@ -141,7 +145,9 @@ async fn what_cannot_start_says_why() {
         directory: Path::new("/"),
         variables: Vec::new(),
         descriptors: vec![nowhere(), nowhere(), nowhere()],
+        held: Vec::new(),
         supervision: Mode::Namespace.supervision(),
+        policy: None,
     });
     let message = reason(no_helper.await);
     assert!(message.contains("/no/such/helper") && message.contains("reinstall"), "{message}");

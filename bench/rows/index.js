@@ -12,6 +12,13 @@ const each = (name, values, more) => values.map((value) => ({ [name]: value, ...
 const ALL_SETS = ['DuckDb', 'BigQuery', 'Athena'];
 const KINDS = ['JSON', 'text'];
 
+/** BigQuery and Athena are emulators here: these rows need Python, and are left out without it. */
+const STORAGES = [
+  ['storage-duckdb', 'DuckDb', 100_000],
+  ['storage-bigquery', 'GoogleBigQuery', 20_000],
+  ['storage-athena', 'AwsAthena', 20_000],
+];
+
 module.exports = [
   {
     name: 'warm-run',
@@ -131,4 +138,13 @@ module.exports = [
     quick: each('set', ['DuckDb']),
     full: each('set', ALL_SETS),
   },
+  ...STORAGES.map(([name, storage, rows]) => ({
+    name,
+    title: `Rows a second into ${storage}`,
+    rival: 'batches of 250',
+    measurement: ['storages', 'throughput'],
+    target: { atLeast: 1 },
+    quick: [{ storage, rows: 2000, batch: 1000, count: 1 }],
+    full: each('batch', [1000, 10_000, 50_000], { storage, rows, count: 3 }),
+  })),
 ];

@@ -18,6 +18,7 @@ use crate::connectors::{Catalog, check_source, parameters, secret_names, storage
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
+use crate::isolation::granted_by;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
 use crate::output::redact::{Marked, Secrets};
@@ -84,7 +85,7 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let port = Port::new(port).with_messages(options.on_message);
+        let port = Port::new(port).with_messages(options.listeners.messages);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
             let is_foreign = !request.flag("nodeEnvironment")?;
@@ -105,7 +106,7 @@ impl ConnectorExecutionService {
         }
         let stdio = request.stdio_for(&options)?;
         let variables = request.call("environmentVariables")?;
-        let variables = options.env.apply(read_variables(&request.values, &variables)?);
+        let variables = options.variables(read_variables(&request.values, &variables)?);
         let (run, place) = self.control.register(&run_id);
         request.stop_if_aborted(&run.cancellation)?;
         promise(env, async move {
@@ -119,7 +120,7 @@ impl ConnectorExecutionService {
 
 /// A process that an object of the caller's has started is not seen here.
 fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
-    if options.on_message {
+    if options.listeners.messages {
         let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
         return Err(RunnerError::new(Code::InvalidConfig, message).into());
     }
@@ -188,6 +189,7 @@ async fn run_here(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
+                let granted = granted_by(&connectors.catalog, &variables);
                 let mut environment = NodeEnvironment::new(
                     host,
                     port,
@@ -200,6 +202,7 @@ async fn run_here(
                     cancellation.clone(),
                 );
                 environment.secrets = secrets;
+                (environment.grants, environment.warnings) = granted;
                 run_in_node(environment, &dependencies).await
             }
             Err(error) => error.into(),
@@ -239,7 +242,7 @@ async fn run_elsewhere(
     };
     // what is ours keeps its time itself, from when the connector starts
     let timeout = options.limits.timeout.filter(|_| is_foreign);
-    cancellation.within(timeout, run).await
+    Box::pin(cancellation.within(timeout, run)).await
 }
 
 /// An environment that is an object of the caller's.

@@ -58,7 +58,7 @@ fn after_help() -> String {
 enum Command {
     /// Run a connector; the word may be left out
     #[command(after_help = after_help())]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check a configuration without running it
     Check(CheckArgs),
     /// List sources and storages and their parameters
@@ -128,20 +128,23 @@ fn explain(error: &clap::Error) -> Printed {
     }
 }
 
+fn run_plan(run: RunArgs, no_color: bool) -> Plan {
+    match run.into_plan(no_color) {
+        Some(plan) => Plan::Run(plan),
+        None => Plan::Print(Printed::error(format!(
+            "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
+        ))),
+    }
+}
+
 /// Reads `process.argv`. `columns` is the terminal's width, where there is one.
 pub fn plan(argv: &[String], columns: Option<usize>) -> Plan {
     if let Some(printed) = mistyped(argv) {
         return Plan::Print(printed);
     }
     match parse(argv, columns) {
-        Ok(Cli { command: Some(Command::Run(run)), no_color, .. } | Cli { command: None, run, no_color }) => {
-            match run.into_plan(no_color) {
-                Some(plan) => Plan::Run(plan),
-                None => Plan::Print(Printed::error(format!(
-                    "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
-                ))),
-            }
-        }
+        Ok(Cli { command: Some(Command::Run(run)), no_color, .. }) => run_plan(*run, no_color),
+        Ok(Cli { command: None, run, no_color }) => run_plan(run, no_color),
         Ok(_) => Plan::Perform,
         Err(error) => Plan::Print(explain(&error)),
     }

@@ -51,7 +51,50 @@ pub struct RunArgs {
     limits: LimitArgs,
 
     #[command(flatten)]
+    isolation: IsolationArgs,
+
+    #[command(flatten)]
     look: LookArgs,
+}
+
+/// They become the option `isolation`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Isolation")]
+struct IsolationArgs {
+    /// How strictly the connector is isolated: none, standard or strict [default: standard]
+    #[arg(long = "isolation", value_name = "MODE")]
+    mode: Option<String>,
+
+    /// File or folder that the connector may read in strict; may be repeated
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<String>,
+
+    /// File or folder that the connector may write; may be repeated
+    #[arg(long, value_name = "PATH")]
+    allow_write: Vec<String>,
+
+    /// Port that the connector may connect to; may be repeated [default: all]
+    #[arg(long, value_name = "PORT")]
+    allow_port: Vec<u16>,
+}
+
+impl IsolationArgs {
+    /// The option; none where nothing was said.
+    fn into_option(self) -> Option<serde_json::Value> {
+        let mut option = serde_json::Map::new();
+        if let Some(mode) = self.mode {
+            option.insert("mode".into(), mode.into());
+        }
+        for (name, paths) in [("read", self.allow_read), ("write", self.allow_write)] {
+            if !paths.is_empty() {
+                option.insert(name.into(), paths.into());
+            }
+        }
+        if !self.allow_port.is_empty() {
+            option.insert("tcpPorts".into(), self.allow_port.into());
+        }
+        (!option.is_empty()).then_some(option.into())
+    }
 }
 
 /// How it prints.
@@ -175,12 +218,20 @@ impl RunArgs {
             ("memoryLimitMb", self.limits.memory_limit_mb),
         ];
         options.extend(limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into()))));
+        if let Some(isolation) = self.isolation.into_option() {
+            options.insert("isolation".into(), isolation);
+        }
         if self.environment.refresh {
             options.insert("refresh".into(), true.into());
         }
-        if !self.environment.allow_scripts.is_empty() {
-            options.insert("allowScripts".into(), self.environment.allow_scripts.into());
-        }
+        let lists =
+            [("allowScripts", self.environment.allow_scripts), ("allowSpecs", self.environment.allow_specs)];
+        options.extend(
+            lists
+                .into_iter()
+                .filter(|(_, list)| !list.is_empty())
+                .map(|(name, list)| (name.to_owned(), list.into())),
+        );
         Some(RunPlan {
             config,
             run_type: self.run_type.name().to_owned(),

@@ -88,6 +88,10 @@ pub struct Parameter {
     /// `path` for a file or folder of the user's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// What a run does with the path: `write` grants its folder to be written, anything else the
+    /// file to be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access: Option<String>,
 }
 
 /// The names of the parameters that are marked as secret, those of choices included.
@@ -267,6 +271,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
         args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string()],
         directory: &package.root,
         variables,
+        held: Vec::new(),
         descriptors: vec![
             nowhere().map_err(failed)?,
             nowhere().map_err(failed)?,
@@ -274,6 +279,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
             writer.into(),
         ],
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

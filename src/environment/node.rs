@@ -62,7 +62,9 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         directory,
         variables,
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
+        held: Vec::new(),
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

@@ -135,7 +135,9 @@ async fn capture(
         directory,
         variables: npm_variables(host),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
+        held: Vec::new(),
         supervision: Supervision::default(),
+        policy: None,
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));

@@ -15,15 +15,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
+use super::policy::{Layer, Measured, PerLayer, Policy};
 use super::protocol::{
-    Cause, Command, Containment, Opening, Report, Sample, StartRequest, Supervision, Usage, frame,
-    frame_length,
+    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Opening, Report, Sample, StartRequest,
+    Supervision, Usage, frame, frame_length,
 };
 use crate::error::{Code, Result, RunnerError};
 use crate::run::Cancellation;
-
-/// Most descriptors that one process can be given.
-const MAX_DESCRIPTORS: usize = 64;
 
 /// What to start.
 #[derive(Debug)]
@@ -40,8 +38,12 @@ pub struct Start<'a> {
     pub variables: Vec<(String, String)>,
     /// Descriptors that become 0, 1, 2 … of the process.
     pub descriptors: Vec<OwnedFd>,
+    /// Descriptors that the supervisor holds until the tree is gone, such as those of locks.
+    pub held: Vec<OwnedFd>,
     /// How it is watched.
     pub supervision: Supervision,
+    /// What it may do; all that its user may, where there is none.
+    pub policy: Option<Policy>,
 }
 
 /// How a process ended.
@@ -64,6 +66,8 @@ pub struct Running {
     pub containment: Containment,
     /// What the tree uses, where [`Supervision`] asks for it.
     pub samples: watch::Sender<Sample>,
+    /// What was found of each layer of its policy, except its processes.
+    pub layers: Option<Box<PerLayer<Measured>>>,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     helper: Helper,
@@ -97,6 +101,19 @@ fn failed(cause: impl std::fmt::Display) -> RunnerError {
     RunnerError::new(Code::SpawnFailed, format!("Failed to start connector process: {cause}"))
 }
 
+/// A layer that is required cannot be enforced: what, why, and what can be done.
+fn unavailable(layer: Layer, reason: &str) -> RunnerError {
+    let name = layer.name();
+    RunnerError::new(
+        Code::IsolationUnavailable,
+        format!(
+            "isolation: the layer {name} cannot be enforced: {reason}. Nothing was started. {}; or do \
+             without it: isolation: {{ layers: {{ {name}: 'preferred' }} }}",
+            layer.remedy()
+        ),
+    )
+}
+
 fn supervisor_failed(path: &Path, cause: &io::Error) -> RunnerError {
     let remedy = match cause.kind() {
         io::ErrorKind::NotFound => "it is missing; reinstall the package",
@@ -119,9 +136,14 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         args: start.args,
         directory: text_of(start.directory)?,
         variables: start.variables,
+        policy: start.policy,
     };
-    let opening =
-        Opening { supervision: start.supervision, host: process::id(), descriptors: start.descriptors.len() };
+    let opening = Opening {
+        supervision: start.supervision,
+        host: process::id(),
+        descriptors: start.descriptors.len(),
+        held: start.held.len(),
+    };
     let mut bytes = frame(&opening).map_err(failed)?;
     bytes.extend(frame(&request).map_err(failed)?);
 
@@ -136,17 +158,24 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         .map_err(|cause| supervisor_failed(start.supervisor, &cause))?;
     let helper = Helper(Some(helper));
 
-    let descriptors: Vec<_> = start.descriptors.iter().map(AsFd::as_fd).collect();
+    let descriptors: Vec<_> = start.descriptors.iter().chain(&start.held).map(AsFd::as_fd).collect();
     send_with_descriptors(&ours, &bytes[..4], &descriptors).map_err(failed)?;
-    drop(start.descriptors);
+    drop((start.descriptors, start.held));
     ours.set_nonblocking(true).map_err(failed)?;
     let (mut reader, mut writer) = UnixStream::from_std(ours).map_err(failed)?.into_split();
     writer.write_all(&bytes[4..]).await.map_err(failed)?;
 
     match read_report(&mut reader).await {
-        Ok(Some(Report::Started { pid, containment })) => {
-            Ok(Running { pid, containment, samples: watch::Sender::default(), reader, writer, helper })
-        }
+        Ok(Some(Report::Started { pid, containment, layers })) => Ok(Running {
+            pid,
+            containment,
+            samples: watch::Sender::default(),
+            layers,
+            reader,
+            writer,
+            helper,
+        }),
+        Ok(Some(Report::Refused { layer, reason })) => Err(unavailable(layer, &reason)),
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
         Err(cause) => Err(failed(format!("the helper did not answer: {cause}"))),
@@ -250,7 +279,7 @@ fn send_with_descriptors(
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::other("too many descriptors"));

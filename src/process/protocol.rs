@@ -5,8 +5,16 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::{Layer, Measured, PerLayer, Policy};
+
 /// Largest frame, in bytes. The variables of a run may be several megabytes.
 const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
+
+/// Most descriptors that one process can be given.
+pub const MAX_DESCRIPTORS: usize = 64;
+
+/// Most descriptors that the supervisor itself can be given to hold.
+pub const MAX_HELD: usize = 4;
 
 /// Whether the process gets a PID namespace of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +23,8 @@ pub enum Namespace {
     /// Where the system allows it; otherwise the report says why not.
     #[default]
     Preferred,
+    /// Nothing starts without it.
+    Required,
     /// No.
     Off,
 }
@@ -42,6 +52,9 @@ pub struct Opening {
     pub host: u32,
     /// How many descriptors come with the frame; they become 0, 1, 2 … of the process.
     pub descriptors: usize,
+    /// How many more come after them. The supervisor holds them until the tree is gone: locks on
+    /// what the tree uses, which must outlive a host that is killed.
+    pub held: usize,
 }
 
 /// The second frame: what the supervisor shall start.
@@ -55,6 +68,8 @@ pub struct StartRequest {
     pub directory: String,
     /// The whole environment.
     pub variables: Vec<(String, String)>,
+    /// What the process may do; all that its user may, where there is none.
+    pub policy: Option<Policy>,
 }
 
 /// What the host may say afterwards, any number of times.
@@ -96,7 +111,7 @@ pub enum Cause {
 }
 
 /// What the supervisor tells the host, in this order: `Started`, `Exited` and `Finished`, or only
-/// `Failed`. Then it closes the socket. Samples come between `Started` and `Finished`.
+/// `Refused` or `Failed`. Then it closes the socket. Samples come between `Started` and `Finished`.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Report {
@@ -106,6 +121,15 @@ pub enum Report {
         pid: u32,
         /// What keeps its tree together.
         containment: Containment,
+        /// What was found of each layer of its policy, except its processes.
+        layers: Option<Box<PerLayer<Measured>>>,
+    },
+    /// It was not started, since a layer that is required cannot be enforced.
+    Refused {
+        /// The layer.
+        layer: Layer,
+        /// Why not.
+        reason: String,
     },
     /// It could not be started.
     Failed {

@@ -1,18 +1,20 @@
 //! Running `node main.js` in a directory that is ready.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
-use super::verdict::{Evidence, verdict};
+use super::report::{Environment, Report, Resources, State, Timings, signal_name};
+use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
-use crate::environment::EnvironmentInfo;
+use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::{Confined, Grant, Ground, IsolationReport};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
@@ -27,12 +29,16 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub stdio: Reserved,
+    /// Locks on what it uses, which its supervisor holds as well.
+    pub held: Vec<OwnedFd>,
     /// What it may use.
     pub options: &'a Options,
     /// Whether it has to stop.
     pub cancellation: &'a Cancellation,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Paths that its configuration grants.
+    pub grants: &'a [Grant],
 }
 
 /// What came of it.
@@ -42,7 +48,8 @@ pub struct Execution {
     ended: Ended,
     stop: Option<Stop>,
     memory_limit_mb: Option<u64>,
-    layer: Layer,
+    isolation: IsolationReport,
+    warnings: Vec<String>,
     spawn_ms: u64,
     total_ms: u64,
     inspector: Inspector,
@@ -51,26 +58,28 @@ pub struct Execution {
 }
 
 /// How the process and its tree ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ended {
     exit: Exit,
     usage: Usage,
     ran_ms: u64,
+    /// The supervisor was killed: nobody knows the rest.
+    lost: Option<RunnerError>,
 }
 
 /// Runs `node main.js` and delivers all of its output before returning.
 ///
 /// # Errors
-/// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed, and the error
-/// of a run that was asked to stop before it started.
+/// `SPAWN_FAILED` when it did not start, and the error of a run that was asked to stop before it
+/// started.
 pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
     let begun = Instant::now();
-    let mut wiring = job.stdio.open()?;
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
-    let namespace = supervision.namespace;
+    let mut confined = confine(&mut job, &node, host)?;
+    let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
     if let Some(configuration) = secrets::take(&mut job.variables)? {
         args.extend([
@@ -89,11 +98,19 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         directory: job.directory,
         variables: job.variables,
         descriptors: wiring.child,
+        held: job.held,
         supervision,
+        policy: confined.policy.take(),
     })
     .await?;
     let pid = running.pid;
-    let layer = Layer::of_processes(namespace, std::mem::take(&mut running.containment));
+    let isolation = IsolationReport::new(
+        &options.isolation,
+        std::mem::take(&mut running.containment),
+        running.layers.as_deref(),
+        confined.gap.as_deref(),
+    );
+    let warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
     observer.started(pid).await;
 
@@ -113,7 +130,6 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
         never = pass_on_usage(samples, observer) => match never {},
     };
-    let ended = ended?;
 
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
@@ -131,13 +147,38 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         ended,
         stop: cancellation.requested(),
         memory_limit_mb: options.limits.memory_mb,
-        layer,
+        isolation,
+        warnings,
         spawn_ms,
         total_ms: milliseconds(begun),
         inspector,
         stderr_tail,
         is_undelivered: progress.is_abandoned(),
     })
+}
+
+/// What the run may do.
+fn confine(job: &mut Job<'_>, node: &Path, host: &Host) -> Result<Confined> {
+    let options = job.options;
+    let mut own: Vec<_> = host.supervisor.parent().map(Path::to_owned).into_iter().collect();
+    own.extend(store_root(options.store.dir.as_deref(), host).ok());
+    let mut shared = vec![host.package_root.clone()];
+    shared.extend(runs_root(options.runs_dir.as_deref(), host).ok());
+    for folder in own.iter_mut().chain(&mut shared) {
+        if let Ok(resolved) = std::fs::canonicalize(&folder) {
+            *folder = resolved;
+        }
+    }
+    let ground = Ground {
+        directory: job.directory,
+        node,
+        bootstrap: &host.bootstrap(),
+        grants: job.grants,
+        own: &own,
+        shared: &shared,
+        host,
+    };
+    options.isolation.confine(&ground, &mut job.variables)
 }
 
 /// What `node` runs.
@@ -157,7 +198,7 @@ async fn watch_process(
     options: &Options,
     cancellation: &Cancellation,
     progress: &Progress,
-) -> Result<Ended> {
+) -> Ended {
     let grace = options.limits.grace;
     let started = Instant::now();
     let exit = tokio::select! {
@@ -167,7 +208,12 @@ async fn watch_process(
     let ran_ms = milliseconds(started);
     let usage = running.tree_gone_unless(cancellation, grace).await;
     progress.end();
-    Ok(Ended { exit: exit?, usage: usage?, ran_ms })
+    let (exit, usage, lost) = match (exit, usage) {
+        (Ok(exit), Ok(usage)) => (exit, usage, None),
+        (Err(error), usage) => (Exit::default(), usage.unwrap_or_default(), Some(error)),
+        (Ok(exit), Err(error)) => (exit, Usage::default(), Some(error)),
+    };
+    Ended { exit, usage, ran_ms, lost }
 }
 
 /// Asks a run to stop whose connector prints nothing for too long.
@@ -218,18 +264,23 @@ async fn read<O: Observer>(
 impl Execution {
     /// The verdict and the report.
     pub fn into_outcome(self, environment: Option<EnvironmentInfo>) -> Outcome {
-        let Ended { exit, usage, ran_ms } = self.ended;
-        let (status, error) = verdict(&Evidence {
+        let Ended { exit, usage, ran_ms, lost } = self.ended;
+        let evidence = Evidence {
             exit,
             usage,
             stop: self.stop,
             last_status: self.inspector.last_status,
             stderr_tail: self.stderr_tail.as_deref().unwrap_or_default(),
             memory_limit_mb: self.memory_limit_mb,
-        });
+        };
+        let (status, error) = match lost {
+            Some(error) => (Status::Failed, Some(error)),
+            None => verdict(&evidence),
+        };
         let last_status = self.inspector.last_status;
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
+        warnings.extend(self.warnings);
         if self.is_undelivered {
             warnings.push("some output was not delivered: whoever takes it did not come back in time".into());
         }
@@ -254,7 +305,7 @@ impl Execution {
             last_status,
             state,
             warnings,
-            isolation: Isolation { mode: "none", layers: vec![self.layer] },
+            isolation: self.isolation,
         };
         Outcome { report: Some(report), failure: error.map(Failure::from), stderr_tail: self.stderr_tail }
     }

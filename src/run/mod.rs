@@ -15,7 +15,7 @@ use std::time::Instant;
 pub use cancel::{Cancellation, Stop, StopReason};
 pub use control::{Control, Place, Registered, Turn};
 pub use execute::{Execution, Job, execute};
-pub use report::{Isolation, Layer, Report, Resources, State, Timings};
+pub use report::{Report, Resources, State, Timings};
 pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Package};
@@ -23,6 +23,7 @@ use crate::environment::store::Lease;
 use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::Grant;
 use crate::manifest::Dependency;
 use crate::options::Options;
 use crate::output::Observer;
@@ -147,6 +148,8 @@ pub struct NodeEnvironment<'a, O> {
     pub options: &'a Options,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Paths that its configuration grants.
+    pub grants: Vec<Grant>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -183,6 +186,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             options,
             cancellation,
             secrets: None,
+            grants: Vec::new(),
             warnings: Vec::new(),
             folder: None,
             lease: None,
@@ -228,9 +232,14 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             directory: folder.path(),
             variables: std::mem::take(&mut self.variables),
             stdio,
+            held: [folder.descriptor(), self.lease.as_ref().and_then(Lease::descriptor)]
+                .into_iter()
+                .flatten()
+                .collect(),
             options: self.options,
             cancellation: &self.cancellation,
             secrets: self.secrets.clone(),
+            grants: &self.grants,
         };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {

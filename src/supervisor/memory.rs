@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::cgroup::Group;
 use super::processes::{cpu_ms, resident_bytes};
 use super::tree::Tree;
 use crate::protocol::{Sample, Usage};
@@ -19,6 +20,7 @@ const SAMPLE_FOR_PEAK: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Meter {
     limit: Option<u64>,
+    group: Option<Group>,
     next: Instant,
     kills_before: Option<u64>,
     peak: u64,
@@ -30,10 +32,11 @@ pub struct Meter {
 
 impl Meter {
     /// A meter for a tree that has just been started.
-    pub fn new(limit: Option<u64>, tell_every: Option<Duration>) -> Self {
+    pub fn new(limit: Option<u64>, group: Option<Group>, tell_every: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
             limit,
+            group,
             next: now + SAMPLE_FOR_LIMIT,
             kills_before: kills_for_memory(),
             peak: 0,
@@ -41,6 +44,11 @@ impl Meter {
             told: tell_every.map(|every| (every, now)),
             latest: Sample::default(),
         }
+    }
+
+    /// Whether the kernel has ended the tree for its limit.
+    pub fn has_killed(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::has_killed)
     }
 
     /// When the next sample is due.
@@ -87,6 +95,7 @@ impl Meter {
 
     /// What all was used, when the tree is gone.
     pub fn finish(self, left: u32) -> Usage {
+        let of_group = self.group.as_ref().and_then(Group::peak).unwrap_or(0);
         let (cpu_ms, largest) = children_usage();
         let out_of_memory = matches!(
             (self.kills_before, kills_for_memory()),
@@ -94,7 +103,7 @@ impl Meter {
         );
         Usage {
             cpu_ms,
-            peak_rss_bytes: self.peak.max(largest),
+            peak_rss_bytes: self.peak.max(largest).max(of_group),
             peak_processes: self.peak_processes.max(1),
             out_of_memory,
             left,

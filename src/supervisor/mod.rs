@@ -4,9 +4,11 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod attributes;
+mod cgroup;
+mod confine;
 mod memory;
 mod namespace;
-mod policy;
 mod processes;
 mod start;
 mod tree;
@@ -17,12 +19,18 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::protocol::{Opening, Report, StartRequest, read_content};
+use crate::policy::Layer;
+use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Namespace, Opening, Report, StartRequest, read_content};
+use attributes::Attributes;
+use cgroup::Group;
+use confine::{Confinement, Found, Refusal};
+use memory::Meter;
 use start::{parking, start};
 use tree::{Keeper, Tree};
 use watch::{Host, Watch};
@@ -37,7 +45,7 @@ pub fn main() -> ExitCode {
 
 fn supervise() -> io::Result<()> {
     let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
-    let (opening, descriptors) = receive(&socket)?;
+    let (opening, descriptors, _held) = receive(&socket)?;
     let Opening { supervision, host, .. } = opening;
     let (keeper, containment) = Keeper::choose(&supervision);
     // From here on this process knows secrets: nobody of the same user may look into it, and it
@@ -47,28 +55,71 @@ fn supervise() -> io::Result<()> {
     socket.read_exact(&mut prefix)?;
     let request: StartRequest = read_content(&socket, prefix)?;
     let mut host = Host::new(socket, host)?;
+    if supervision.namespace == Namespace::Required && !containment.namespace {
+        keeper.discard();
+        let reason = containment.reason.unwrap_or_default();
+        return host.send(&Report::Refused { layer: Layer::Processes, reason });
+    }
 
-    let started = start(&request, descriptors, keeper.namespace(), !supervision.portable);
-    let main = match started {
-        Ok(child) => child.id(),
-        Err(error) => {
+    let group = match supervision.memory_limit_bytes {
+        Some(limit) if !supervision.portable => Group::delegated(limit),
+        _ => None,
+    };
+    let started = start_confined(&request, descriptors, &keeper, group.as_ref(), !supervision.portable);
+    let (main, found) = match started {
+        Ok(started) => started,
+        Err(report) => {
             keeper.discard();
-            return host.send(&Report::Failed { message: explain(&request, &error) });
+            return host.send(&report);
         }
     };
+    let writable = request.policy.as_ref().map(|policy| policy.writes.as_slice()).unwrap_or_default();
+    let attributes = found.listener.map(|listener| Attributes::new(listener, writable));
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
     let sample_every = supervision.sample_every_ms.map(Duration::from_millis);
-    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes, sample_every);
+    let meter = Meter::new(supervision.memory_limit_bytes, group, sample_every);
+    let watch = Watch::new(Tree::new(pid, keeper), meter, attributes);
     // A host that is gone is noticed by watching, in which all ends well.
-    let _ = host.send(&Report::Started { pid: main, containment });
+    let _ = host.send(&Report::Started { pid: main, containment, layers: found.layers.map(Box::new) });
     watch.run(&mut host)
 }
 
-/// Receives the first frame and the descriptors that came with its first bytes.
-fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
+/// Starts the process under its policy; gives its id and what was found of each layer.
+fn start_confined(
+    request: &StartRequest,
+    descriptors: Vec<OwnedFd>,
+    keeper: &Keeper,
+    group: Option<&Group>,
+    dies_with_supervisor: bool,
+) -> Result<(u32, Found), Report> {
+    let refused = |refusal: Refusal| Report::Refused { layer: refusal.layer, reason: refusal.reason };
+    let namespace = keeper.namespace();
+    let confinement = Confinement::prepare(request.policy.as_ref(), namespace.is_some()).map_err(refused)?;
+    let confinement = Arc::new(Mutex::new(confinement));
+    let group_door = group.and_then(|group| group.door().ok());
+    let started = start(request, descriptors, namespace, group_door, dies_with_supervisor, &confinement);
+    let found = match Arc::into_inner(confinement).map(Mutex::into_inner) {
+        Some(Ok(confinement)) => confinement.outcome(started.is_ok()),
+        _ => Ok(Found::default()),
+    };
+    match (started, found) {
+        (Ok(child), Ok(found)) => Ok((child.id(), found)),
+        (Ok(mut child), Err(refusal)) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(refused(refusal))
+        }
+        (Err(_), Err(refusal)) => Err(refused(refusal)),
+        (Err(error), Ok(_)) => Err(Report::Failed { message: explain(request, &error) }),
+    }
+}
+
+/// Receives the first frame and the descriptors that came with its first bytes: those of the
+/// process, and those to hold.
+fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>, Vec<OwnedFd>)> {
     let mut prefix = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::net::recvmsg(
         socket,
@@ -86,10 +137,11 @@ fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
         }
     }
     let opening: Opening = read_content(socket, prefix)?;
-    if opening.descriptors != descriptors.len() || descriptors.len() < 3 {
+    if opening.descriptors < 3 || opening.descriptors + opening.held != descriptors.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "descriptors are missing"));
     }
-    Ok((opening, descriptors))
+    let held = descriptors.split_off(opening.descriptors);
+    Ok((opening, descriptors, held))
 }
 
 /// Names what could not be started, and for the usual reasons what to do.

@@ -1,13 +1,15 @@
 //! Starting the process: its descriptors in their places, its session, its lifeline.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::Signal;
 
+use super::confine::Confinement;
 use super::namespace::PidNamespace;
 use crate::protocol::StartRequest;
 
@@ -22,12 +24,14 @@ pub fn parking() -> RawFd {
 }
 
 /// Starts the process. Its descriptors from 3 on are put into their places here, before the
-/// fork; 0 to 2 are left to `Command`.
+/// fork; 0 to 2 are left to `Command`. It comes into a control group by the group's door.
 pub fn start(
     request: &StartRequest,
     descriptors: Vec<OwnedFd>,
     namespace: Option<&PidNamespace>,
+    group_door: Option<File>,
     dies_with_supervisor: bool,
+    confinement: &Arc<Mutex<Confinement>>,
 ) -> io::Result<Child> {
     let mut parked = Vec::with_capacity(descriptors.len());
     for descriptor in descriptors {
@@ -55,15 +59,22 @@ pub fn start(
         .stdout(stdout)
         .stderr(stderr);
     let supervisor = rustix::process::getpid();
+    let mut group_door = group_door;
     let mut enter = namespace.map(|namespace| namespace.entrance(&request.directory)).transpose()?;
     let is_inside = namespace.is_some();
+    let confinement = confinement.clone();
     // SAFETY: this process has one thread, and the closure only makes system calls.
     unsafe {
         command.pre_exec(move || {
+            if let Some(door) = &mut group_door {
+                door.write_all(b"0")?;
+            }
             if let Some(enter) = &mut enter {
                 enter()?;
             }
             rustix::process::setsid()?;
+            let mut confinement = confinement.lock().unwrap_or_else(PoisonError::into_inner);
+            confinement.give_up_privileges()?;
             if dies_with_supervisor {
                 // If this supervisor is killed, the process must not go on unwatched. Set after
                 // the fork by the child itself; the check covers a supervisor that died before.
@@ -73,7 +84,7 @@ pub fn start(
                     return Err(io::Error::from(rustix::io::Errno::SRCH));
                 }
             }
-            super::policy::confine()
+            confinement.restrict()
         });
     }
     command.spawn()

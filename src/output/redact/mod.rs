@@ -5,7 +5,7 @@
 //! any other way: a part of it, its digest, its hexadecimal form, base64 that is broken into
 //! lines. Output that goes straight to a caller's descriptor is not seen here at all.
 
-mod json;
+pub(crate) mod json;
 mod matcher;
 mod secrets;
 mod stream;
