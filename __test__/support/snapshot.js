@@ -11,6 +11,7 @@ const folder = path.join(__dirname, '..', 'snapshots');
 /** What differs from run to run, and what stands for it. */
 const VARIABLE = [
   [/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z(?<!T00:00:00\.000Z)/g, '<TIME>'],
+  [/^ {2}Isolated .*$/gm, '  Isolated <MODE>'],
   [/\b\d+(\.\d)? s\b/g, '<N> s'],
   [/\b[\d,]+ MB\b/g, '<N> MB'],
   [

@@ -29,6 +29,25 @@ pub struct RunFacts {
     pub resources: Resources,
     /// Warnings of the connector and of the runner.
     pub warnings: Vec<String>,
+    /// What was asked of isolation, and what was enforced.
+    pub isolation: Isolation,
+}
+
+/// The report of isolation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Isolation {
+    mode: String,
+    layers: Vec<Layer>,
+}
+
+/// One of its layers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Layer {
+    name: String,
+    requested: String,
+    enforced: String,
 }
 
 /// Milliseconds by phase.
@@ -145,6 +164,9 @@ impl Ending<'_> {
         block.row("Time", &time(run));
         if run.resources.peak_rss_bytes > 0 {
             block.row("Memory", &format!("{} at most", megabytes(run.resources.peak_rss_bytes)));
+        }
+        if !run.isolation.mode.is_empty() {
+            block.row("Isolated", &isolated(&run.isolation));
         }
         block.row("State", &self.state_after_success());
         for look in self.seen.summaries.iter().filter_map(|summary| summary.look.as_deref()) {
@@ -311,6 +333,16 @@ fn time(run: &RunFacts) -> String {
     text
 }
 
+/// The mode, and what this machine could not enforce of it.
+fn isolated(isolation: &Isolation) -> String {
+    let weak = isolation.layers.iter().filter(|layer| layer.requested != "off" && layer.enforced != "full");
+    let weak: Vec<_> = weak.map(|layer| format!("{} {}", layer.name, layer.enforced)).collect();
+    match &weak[..] {
+        [] => isolation.mode.clone(),
+        weak => format!("{}, but {}", isolation.mode, weak.join(", ")),
+    }
+}
+
 fn first_lines(text: &str, count: usize) -> String {
     text.lines().take(count).collect::<Vec<_>>().join("\n")
 }
@@ -357,7 +389,8 @@ mod tests {
     fn run() -> RunFacts {
         serde_json::from_str(
             r#"{"durationMs":4240,"timings":{"environmentMs":2900,"spawnMs":100,"executionMs":1100,"cleanupMs":140},
-            "environment":{"key":"k","cached":false},"resources":{"peakRssBytes":157286400},"warnings":["careful"]}"#,
+            "environment":{"key":"k","cached":false},"resources":{"peakRssBytes":157286400},"warnings":["careful"],"isolation":{"mode":"standard","layers":[
+            {"name":"files","requested":"preferred","enforced":"full"},{"name":"tcpPorts","requested":"off","enforced":"none"}]}}"#,
         )
         .unwrap()
     }
@@ -388,11 +421,21 @@ mod tests {
              Dates    1999-01-04 to 2026-10-30\n  \
              Time     3.0 s preparing, 1.1 s connector, 0.1 s clean-up\n  \
              Memory   150 MB at most\n  \
+             Isolated standard\n  \
              State    from 2026-10-28 to 2026-10-30, in /home/u/s.json\n  \
              Look     duckdb /f.duckdb\n  \
              Next     the same command goes on from 2026-10-30\n  \
              warning: careful\n"
         );
+    }
+
+    #[test]
+    fn what_could_not_be_enforced_is_named() {
+        let isolation = serde_json::from_str(
+            r#"{"mode":"strict","layers":[{"name":"files","requested":"preferred","enforced":"none"},
+            {"name":"processes","requested":"required","enforced":"full"}]}"#,
+        );
+        assert_eq!(isolated(&isolation.unwrap()), "strict, but files none");
     }
 
     #[test]
