@@ -111,6 +111,9 @@ fn allow<'a>(
         if path.contains(['*', ',']) {
             return Err(format!("{path} holds a character that Node.js takes for a pattern or a list"));
         }
+        if path == "/" {
+            return Err("a grant holds everything".to_owned());
+        }
         // a folder both by itself and with its content crashes Node.js 20
         let is_folder = fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
         let content = if is_folder { "/*" } else { "" };
@@ -175,6 +178,7 @@ mod tests {
 
     #[test]
     fn where_it_cannot_be_the_report_says_why() {
+        assert!(flags(&policy(None, &["/"]), HELP).unwrap_err().contains("everything"));
         assert!(flags(&policy(None, &["/a,b"]), HELP).unwrap_err().contains("/a,b"));
         let too_old = flags(&policy(None, &[]), "  --allow-fs-read=...").unwrap_err();
         let mut measured = Measured::none("no Landlock");
