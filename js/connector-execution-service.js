@@ -19,7 +19,7 @@ function asConfig(config) {
   return isPlain ? new Config(config) : config;
 }
 
-const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation'];
+const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation', 'report'];
 
 /** The options of a run that are about its process, for an environment that derives from ours. */
 function limitsOf(layers) {

@@ -2,7 +2,7 @@
 // The command line. What to do and what to print is decided natively; this file only moves
 // arguments, files and texts.
 
-const { readFileSync } = require('node:fs');
+const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 
 const { Config } = require('./config');
@@ -68,6 +68,7 @@ function catchSignals() {
     signal: controller.signal,
     received: () => received[0],
     force: undefined,
+    wasCalled: false, // whether the run itself was
     release: () => names.forEach((name) => process.removeListener(name, stop)),
   };
   for (const name of names) process.on(name, stop);
@@ -94,11 +95,22 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     } catch (error) {
       const { message = String(error), hint, code } = error ?? {};
       await write(process.stderr, super.failure(message, plan.config, hint, code));
+      if (stops && !stops.wasCalled) await this.#reportRefusal(plan, { message, hint, code });
       exitCode = super.exitCode(code, stops?.received());
     }
     stops?.release();
+    if (plan.options?.report && existsSync(plan.options.report)) {
+      await write(process.stderr, `  Report   ${plan.options.report}\n`);
+    }
     process.exitCode = exitCode;
     return exitCode;
+  }
+
+  /** An older report must not be taken for this run's, which was refused. */
+  async #reportRefusal({ config, options }, { message, hint, code = 'INTERNAL' }) {
+    if (!options.report) return;
+    const asked = { report: options.report, config, message, hint, code };
+    await settle(super.reportRefusal(request([], asked))).catch(() => {}); // the first error counts
   }
 
   async #print({ stdout, stderr, exitCode }) {
@@ -181,6 +193,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const onStderr = (text) => write(process.stderr, text);
     const service = new ConnectorExecutionService(null, options);
     const runId = new Date().toISOString();
+    stops.wasCalled = true;
     stops.force = () => service.cancel(runId, { graceMs: 0 });
     let result;
     try {

@@ -21,5 +21,6 @@ pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
+pub mod report;
 pub mod run;
 pub mod template;

@@ -48,6 +48,8 @@ pub struct Options {
     pub max_concurrent_runs: Option<usize>,
     /// Whether the caller takes messages.
     pub on_message: bool,
+    /// Where a report of the run is written.
+    pub report: Option<String>,
     /// Whether all modules are loaded at start, instead of at first use.
     pub eager: bool,
     /// Where dependencies come from.
@@ -81,7 +83,7 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 21] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -89,6 +91,7 @@ const KNOWN: [&str; 20] = [
     "isolation",
     "onMessage",
     "onProgress",
+    "report",
     "store",
     "storeDir",
     "refresh",
@@ -166,6 +169,10 @@ impl Options {
             // JavaScript calls the one and listens to the other
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
+            ("report", OptionValue::Text(text)) if !text.is_empty() && !text.contains('\0') => {
+                self.report = Some(text);
+            }
+            ("report", _) => return Err(invalid("option report must be the path of a file".into())),
             ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
                 return Err(invalid(
@@ -229,6 +236,7 @@ impl Options {
             namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
+            samples: self.report.is_some(),
         }
     }
 }

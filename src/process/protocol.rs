@@ -28,6 +28,8 @@ pub struct Supervision {
     pub portable: bool,
     /// Resident memory that the whole tree may have, in bytes.
     pub memory_limit_bytes: Option<u64>,
+    /// Whether the host is told of memory and CPU time meanwhile.
+    pub samples: bool,
 }
 
 /// The first frame, which comes with the process's descriptors. What is secret comes later, so
@@ -94,7 +96,7 @@ pub enum Cause {
 }
 
 /// What the supervisor tells the host, in this order: `Started`, `Exited` and `Finished`, or only
-/// `Failed`. Then it closes the socket.
+/// `Failed`. Then it closes the socket. `Sampled` may come between them, any number of times.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Report {
@@ -121,6 +123,21 @@ pub enum Report {
     },
     /// The rest of its tree is gone as well.
     Finished(Usage),
+    /// What the tree uses now.
+    Sampled(Sample),
+}
+
+/// What a tree of processes uses at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Since the process was started, in milliseconds.
+    pub at_ms: u64,
+    /// Largest resident size of all processes together since the last sample, in bytes.
+    pub rss_bytes: u64,
+    /// CPU time of all processes until now, in milliseconds; those that have ended included.
+    pub cpu_ms: u64,
+    /// How many processes there are.
+    pub processes: u32,
 }
 
 /// What a tree of processes used.

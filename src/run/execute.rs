@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, verdict};
-use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
+use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -64,6 +64,7 @@ struct Ended {
 pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
+    observer.phase(Phase::Spawn).await;
     let begun = Instant::now();
     let mut wiring = job.stdio.open()?;
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
@@ -93,6 +94,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let pid = running.pid;
     let layer = Layer::of_processes(namespace, std::mem::take(&mut running.containment));
     let spawn_ms = milliseconds(begun);
+    running.sampler = observer.sampler();
+    observer.phase(Phase::Execution).await;
     observer.started(pid).await;
 
     let progress = Progress::default();
@@ -100,7 +103,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (first, second) = (streams.next(), streams.next());
     let all = async {
         tokio::join!(
-            watch_process(&mut running, options, cancellation, &progress),
+            watch_process(&mut running, observer, options, cancellation, &progress),
             read(first, observer, job.secrets.as_ref(), &progress),
             read(second, observer, job.secrets.as_ref(), &progress),
         )
@@ -148,8 +151,9 @@ fn heap_limit(memory_limit_mb: Option<u64>) -> Vec<String> {
 
 /// Waits for the exit and for the rest of the tree to go, then tells the streams, which need not
 /// wait any longer than their pipes take to empty.
-async fn watch_process(
+async fn watch_process<O: Observer>(
     running: &mut Running,
+    observer: &O,
     options: &Options,
     cancellation: &Cancellation,
     progress: &Progress,
@@ -161,7 +165,8 @@ async fn watch_process(
         never = watch_silence(options.limits.stall, cancellation, progress) => match never {},
     };
     let ran_ms = milliseconds(started);
-    let usage = running.tree_gone_unless(cancellation, grace).await;
+    let (usage, ()) =
+        tokio::join!(running.tree_gone_unless(cancellation, grace), observer.phase(Phase::Cleanup));
     progress.end();
     Ok(Ended { exit: exit?, usage: usage?, ran_ms })
 }
@@ -214,7 +219,7 @@ impl Execution {
             stderr_tail: self.stderr_tail.as_deref().unwrap_or_default(),
             memory_limit_mb: self.memory_limit_mb,
         });
-        let last_status = self.inspector.last_status;
+        let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
         if self.is_undelivered {
@@ -238,6 +243,7 @@ impl Execution {
             },
             environment: environment.map(|info| Environment { key: info.key, cached: info.cached }),
             resources: Resources { peak_rss_bytes: usage.peak_rss_bytes, cpu_ms: usage.cpu_ms },
+            rows,
             last_status,
             state,
             warnings,

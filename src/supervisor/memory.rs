@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::processes::resident_bytes;
 use super::tree::Tree;
-use crate::protocol::Usage;
+use crate::protocol::{Sample, Usage};
 
 /// Between two samples where there is a limit: at 100 ms a connector that fills memory as fast as
 /// it can got half as much again as it might have.
@@ -15,32 +15,42 @@ const SAMPLE_FOR_LIMIT: Duration = Duration::from_millis(20);
 /// Between two samples that only look for the peak.
 const SAMPLE_FOR_PEAK: Duration = Duration::from_millis(200);
 
+/// Between two samples of which the host is told, in a young run and in a long one. Between them it
+/// is a part of the run's age, so that short runs show something and long ones cost nothing.
+const TOLD_AFTER: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
+
+/// That part.
+const TOLD_PER_AGE: u32 = 200;
+
 /// Samples the memory of one tree.
 #[derive(Debug)]
 pub struct Meter {
     limit: Option<u64>,
     next: Instant,
+    telling: Option<Telling>,
     kills_before: Option<u64>,
     peak: u64,
     peak_processes: u32,
 }
 
 impl Meter {
-    /// A meter for a tree that has just been started.
-    pub fn new(limit: Option<u64>) -> Self {
+    /// A meter for a tree that has just been started. With `samples`, [`Meter::told`] gives some.
+    pub fn new(limit: Option<u64>, samples: bool) -> Self {
         let kills_before = kills_for_memory();
-        Self { limit, next: Instant::now() + SAMPLE_FOR_LIMIT, kills_before, peak: 0, peak_processes: 0 }
+        let now = Instant::now();
+        let telling = samples.then(|| Telling { begun: now, due: now, sample: Sample::default() });
+        Self { limit, next: now + SAMPLE_FOR_LIMIT, telling, kills_before, peak: 0, peak_processes: 0 }
     }
 
     /// When the next sample is due.
     pub fn next(&self) -> Instant {
-        self.next
+        self.telling.as_ref().map_or(self.next, |telling| self.next.min(telling.due))
     }
 
     /// Takes a sample if one is due. Gives whether the tree has more than it may have.
     pub fn sample(&mut self, tree: &Tree) -> bool {
         let now = Instant::now();
-        if now < self.next {
+        if now < self.next() {
             return false;
         }
         self.next = now + if self.limit.is_some() { SAMPLE_FOR_LIMIT } else { SAMPLE_FOR_PEAK };
@@ -50,13 +60,38 @@ impl Meter {
 
     /// What the tree has now, in bytes.
     pub fn look(&mut self, tree: &Tree) -> u64 {
-        let sizes: Vec<u64> = tree.members().into_iter().filter_map(resident_bytes).collect();
+        let members = tree.members();
+        let sizes: Vec<u64> = members.iter().copied().filter_map(resident_bytes).collect();
         let total: u64 = sizes.iter().sum();
+        let processes = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
         if total > self.peak {
             self.peak = total;
-            self.peak_processes = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
+            self.peak_processes = processes;
+        }
+        if let Some(Telling { sample, .. }) = &mut self.telling {
+            sample.rss_bytes = sample.rss_bytes.max(total);
+            sample.processes = processes;
+            // what a process had used is missing between its end and its parent's knowing of it
+            sample.cpu_ms = sample.cpu_ms.max(tree.cpu_ms(&members));
         }
         total
+    }
+
+    /// What to tell the host, if it is time.
+    pub fn told(&mut self) -> Option<Sample> {
+        let telling = self.telling.as_mut()?;
+        let now = Instant::now();
+        // what has ended and waits for its parent has no memory any more
+        if now < telling.due || telling.sample.rss_bytes == 0 {
+            return None;
+        }
+        let age = now - telling.begun;
+        let (least, most) = TOLD_AFTER;
+        telling.due = now + (age / TOLD_PER_AGE).clamp(least, most);
+        let at_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let told = Sample { at_ms, ..telling.sample };
+        telling.sample = Sample { cpu_ms: told.cpu_ms, ..Sample::default() };
+        Some(told)
     }
 
     /// What all was used, when the tree is gone.
@@ -74,6 +109,16 @@ impl Meter {
             left,
         }
     }
+}
+
+/// The samples of which the host is told.
+#[derive(Debug)]
+struct Telling {
+    begun: Instant,
+    /// When the next one is.
+    due: Instant,
+    /// What was seen since the last one.
+    sample: Sample,
 }
 
 /// How many processes the kernel has killed because memory ran out: in this process's own group

@@ -57,7 +57,7 @@ fn supervise() -> io::Result<()> {
     };
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
-    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes);
+    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes, supervision.samples);
     // A host that is gone is noticed by watching, in which all ends well.
     let _ = host.send(&Report::Started { pid: main, containment });
     watch.run(&mut host)

@@ -74,6 +74,10 @@ pub struct Stat {
     pub group: i32,
     /// It has ended, and only waits for its parent.
     pub is_zombie: bool,
+    /// Its own CPU time, in milliseconds.
+    pub cpu_ms: u64,
+    /// The CPU time of its children that have ended, and of theirs.
+    pub children_cpu_ms: u64,
 }
 
 /// Facts of a process that is there.
@@ -82,7 +86,14 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     // The name is in parentheses and may hold anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
-    Some(Stat { parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()?, is_zombie })
+    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let mut times = fields.skip(8).map(|ticks| ticks.parse().unwrap_or(0) * 1000 / ticks_per_second());
+    let mut both = || times.next().unwrap_or(0) + times.next().unwrap_or(0); // user's and system's
+    Some(Stat { parent, group, is_zombie, cpu_ms: both(), children_cpu_ms: both() })
+}
+
+fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
 }
 
 /// Resident memory of a process in bytes.

@@ -51,6 +51,18 @@ impl Host {
         self.socket.write_all(&frame(report)?)
     }
 
+    /// Tells the host, if it takes it at once: one that was stopped must not hold the watch up.
+    fn send_if_taken(&mut self, report: &Report) {
+        let mut socket = [PollFd::new(&self.socket, PollFlags::OUT)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // a socket counts as writable while it has room for far more than this
+        if matches!(rustix::event::poll(&mut socket, Some(&now)), Ok(1))
+            && socket[0].revents() == PollFlags::OUT
+        {
+            let _ = self.send(report);
+        }
+    }
+
     /// What the host says; none when it is gone.
     fn hear(&mut self) -> Option<Command> {
         let mut prefix = [0; 4];
@@ -72,8 +84,8 @@ pub struct Watch {
 
 impl Watch {
     /// Watches a tree that has just been started.
-    pub fn new(tree: Tree, memory_limit: Option<u64>) -> Self {
-        let meter = Meter::new(memory_limit);
+    pub fn new(tree: Tree, memory_limit: Option<u64>, samples: bool) -> Self {
+        let meter = Meter::new(memory_limit, samples);
         Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true }
     }
 
@@ -99,6 +111,9 @@ impl Watch {
             }
             if self.meter.sample(&self.tree) {
                 self.begin(Cause::Memory, Duration::ZERO);
+            }
+            if let Some(sample) = self.meter.told() {
+                host.send_if_taken(&Report::Sampled(sample));
             }
             if self.kill_at.is_some_and(|kill_at| Instant::now() >= kill_at) {
                 self.tree.kill();

@@ -5,7 +5,7 @@
 //! any other way: a part of it, its digest, its hexadecimal form, base64 that is broken into
 //! lines. Output that goes straight to a caller's descriptor is not seen here at all.
 
-mod json;
+pub(crate) mod json;
 mod matcher;
 mod secrets;
 mod stream;
@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 use matcher::Matcher;
-pub use secrets::{MIN_CHARACTERS, Marked, is_secret_name};
+pub use secrets::{MIN_CHARACTERS, Marked, comparable, is_secret_name};
 pub use stream::Redactor;
 
 /// The option `redact`.

@@ -169,7 +169,8 @@ class Progress {
   constructor(config, table) {
     this.#timer = setInterval(() => {
       config.isInProgress();
-      config.log(`Table "${table}": ${this.phase}, ${count(this.#rows)} rows so far`);
+      const progress = { table, rows: this.#rows };
+      config.log(`Table "${table}": ${this.phase}, ${count(this.#rows)} rows so far`, { progress });
     }, PROGRESS_EVERY_MS);
     this.#timer.unref();
   }
