@@ -388,6 +388,18 @@ export interface RunnerOptions extends RunOptions {
   allowScripts?: string[];
   /** Told of what takes time before a connector can start. */
   onProgress?: (step: EnvironmentStep) => void;
+  /** Told once a second what the processes of a run use; nobody looks where it is left out. */
+  onUsage?: (usage: RunUsage) => void;
+}
+
+/** What the processes of a run use at one moment. */
+export interface RunUsage {
+  /** Resident size of all of them together, bytes. */
+  rssBytes: number;
+  /** CPU time since the start, also of those that have ended and were waited for, ms. */
+  cpuMs: number;
+  /** How many there are. */
+  processes: number;
 }
 
 /**

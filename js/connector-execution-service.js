@@ -19,7 +19,15 @@ function asConfig(config) {
   return isPlain ? new Config(config) : config;
 }
 
-const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation', 'report'];
+const LIMITS = [
+  'timeoutMs',
+  'stallTimeoutMs',
+  'graceMs',
+  'memoryLimitMb',
+  'isolation',
+  'onUsage',
+  'report',
+];
 
 /** The options of a run that are about its process, for an environment that derives from ours. */
 function limitsOf(layers) {

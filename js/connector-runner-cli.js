@@ -11,39 +11,12 @@ const { request } = require('./host');
 const { native } = require('./native');
 const { ConnectorRunError, inCallersRealm, settle } = require('./realm');
 const { RunConfig } = require('./run-config');
+const { Screen } = require('./screen');
 
-/** Writes and waits until the stream takes more. */
-function write(stream, text) {
-  if (!text) return undefined;
-  return new Promise((resolve) => {
-    stream.write(text, () => resolve());
-  });
-}
+/** What decides how texts look. */
+const VARIABLES = ['CI', 'FORCE_COLOR', 'HOME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'NO_COLOR', 'TERM'];
 
-let shown;
-
-/** Shows a line that changes each second on a terminal, or once elsewhere. */
-function showProgress(textAt) {
-  if (!process.stderr.isTTY) {
-    const text = textAt(0);
-    if (text !== shown) process.stderr.write(`${text}\n`);
-    shown = text;
-    return () => {};
-  }
-  const begun = Date.now();
-  const show = () => {
-    const seconds = Math.floor((Date.now() - begun) / 1000);
-    process.stderr.write(`\r\u001b[2K${textAt(seconds)}`);
-  };
-  show();
-  let timer = setInterval(show, 1000);
-  return () => {
-    if (!timer) return;
-    clearInterval(timer);
-    timer = undefined;
-    process.stderr.write('\r\u001b[2K');
-  };
-}
+const now = () => new Date().toISOString();
 
 /**
  * SIGINT and SIGTERM end the run as everything else does: the first lets the connector end by
@@ -56,18 +29,21 @@ function catchSignals() {
   const stop = (name) => {
     received.push(name);
     if (received.length === 1) {
-      process.stderr.write(`Stopping (${name}); once more kills the connector\n`);
+      stops.say?.(name);
       controller.abort(name);
     } else if (received.length === 2 && stops.force) {
       stops.force();
     } else {
+      stops.leave?.();
       process.exit(name === 'SIGINT' ? 130 : 143);
     }
   };
   const stops = {
     signal: controller.signal,
     received: () => received[0],
+    say: undefined,
     force: undefined,
+    leave: undefined,
     wasCalled: false, // whether the run itself was
     release: () => names.forEach((name) => process.removeListener(name, stop)),
   };
@@ -77,7 +53,15 @@ function catchSignals() {
 
 class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   constructor() {
-    super(Boolean(process.stderr.isTTY) && !process.env.NO_COLOR);
+    const given = VARIABLES.filter((name) => process.env[name] !== undefined);
+    super(
+      JSON.stringify({
+        stdout: Boolean(process.stdout.isTTY),
+        stderr: Boolean(process.stderr.isTTY),
+        columns: process.stderr.columns || undefined,
+        variables: Object.fromEntries(given.map((name) => [name, String(process.env[name])])),
+      }),
+    );
   }
 
   /**
@@ -86,45 +70,50 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
    */
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv]));
-    const stops = plan.action === 'run' ? catchSignals() : undefined;
+    const isRun = plan.action === 'run';
+    const stops = isRun ? catchSignals() : undefined;
+    const isLive = isRun && super.isLive();
+    const screen = new Screen(isLive && ((...moment) => super.liveLine(...moment)));
     let exitCode = 0;
     try {
-      if (stops) await this.#runConnector(plan, stops);
-      else
-        exitCode = await this.#print(plan.action === 'perform' ? await this.#perform(argv) : plan);
+      if (isRun) {
+        await this.#runConnector(plan, stops, screen);
+      } else {
+        const printed = plan.action === 'perform' ? await this.#perform(argv) : plan;
+        await screen.write([printed.stdout, printed.stderr]);
+        ({ exitCode } = printed);
+      }
     } catch (error) {
-      const { message = String(error), hint, code } = error ?? {};
-      await write(process.stderr, super.failure(message, plan.config, hint, code));
-      if (stops && !stops.wasCalled) await this.#reportRefusal(plan, { message, hint, code });
-      exitCode = super.exitCode(code, stops?.received());
+      const { message = String(error), code, hint, stderrTail, result } = error ?? {};
+      const signal = stops?.received();
+      const told = JSON.stringify({ message, code, hint, stderrTail, result, signal });
+      const failed = JSON.parse(super.failed(told, now()));
+      screen.stop();
+      await screen.say(failed.texts);
+      ({ exitCode } = failed);
+      if (isRun && !stops.wasCalled) {
+        await this.#reportRefusal(plan, { message, code, hint });
+      }
     }
+    if (isRun && plan.options.report && !plan.look.json && !plan.look.quiet) {
+      if (existsSync(plan.options.report)) await screen.say(['', `  Report   ${plan.options.report}\n`]);
+    }
+    screen.stop();
     stops?.release();
-    if (plan.options?.report && existsSync(plan.options.report)) {
-      await write(process.stderr, `  Report   ${plan.options.report}\n`);
-    }
     process.exitCode = exitCode;
     return exitCode;
   }
 
-  /** An older report must not be taken for this run's, which was refused. */
-  async #reportRefusal({ config, options }, { message, hint, code = 'INTERNAL' }) {
+  /** A report of an earlier run must not be taken for this one's, which was refused. */
+  async #reportRefusal({ config, options }, { message, code = 'INTERNAL', hint }) {
     if (!options.report) return;
-    const asked = { report: options.report, config, message, hint, code };
+    const asked = { report: options.report, config, message, code, hint };
     await settle(super.reportRefusal(request([], asked))).catch(() => {}); // the first error counts
-  }
-
-  async #print({ stdout, stderr, exitCode }) {
-    await write(process.stdout, stdout);
-    await write(process.stderr, stderr);
-    return exitCode;
   }
 
   /** Commands other than `run`. */
   async #perform(argv) {
-    const asked = request([], {
-      argv: JSON.stringify(argv),
-      colours: Boolean(process.stdout.isTTY) && !process.env.NO_COLOR,
-    });
+    const asked = request([], { argv: JSON.stringify(argv) });
     const { value } = await settle(inCallersRealm(() => super.perform(asked)));
     return JSON.parse(value);
   }
@@ -154,8 +143,10 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector(plan, stops) {
+  async #runConnector(plan, stops, screen) {
     const { config: file, runType, data, state: givenState, ownState, options } = plan;
+    stops.say = (name) => screen.say(super.stopping(name));
+    stops.leave = () => screen.stop();
     const given = this.#readConfig(file);
     const stateFile =
       givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
@@ -166,8 +157,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const found = await settle(
       inCallersRealm(() => super.findPathParameters(request([options], { config: given }))),
     );
-    const { paths, notice } = JSON.parse(found.value);
-    if (notice) await write(process.stderr, `${notice}\n`);
+    const { paths, notice, connectors } = JSON.parse(found.value);
     const folder = path.dirname(path.resolve(file));
     inCallersRealm(() =>
       super.completeConfig(
@@ -176,42 +166,42 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     );
     const config = new Config({ datamartId: 'cli-runner', ...given });
     const runConfig = new RunConfig({ type: runType, data, state });
+    const runId = now();
+    const beginning = {
+      runId,
+      source: config.source.name,
+      storage: config.storage.name,
+      connectors,
+      notice,
+      stateFile,
+      stateDate: typeof state.date === 'string' ? state.date : undefined,
+    };
+    await screen.say(super.begun(JSON.stringify(beginning), now()));
 
-    let stopProgress = () => {};
-    const onProgress = (step) => {
-      stopProgress();
-      stopProgress = showProgress((seconds) =>
-        super.preparing(config.storage.name, JSON.stringify(step), seconds),
-      );
-    };
-    // A terminal gets what a person reads; anything else gets the connector's lines unchanged.
-    const rendered = (text) => super.render(text);
-    const onStdout = (text) => {
-      const readable = rendered(text); // also remembers the connector's summary
-      return write(process.stdout, process.stdout.isTTY ? readable : text);
-    };
-    const onStderr = (text) => write(process.stderr, text);
+    const onStdout = (text) => screen.write(super.stdout(text, now()) ?? [text, '']);
+    const onStderr = (text) => screen.write(super.stderr(text, now()) ?? ['', text]);
+    const onSpawn = (pid) => void screen.say(super.spawned(pid, now()));
+    const onProgress = (step) => void screen.say(super.step(JSON.stringify(step), now()));
+    const onUsage = (usage) => void screen.say(super.usage(JSON.stringify(usage), now()));
     const service = new ConnectorExecutionService(null, options);
-    const runId = new Date().toISOString();
     stops.wasCalled = true;
     stops.force = () => service.cancel(runId, { graceMs: 0 });
-    let result;
-    try {
-      result = await service.execute(
-        'cli-runner',
-        runId,
-        config,
-        runConfig,
-        { logCapture: { onStdout, onStderr }, onSpawn: () => stopProgress() },
-        { onProgress, signal: stops.signal },
-      );
-    } finally {
-      stopProgress();
-    }
+    const result = await service.execute(
+      'cli-runner',
+      runId,
+      config,
+      runConfig,
+      { logCapture: { onStdout, onStderr }, onSpawn },
+      {
+        onProgress,
+        onUsage: plan.look.json || super.isLive() ? onUsage : undefined,
+        signal: stops.signal,
+      },
+    );
     const written =
       stateFile && inCallersRealm(() => super.writeState(stateFile, runType, result.state?.date));
-    result.warnings = result.warnings.filter((warning) => warning !== notice);
-    await write(process.stderr, super.summary(result, written ? stateFile : undefined));
+    screen.stop();
+    await screen.say(super.succeeded(JSON.stringify(result), Boolean(written), now()));
   }
 }
 

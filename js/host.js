@@ -89,10 +89,14 @@ function messageCallback(layers) {
   return callbackOf('onMessage', layers);
 }
 
-/** Handlers for what happens before a connector can start. */
+/** Handlers for what happens before a connector can start, and for what it uses then. */
 function progressHandlers(layers) {
   const onProgress = callbackOf('onProgress', layers);
-  return { progress: (step) => void callBack('onProgress', onProgress, JSON.parse(step)) };
+  const onUsage = callbackOf('onUsage', layers);
+  return {
+    progress: (step) => void callBack('onProgress', onProgress, JSON.parse(step)),
+    usage: (usage) => void callBack('onUsage', onUsage, JSON.parse(usage)),
+  };
 }
 
 /** Handlers for what a connector's process tells: its output, its messages and its pid. */

@@ -76,13 +76,14 @@ class NodeJsEnvironment extends ExecutionEnvironment {
       stdio,
       variables: env ?? { ...process.env },
     });
+    const handlers = {
+      ...signals.handlers,
+      ...progressHandlers(layers),
+      ...outputHandlers(stdio, messageCallback(layers)),
+    };
     const { result } = await settle(
       inCallersRealm(
-        () =>
-          this.#native.executeConnector(
-            asked,
-            port({ ...signals.handlers, ...outputHandlers(stdio, messageCallback(layers)) }, {}),
-          ),
+        () => this.#native.executeConnector(asked, port(handlers, {})),
         ConnectorRunError,
       ),
       undefined,

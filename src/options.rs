@@ -50,6 +50,8 @@ pub struct Options {
     pub on_message: bool,
     /// Where a report of the run is written.
     pub report: Option<String>,
+    /// From one `onUsage` to the next, in milliseconds; none where nobody wants to know.
+    pub usage_every_ms: Option<u64>,
     /// Whether all modules are loaded at start, instead of at first use.
     pub eager: bool,
     /// Where dependencies come from.
@@ -83,7 +85,13 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
-const KNOWN: [&str; 21] = [
+/// From one point of a report's charts to the next, while a run is young.
+const CHART_EVERY_MS: u64 = 25;
+
+/// From one `onUsage` to the next.
+const USAGE_EVERY_MS: u64 = 1000;
+
+const KNOWN: [&str; 22] = [
     "connectorsPackage",
     "runsDir",
     "env",
@@ -92,6 +100,7 @@ const KNOWN: [&str; 21] = [
     "onMessage",
     "onProgress",
     "report",
+    "onUsage",
     "store",
     "storeDir",
     "refresh",
@@ -167,6 +176,8 @@ impl Options {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
             // JavaScript calls the one and listens to the other
+            ("onUsage", OptionValue::Function) => self.usage_every_ms = Some(USAGE_EVERY_MS),
+            ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
             ("report", OptionValue::Text(text)) if !text.is_empty() && !text.contains('\0') => {
@@ -236,7 +247,7 @@ impl Options {
             namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
-            samples: self.report.is_some(),
+            sample_every_ms: if self.report.is_some() { Some(CHART_EVERY_MS) } else { self.usage_every_ms },
         }
     }
 }

@@ -258,7 +258,7 @@ async fn run_watched(
             Err(error) => error.into(),
         }
     };
-    let mut outcome = cancellation.within(options.limits.timeout, run).await;
+    let mut outcome = Box::pin(cancellation.within(options.limits.timeout, run)).await;
     if let Some(report) = &mut outcome.report {
         report.was_queued(queued);
     }

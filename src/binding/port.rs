@@ -13,6 +13,7 @@ use napi_derive::napi;
 use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
+use crate::process::Sample;
 use crate::run::{Cancellation, Failure, Phase, StopReason};
 
 /// What is handed over with a call.
@@ -120,6 +121,12 @@ impl Observer for Port {
 
     async fn messages(&self, arrays: Vec<String>) {
         let _ = self.ask("messages", Payload::Texts(arrays)).await;
+    }
+
+    async fn usage(&self, sample: Sample) {
+        let Sample { rss_bytes, cpu_ms, processes, .. } = sample;
+        let usage = serde_json::json!({ "rssBytes": rss_bytes, "cpuMs": cpu_ms, "processes": processes });
+        let _ = self.ask("usage", Payload::Text(usage.to_string())).await;
     }
 
     async fn started(&self, pid: u32) {

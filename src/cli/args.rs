@@ -26,27 +26,38 @@ const NO_PATH: &str = "Please provide a path to the json config file";
     // a path as first argument means `run`
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  \
-        owox-connector-runner examples/quickstart.json\n  \
-        owox-connector-runner config.json --state config.state.json\n  \
-        owox-connector-runner config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01 --data EndDate=2026-01-31\n\n\
-        Exit codes: 0 the connector succeeded, 124 it took longer than --timeout-ms, 125 it printed\n\
-        nothing for --stall-timeout-ms, 130 and 143 it was stopped by SIGINT or SIGTERM, 137 it ran\n\
-        out of memory, 1 anything else.\n\
-        The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
-        What the connector prints goes to stdout, everything else to stderr."
+    after_help = after_help()
 )]
 struct Cli {
     #[command(flatten)]
     run: RunArgs,
 
+    /// Print without colours; the variable `NO_COLOR` does the same
+    #[arg(long, global = true)]
+    no_color: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What the help of `run` ends with.
+fn after_help() -> String {
+    format!(
+        "Examples:\n  \
+         {NAME} examples/quickstart.json\n  \
+         {NAME} config.json --state config.state.json\n  \
+         {NAME} config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01\n\n\
+         {}\n\n\
+         The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
+         What the connector prints goes to stdout, everything else to stderr.",
+        super::exit::help()
+    )
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a connector; the word may be left out
+    #[command(after_help = after_help())]
     Run(RunArgs),
     /// Check a configuration without running it
     Check(CheckArgs),
@@ -113,8 +124,8 @@ pub fn plan(argv: &[String]) -> Plan {
         return Plan::Print(printed);
     }
     match parse(argv) {
-        Ok(Cli { command: Some(Command::Run(run)), .. } | Cli { command: None, run }) => {
-            match run.into_plan() {
+        Ok(Cli { command: Some(Command::Run(run)), no_color, .. } | Cli { command: None, run, no_color }) => {
+            match run.into_plan(no_color) {
                 Some(plan) => Plan::Run(plan),
                 None => Plan::Print(Printed::error(format!(
                     "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
@@ -128,11 +139,12 @@ pub fn plan(argv: &[String]) -> Plan {
 
 /// Does what a command other than `run` asks for, and says what to print.
 pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printed {
-    let command = match parse(argv) {
-        Ok(cli) => cli.command,
+    let cli = match parse(argv) {
+        Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    match command {
+    let terminal = Terminal { colours: terminal.colours && !cli.no_color };
+    match cli.command {
         Some(Command::Check(given)) => check(&given, host).await,
         Some(Command::Spec(given)) => spec(&given, host).await,
         Some(Command::Init(given)) => init(&given, host).await,

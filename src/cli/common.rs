@@ -1,11 +1,12 @@
 //! What commands share: options, facts about the terminal, and what they answer.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::render::failure_text;
+use super::summary::code_row;
 use crate::error::RunnerError;
 
 /// The command's name, as people type it.
@@ -107,8 +108,12 @@ impl Printed {
 /// A command that could not do its work: message, hint and code on stderr, exit code 1.
 impl From<RunnerError> for Printed {
     fn from(error: RunnerError) -> Self {
-        let text = failure_text(&error.message, None, error.hint.as_deref(), Some(error.code.as_str()));
-        Self::error(text.replacen("Error running connector: ", "Error: ", 1))
+        let mut text = format!("Error: {}\n", error.message);
+        for line in error.hint.iter().flat_map(|hint| hint.trim_end().lines()) {
+            let _ = writeln!(text, "  {line}"); // a String takes everything
+        }
+        let _ = writeln!(text, "  Code     {}", code_row(error.code.as_str(), 1));
+        Self::error(text)
     }
 }
 

@@ -53,6 +53,21 @@ pub struct RunArgs {
 
     #[command(flatten)]
     limits: LimitArgs,
+
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+/// How it prints.
+#[derive(Debug, Args)]
+struct LookArgs {
+    /// Print one JSON object a line on stdout, as docs/cli.md describes them
+    #[arg(long)]
+    json: bool,
+
+    /// Print nothing but warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
 }
 
 /// They become the options of the same names, and are checked there.
@@ -109,7 +124,7 @@ fn field(text: &str) -> Result<(String, String), String> {
 }
 
 /// A run that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPlan {
     /// Path of the configuration, as given.
@@ -125,11 +140,25 @@ pub struct RunPlan {
     /// Whether the configuration's own state file is used, for lack of `state`: what it says
     /// concerns incremental runs, and full ones begin it anew.
     pub own_state: bool,
+    /// How it prints.
+    pub look: Look,
+}
+
+/// How a run prints.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    /// For a program that reads stdout.
+    pub json: bool,
+    /// Only warnings and errors.
+    pub quiet: bool,
+    /// Without colours.
+    pub no_color: bool,
 }
 
 impl RunArgs {
     /// The run; `None` without a configuration.
-    pub fn into_plan(self) -> Option<RunPlan> {
+    pub fn into_plan(self, no_color: bool) -> Option<RunPlan> {
         let data = self.data.into_iter();
         let config = self.config?;
         let mut options = serde_json::Map::new();
@@ -162,6 +191,7 @@ impl RunArgs {
             own_state: self.state.is_none() && !self.no_state,
             state: self.state,
             options: options.into(),
+            look: Look { json: self.look.json, quiet: self.look.quiet, no_color },
         })
     }
 }

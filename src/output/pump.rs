@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
-use crate::process::Sampler;
+use crate::process::Sample;
 use crate::run::Phase;
 
 /// Bytes read at once: several batches, since each way to JavaScript and back wakes two threads.
@@ -71,15 +71,20 @@ pub trait Observer: Send + Sync {
         let _ = arrays;
         async {}
     }
+    /// What the run's processes use, where the options ask for it.
+    fn usage(&self, sample: Sample) -> impl Future<Output = ()> + Send {
+        let _ = sample;
+        async {}
+    }
     /// The process has started, and leads a session and process group of its own.
     fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
     /// Sees all output of a stream that is read here, wherever it goes; must not block.
     fn passes(&self, stream: StreamKind, batches: &[Batch]) {
         let _ = (stream, batches);
     }
-    /// Whoever wants to know what the processes use meanwhile.
-    fn sampler(&self) -> Option<Sampler> {
-        None
+    /// Sees every sample of what the processes use; must not block.
+    fn sampled(&self, sample: Sample) {
+        let _ = sample;
     }
     /// A phase of the run begins.
     fn phase(&self, phase: Phase) -> impl Future<Output = ()> + Send {

@@ -7,13 +7,13 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, Child};
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
 
 use super::protocol::{
     Cause, Command, Containment, Opening, Report, Sample, StartRequest, Supervision, Usage, frame,
@@ -62,28 +62,11 @@ pub struct Running {
     pub pid: u32,
     /// What keeps its tree together.
     pub containment: Containment,
-    /// Gets what the tree uses meanwhile, where [`Supervision::samples`] asks for it.
-    pub sampler: Option<Sampler>,
+    /// What the tree uses, where [`Supervision`] asks for it.
+    pub samples: watch::Sender<Sample>,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     helper: Helper,
-}
-
-/// Whoever takes samples. It is called between two reads, and must not block.
-#[derive(Clone)]
-pub struct Sampler(Arc<dyn Fn(Sample) + Send + Sync>);
-
-impl Sampler {
-    /// One that does this.
-    pub fn new(take: impl Fn(Sample) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(take))
-    }
-}
-
-impl std::fmt::Debug for Sampler {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Sampler")
-    }
 }
 
 /// The helper's process. Its exit status is always taken, so that it does not stay as a zombie;
@@ -162,7 +145,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
 
     match read_report(&mut reader).await {
         Ok(Some(Report::Started { pid, containment })) => {
-            Ok(Running { pid, containment, sampler: None, reader, writer, helper })
+            Ok(Running { pid, containment, samples: watch::Sender::default(), reader, writer, helper })
         }
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
@@ -214,15 +197,23 @@ impl Running {
         }
     }
 
-    /// The next report. Requests to stop are passed on meanwhile.
+    /// The next report other than samples. Requests to stop are passed on meanwhile.
     async fn report_unless(
         &mut self,
         cancellation: &Cancellation,
         grace: Duration,
     ) -> io::Result<Option<Report>> {
         let mut stops = cancellation.watch();
+        let (reader, samples) = (&mut self.reader, &self.samples);
         // half a frame must not be lost
-        let report = read_past_samples(&mut self.reader, self.sampler.as_ref());
+        let report = async {
+            loop {
+                match read_report(reader).await {
+                    Ok(Some(Report::Sample(sample))) => drop(samples.send_replace(sample)),
+                    report => return report,
+                }
+            }
+        };
         tokio::pin!(report);
         let mut stop = *stops.borrow_and_update();
         loop {
@@ -266,23 +257,6 @@ fn send_with_descriptors(
     }
     let sent = rustix::net::sendmsg(socket, &[io::IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
     if sent == bytes.len() { Ok(()) } else { Err(io::Error::other("short write to the helper")) }
-}
-
-/// The next report that is no sample, or `None` at the end of the stream.
-async fn read_past_samples(
-    socket: &mut OwnedReadHalf,
-    sampler: Option<&Sampler>,
-) -> io::Result<Option<Report>> {
-    loop {
-        match read_report(socket).await? {
-            Some(Report::Sampled(sample)) => {
-                if let Some(Sampler(take)) = sampler {
-                    take(sample);
-                }
-            }
-            report => return Ok(report),
-        }
-    }
 }
 
 /// The next report, or `None` at the end of the stream.

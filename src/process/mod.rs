@@ -12,7 +12,7 @@ mod stdio;
 mod variables;
 mod wiring;
 
-pub use launch::{Exit, Running, Sampler, Start, start};
+pub use launch::{Exit, Running, Start, start};
 pub use programs::{find_node, find_npm};
 pub use protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use stdio::{Source, Stdio, StdioSpec};

@@ -28,8 +28,9 @@ pub struct Supervision {
     pub portable: bool,
     /// Resident memory that the whole tree may have, in bytes.
     pub memory_limit_bytes: Option<u64>,
-    /// Whether the host is told of memory and CPU time meanwhile.
-    pub samples: bool,
+    /// From one [`Report::Sample`] to the next, in milliseconds; none where nobody wants them. Up
+    /// to a second it grows with the run's age.
+    pub sample_every_ms: Option<u64>,
 }
 
 /// The first frame, which comes with the process's descriptors. What is secret comes later, so
@@ -96,7 +97,7 @@ pub enum Cause {
 }
 
 /// What the supervisor tells the host, in this order: `Started`, `Exited` and `Finished`, or only
-/// `Failed`. Then it closes the socket. `Sampled` may come between them, any number of times.
+/// `Failed`. Then it closes the socket. Samples come between `Started` and `Finished`.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Report {
@@ -112,6 +113,8 @@ pub enum Report {
         /// What failed and why.
         message: String,
     },
+    /// What its tree uses at the moment.
+    Sample(Sample),
     /// It has ended.
     Exited {
         /// Exit code; none if a signal ended it.
@@ -123,18 +126,17 @@ pub enum Report {
     },
     /// The rest of its tree is gone as well.
     Finished(Usage),
-    /// What the tree uses now.
-    Sampled(Sample),
 }
 
 /// What a tree of processes uses at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Since the process was started, in milliseconds.
+    /// Since the start, in milliseconds.
     pub at_ms: u64,
-    /// Largest resident size of all processes together since the last sample, in bytes.
+    /// Largest resident size of all its processes together since the sample before, in bytes.
     pub rss_bytes: u64,
-    /// CPU time of all processes until now, in milliseconds; those that have ended included.
+    /// CPU time of all its processes since the start, also of those that have been waited for, in
+    /// milliseconds.
     pub cpu_ms: u64,
     /// How many processes there are.
     pub processes: u32,

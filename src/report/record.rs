@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::bounded::{Ends, Thinned};
 use crate::environment::{Progress, Step};
 use crate::output::{Batch, BatchKind, Observer, StreamKind};
-use crate::process::{Sample, Sampler};
+use crate::process::Sample;
 use crate::run::Phase;
 
 /// Warnings, and errors, that are kept: the last ones.
@@ -162,12 +162,6 @@ impl Recorder {
         if is_new && recording.steps.len() < MOST_MARKS {
             recording.steps.push((step.clone(), at));
         }
-    }
-
-    /// Whoever takes samples for this.
-    fn sampler(&self) -> Sampler {
-        let recorder = self.clone();
-        Sampler::new(move |sample| recorder.recording().samples.push(sample))
     }
 
     /// Looks at whole lines, from which secrets have been removed.
@@ -338,8 +332,14 @@ impl<O: Observer> Observer for Recorded<'_, O> {
         }
     }
 
-    fn sampler(&self) -> Option<Sampler> {
-        self.recorder.as_ref().map(Recorder::sampler)
+    fn sampled(&self, sample: Sample) {
+        if let Some(recorder) = &self.recorder {
+            recorder.recording().samples.push(sample);
+        }
+    }
+
+    async fn usage(&self, sample: Sample) {
+        self.observer.usage(sample).await;
     }
 
     async fn phase(&self, phase: Phase) {

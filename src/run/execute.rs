@@ -5,6 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
@@ -14,7 +16,7 @@ use crate::host::Host;
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
-use crate::process::{self, Exit, Output, Reserved, Running, Start, Usage};
+use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
 #[derive(Debug)]
@@ -94,10 +96,10 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let pid = running.pid;
     let layer = Layer::of_processes(namespace, std::mem::take(&mut running.containment));
     let spawn_ms = milliseconds(begun);
-    running.sampler = observer.sampler();
     observer.phase(Phase::Execution).await;
     observer.started(pid).await;
 
+    let (samples, recorded) = (running.samples.subscribe(), running.samples.subscribe());
     let progress = Progress::default();
     let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
@@ -111,6 +113,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (ended, first, second) = tokio::select! {
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
+        never = record_usage(recorded, observer) => match never {},
+        never = pass_on_usage(samples, options.usage_every_ms, observer) => match never {},
     };
     let ended = ended?;
 
@@ -191,6 +195,33 @@ async fn give_up_delivery(grace: Duration, cancellation: &Cancellation, progress
     let stop = cancellation.wait().await;
     tokio::time::sleep(stop.grace.unwrap_or(grace).max(LEAST_DELIVERY)).await;
     progress.abandon();
+    std::future::pending().await
+}
+
+/// Shows the observer what the run's processes use.
+async fn record_usage<O: Observer>(mut samples: watch::Receiver<Sample>, observer: &O) -> Infallible {
+    while samples.changed().await.is_ok() {
+        let sample = *samples.borrow_and_update();
+        observer.sampled(sample);
+    }
+    std::future::pending().await
+}
+
+/// Tells the observer of it once in so many milliseconds. Whoever is slow misses some.
+async fn pass_on_usage<O: Observer>(
+    mut samples: watch::Receiver<Sample>,
+    every_ms: Option<u64>,
+    observer: &O,
+) -> Infallible {
+    let Some(every_ms) = every_ms else { return std::future::pending().await };
+    let mut due_ms = 0;
+    while samples.changed().await.is_ok() {
+        let sample = *samples.borrow_and_update();
+        if sample.at_ms >= due_ms {
+            due_ms = sample.at_ms + every_ms;
+            observer.usage(sample).await;
+        }
+    }
     std::future::pending().await
 }
 

@@ -15,11 +15,11 @@ const SAMPLE_FOR_LIMIT: Duration = Duration::from_millis(20);
 /// Between two samples that only look for the peak.
 const SAMPLE_FOR_PEAK: Duration = Duration::from_millis(200);
 
-/// Between two samples of which the host is told, in a young run and in a long one. Between them it
-/// is a part of the run's age, so that short runs show something and long ones cost nothing.
-const TOLD_AFTER: (Duration, Duration) = (Duration::from_millis(25), Duration::from_secs(1));
+/// Longest time between two samples of which the host is told, unless it asked for a longer one.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
-/// That part.
+/// Up to that it is this part of the run's age, so that short runs show something and long ones
+/// cost nothing.
 const TOLD_PER_AGE: u32 = 200;
 
 /// Samples the memory of one tree.
@@ -34,11 +34,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter for a tree that has just been started. With `samples`, [`Meter::told`] gives some.
-    pub fn new(limit: Option<u64>, samples: bool) -> Self {
+    /// A meter for a tree that has just been started. With `tell_every`, [`Meter::due`] gives
+    /// samples.
+    pub fn new(limit: Option<u64>, tell_every: Option<Duration>) -> Self {
         let kills_before = kills_for_memory();
         let now = Instant::now();
-        let telling = samples.then(|| Telling { begun: now, due: now, sample: Sample::default() });
+        let telling =
+            tell_every.map(|every| Telling { every, begun: now, due: now, sample: Sample::default() });
         Self { limit, next: now + SAMPLE_FOR_LIMIT, telling, kills_before, peak: 0, peak_processes: 0 }
     }
 
@@ -78,7 +80,7 @@ impl Meter {
     }
 
     /// What to tell the host, if it is time.
-    pub fn told(&mut self) -> Option<Sample> {
+    pub fn due(&mut self) -> Option<Sample> {
         let telling = self.telling.as_mut()?;
         let now = Instant::now();
         // what has ended and waits for its parent has no memory any more
@@ -86,8 +88,7 @@ impl Meter {
             return None;
         }
         let age = now - telling.begun;
-        let (least, most) = TOLD_AFTER;
-        telling.due = now + (age / TOLD_PER_AGE).clamp(least, most);
+        telling.due = now + (age / TOLD_PER_AGE).min(TOLD_AFTER).max(telling.every);
         let at_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         let told = Sample { at_ms, ..telling.sample };
         telling.sample = Sample { cpu_ms: told.cpu_ms, ..Sample::default() };
@@ -114,6 +115,8 @@ impl Meter {
 /// The samples of which the host is told.
 #[derive(Debug)]
 struct Telling {
+    /// Shortest time between two of them.
+    every: Duration,
     begun: Instant,
     /// When the next one is.
     due: Instant,

@@ -17,6 +17,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
@@ -57,7 +58,8 @@ fn supervise() -> io::Result<()> {
     };
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
-    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes, supervision.samples);
+    let sample_every = supervision.sample_every_ms.map(Duration::from_millis);
+    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes, sample_every);
     // A host that is gone is noticed by watching, in which all ends well.
     let _ = host.send(&Report::Started { pid: main, containment });
     watch.run(&mut host)

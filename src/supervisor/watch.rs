@@ -84,8 +84,8 @@ pub struct Watch {
 
 impl Watch {
     /// Watches a tree that has just been started.
-    pub fn new(tree: Tree, memory_limit: Option<u64>, samples: bool) -> Self {
-        let meter = Meter::new(memory_limit, samples);
+    pub fn new(tree: Tree, memory_limit: Option<u64>, sample_every: Option<Duration>) -> Self {
+        let meter = Meter::new(memory_limit, sample_every);
         Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true }
     }
 
@@ -112,8 +112,8 @@ impl Watch {
             if self.meter.sample(&self.tree) {
                 self.begin(Cause::Memory, Duration::ZERO);
             }
-            if let Some(sample) = self.meter.told() {
-                host.send_if_taken(&Report::Sampled(sample));
+            if let Some(sample) = self.meter.due() {
+                host.send_if_taken(&Report::Sample(sample));
             }
             if self.kill_at.is_some_and(|kill_at| Instant::now() >= kill_at) {
                 self.tree.kill();

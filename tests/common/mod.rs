@@ -37,7 +37,7 @@ impl Mode {
             namespace: if self == Mode::Namespace { Namespace::Preferred } else { Namespace::Off },
             portable: self == Mode::Portable,
             memory_limit_bytes: None,
-            samples: false,
+            sample_every_ms: None,
         }
     }
 }
