@@ -241,6 +241,18 @@ export interface RunOptions {
    * Needs the built-in environment.
    */
   onMessage?: (message: ConnectorMessage) => unknown;
+  /**
+   * Path of a file, from the current directory: an HTML page about the run is written there,
+   * however the run ends, readable without network and script. It shows the verdict, the phases,
+   * memory and CPU, rows and dates by time, warnings and errors with their place in the log, the
+   * isolation and the configuration. Secrets are replaced as in all that leaves a run; secret
+   * parameters of the configuration also where `redact` is false. The file (mode 0600) is replaced
+   * in one step, and never anything but a regular file. Needs the built-in environment.
+   *
+   * A path that cannot be written is refused before the run with `INVALID_CONFIG`. When writing
+   * fails at the end, `warnings` says so, or the error's `hint`.
+   */
+  report?: string;
 }
 
 /** Fields that every message of a connector may have. */
@@ -438,6 +450,8 @@ export interface RunResult {
    * (each 20 ms with `memoryLimitMb`, otherwise each 200 ms); CPU time, ms.
    */
   resources: { peakRssBytes: number; cpuMs: number };
+  /** Rows that were saved, as far as the connector said so: the sum of its `summary.rows`. */
+  rows: number | null;
   /** The last `updateCurrentStatus`; 5 means error. */
   lastStatus: number | null;
   /** Warnings of the connector, and of the runner about itself. */

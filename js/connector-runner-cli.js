@@ -96,7 +96,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       }
     }
     if (isRun && plan.options.report && !plan.look.json && !plan.look.quiet) {
-      if (existsSync(plan.options.report)) await screen.say(['', `  Report   ${plan.options.report}\n`]);
+      if (existsSync(plan.options.report))
+        await screen.say(['', `  Report   ${plan.options.report}\n`]);
     }
     screen.stop();
     stops?.release();

@@ -6,8 +6,6 @@ const { accessSync, constants } = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
-const { tempFolder } = require('./temp');
-
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** The browser's program; undefined where there is none. `CHROMIUM` names another. */
@@ -32,8 +30,8 @@ class Browser {
   #listeners = new Set();
   #number = 0;
 
-  /** Starts it; it ends with the test or suite `t`. */
-  constructor(t, program) {
+  /** Starts it, with a folder for what it keeps. */
+  constructor(program, profile) {
     const arguments_ = [
       '--headless=new',
       '--remote-debugging-pipe',
@@ -43,7 +41,7 @@ class Browser {
       '--hide-scrollbars',
       '--no-first-run',
       '--disable-background-networking',
-      `--user-data-dir=${tempFolder(t)}`,
+      `--user-data-dir=${profile}`,
     ];
     this.#child = spawn(program, arguments_, {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe', 'pipe'],

@@ -109,7 +109,11 @@ impl Page<'_> {
     }
 
     fn failure(&self, html: &mut Html, error: &RunnerError) {
-        html.raw("<div class=\"verdict\"><strong>").text(&error.message).raw("</strong>");
+        html.raw("<div class=\"verdict ")
+            .raw(verdict(self.outcome).2)
+            .raw("\"><strong>")
+            .text(&error.message)
+            .raw("</strong>");
         if let Some(hint) = error.hint.as_deref().filter(|hint| !hint.trim().is_empty()) {
             html.raw("<pre>").text(hint.trim_end()).raw("</pre>");
         }
@@ -368,13 +372,13 @@ impl Page<'_> {
             .flatten()
             .map(|(at, _)| self.since_start(*at))
             .fold(until, f64::max);
-        let counted = |html: &mut Html, id, title, what: &str, points: &[(Duration, u64)]| {
+        let counted = |html: &mut Html, id, title, what, points: &[(Duration, u64)]| {
             let all = points.last().map_or(0, |point| point.1);
             Chart {
                 id,
                 class: "rows",
                 title,
-                summary: format!("{} {what} in the end.", text::count(all)),
+                summary: format!("{} in the end.", text::counted(all, what)),
                 shape: Shape::Steps,
                 points: by_time(points),
                 until,
@@ -388,7 +392,7 @@ impl Page<'_> {
         };
         let rows = recording.rows.points();
         if !rows.is_empty() {
-            counted(html, "rows", "Rows, as the connector counts them", "rows", rows);
+            counted(html, "rows", "Rows, as the connector counts them", "row", rows);
         }
         self.dates(html, until);
         if rows.is_empty() && recording.dates.points().is_empty() {
@@ -397,7 +401,7 @@ impl Page<'_> {
             if !facts.is_read {
                 html.raw("<p>Its stdout went straight to a descriptor of the host\u{2019}s, where it is not seen.</p>\n");
             } else if output.len() > 1 {
-                counted(html, "lines", "Lines printed", "lines", output);
+                counted(html, "lines", "Lines printed", "line", output);
             }
         }
         html.raw("</section>\n");
@@ -494,7 +498,7 @@ impl Page<'_> {
     fn log(&self, html: &mut Html) {
         let Recording { log, lines, .. } = self.recording;
         section(html, "Log");
-        html.raw("<p class=\"quiet\">").text(&text::count(lines.0)).raw(" lines on stdout, ");
+        html.raw("<p class=\"quiet\">").text(&text::counted(lines.0, "line")).raw(" on stdout, ");
         html.text(&text::count(lines.1)).raw(" on stderr; times count from the call.</p>\n");
         if log.count() == 0 {
             html.raw(if self.facts.is_read {

@@ -166,6 +166,9 @@ impl Recorder {
 
     /// Looks at whole lines, from which secrets have been removed.
     pub fn lines(&self, stream: StreamKind, batches: &[Batch]) {
+        if batches.is_empty() {
+            return;
+        }
         let mut recording = self.recording();
         let at = recording.begun.elapsed();
         for batch in batches {

@@ -59,6 +59,11 @@ pub fn status(status: i64) -> String {
     }
 }
 
+/// `1 line`, `2 lines`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A number on an axis: `950`, `12.5k`, `3M`.
 pub fn short(number: f64) -> String {
     let (scaled, unit) = match number.abs() {
@@ -146,6 +151,7 @@ mod tests {
             ["0 MB", "45 MB", "10239 MB", "20.0 GB"]
         );
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([counted(1, "row"), counted(2000, "row")], ["1 row", "2,000 rows"]);
         assert_eq!(
             [0.0, 950.0, 2500.0, 12_500.0, 3e6, 2.5e9].map(short),
             ["0", "950", "2500", "12.5k", "3M", "2.5B"]
