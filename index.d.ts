@@ -511,6 +511,46 @@ export class ConnectorRunError extends Error {
   readonly hint?: string;
 }
 
+// ---------------------------------------------------------------------------------------------
+// Observing: docs/observability.md
+// ---------------------------------------------------------------------------------------------
+
+/**
+ * What subscribers of the tracing channel `owox:connector-runner:run` get
+ * (`diagnostics_channel.tracingChannel`): one object for one run, at all of its events. Fields that
+ * the caller gave are absent where they were no text.
+ */
+export interface RunTrace {
+  readonly datamartId?: string;
+  readonly runId?: string;
+  /** Names of the configuration, its source and its storage. */
+  readonly name?: string;
+  readonly source?: string;
+  readonly storage?: string;
+  readonly runType?: string;
+  /** From `asyncStart` on, where the run did its work; absent for custom environments. */
+  readonly result?: RunResult;
+  /** From `error` on, where it did not. */
+  readonly error?: unknown;
+}
+
+/** The phases of a run, in this order, as in {@link RunResult.timings}. */
+export type RunPhase = 'queue' | 'environment' | 'spawn' | 'execution' | 'cleanup';
+
+/** What subscribers of `owox:connector-runner:run:phase` get when a phase begins. */
+export interface RunPhaseEvent {
+  readonly run: RunTrace;
+  readonly phase: RunPhase;
+  /** When, in milliseconds since 1970, with fractions. */
+  readonly time: number;
+}
+
+/** What subscribers of `owox:connector-runner:run:message` get, as `onMessage` would. */
+export interface RunMessageEvent {
+  readonly run: RunTrace;
+  readonly message: ConnectorMessage;
+}
+
 /** Runs connectors. */
 export class ConnectorRunner {
   /** @throws {Error} `INVALID_CONFIG` for an option that is unknown, wrong, or not built yet */

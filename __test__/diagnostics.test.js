@@ -31,7 +31,14 @@ const DESCRIPTION = {
 };
 
 const run = (source, given, runId = 'run-7') =>
-  new ConnectorRunner(options).run('mart', runId, configOf(source), { type: 'CUSTOM' }, 'ignore', given);
+  new ConnectorRunner(options).run(
+    'mart',
+    runId,
+    configOf(source),
+    { type: 'CUSTOM' },
+    'ignore',
+    given,
+  );
 
 /** Subscribes for the time of a test. */
 function listen(t, name, listener) {
@@ -42,7 +49,9 @@ function listen(t, name, listener) {
 test('a run is traced from its start to its end', async (t) => {
   const events = [];
   for (const event of ['start', 'end', 'asyncStart', 'asyncEnd', 'error']) {
-    listen(t, `tracing:${NAME}:${event}`, (payload) => events.push([event, { ...payload }, payload]));
+    listen(t, `tracing:${NAME}:${event}`, (payload) =>
+      events.push([event, { ...payload }, payload]),
+    );
   }
   const result = await run('Works');
   assert.deepEqual(
@@ -51,7 +60,10 @@ test('a run is traced from its start to its end', async (t) => {
   );
   assert.deepEqual(events[0][1], DESCRIPTION);
   assert.deepEqual(events[3][1], { ...DESCRIPTION, result });
-  assert.ok(events.every(([, , payload]) => payload === events[0][2]), 'one object for one run');
+  assert.ok(
+    events.every(([, , payload]) => payload === events[0][2]),
+    'one object for one run',
+  );
 
   events.length = 0;
   const error = await rejection(run('Fails'));

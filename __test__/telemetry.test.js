@@ -107,7 +107,9 @@ test('a run is a span below the active one, with a span for each phase', async (
     .filter((one) => one.parentSpanContext?.spanId === span.spanContext().spanId);
   assert.deepEqual(
     phases.map(({ name }) => name),
-    ['queue', 'environment', 'spawn', 'execution', 'cleanup'].map((name) => `connector.run ${name}`),
+    ['queue', 'environment', 'spawn', 'execution', 'cleanup'].map(
+      (name) => `connector.run ${name}`,
+    ),
   );
   for (const [index, phase] of phases.entries()) {
     const next = phases[index + 1];
@@ -168,9 +170,7 @@ test('metrics: duration, rows, memory, verdicts', async () => {
   await rejection(run('Fails'));
   const found = await measured();
   const of = (name, verdict) =>
-    found[name].dataPoints.find(
-      ({ attributes }) => attributes['owox.run.verdict'] === verdict,
-    );
+    found[name].dataPoints.find(({ attributes }) => attributes['owox.run.verdict'] === verdict);
   assert.equal(of('owox.connector.runs', 'success').value, 2);
   assert.equal(of('owox.connector.runs', 'failed').value, 1);
   assert.deepEqual(of('owox.connector.runs', 'failed').attributes, {

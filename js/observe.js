@@ -68,7 +68,9 @@ function observed(given, work) {
       if (messages.hasSubscribers) messages.publish({ run, message });
     },
   };
-  const begin = traced ? () => runs.tracePromise(work, run, undefined, watcher) : () => work(watcher);
+  const begin = traced
+    ? () => runs.tracePromise(work, run, undefined, watcher)
+    : () => work(watcher);
   if (!telemetry) return begin();
   const ended = telemetry.within(begin);
   return ended.then(
