@@ -398,6 +398,12 @@ export interface RunnerOptions extends RunOptions {
   eager?: boolean;
   /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
   allowScripts?: string[];
+  /**
+   * What dependencies may name beside versions from the registry: paths of this machine, git
+   * repositories, addresses of archives. None by default, but for what the connectors package has
+   * in its own folder.
+   */
+  allowSpecs?: ('file' | 'git' | 'url')[];
   /** Told of what takes time before a connector can start. */
   onProgress?: (step: EnvironmentStep) => void;
   /** Told once a second what the processes of a run use; nobody looks where it is left out. */

@@ -6,6 +6,13 @@ const { test } = require('node:test');
 
 const { Config, SourceConfig, StorageConfig } = require('@owox/connector-runner');
 
+/** The seeds to try; other and more ones by FUZZ_SEED and FUZZ_CASES (__test__/heavy/fuzz.js). */
+function* seeds(count) {
+  const first = Number(process.env.FUZZ_SEED ?? 1);
+  const last = first + Math.max(count, Number(process.env.FUZZ_CASES ?? 0));
+  for (let seed = first; seed < last; seed += 1) yield seed;
+}
+
 /** A generator of numbers from 0 to below 1 (mulberry32), the same for equal seeds. */
 function random(seed) {
   let state = seed;
@@ -76,7 +83,7 @@ function model(parameter) {
 
 for (const Class of [SourceConfig, StorageConfig]) {
   test(`${Class.name}: transforming twice changes nothing, and every key survives`, () => {
-    for (let seed = 1; seed <= 2000; seed += 1) {
+    for (const seed of seeds(2000)) {
       const config = generator(seed).object();
       const once = new Class({ name: 'N', config });
       const twice = new Class(once);
@@ -95,7 +102,7 @@ for (const Class of [SourceConfig, StorageConfig]) {
 }
 
 test('SourceConfig agrees with a model of the contract’s rules', () => {
-  for (let seed = 1; seed <= 2000; seed += 1) {
+  for (const seed of seeds(2000)) {
     const config = generator(seed).object();
     const transformed = new SourceConfig({ name: 'N', config }).config;
     for (const key of Object.keys(config)) {
@@ -105,7 +112,7 @@ test('SourceConfig agrees with a model of the contract’s rules', () => {
 });
 
 test('a Config of instances is the Config of plain objects', () => {
-  for (let seed = 1; seed <= 500; seed += 1) {
+  for (const seed of seeds(500)) {
     const { object } = generator(seed);
     const source = { name: 'S', config: object() };
     const storage = { name: 'GOOGLE_BIGQUERY', config: object() };

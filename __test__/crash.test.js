@@ -2,13 +2,16 @@
 // After a crash (case 39): what dead hosts left is removed, what is alive is left alone.
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 
+const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
 const { configOf, connectorsPackage } = require('./support/connectors');
 const { runHost, startHost } = require('./support/host');
+const { capture, rejection } = require('./support/output');
 const { until } = require('./support/processes');
 const { tempFolder, writeFiles } = require('./support/temp');
 
@@ -56,3 +59,34 @@ test('a crashed host’s directories go, a live one’s stay, and links are not 
   live.kill('SIGKILL');
   await once(live, 'close');
 });
+
+test(
+  'a runs folder without space: one clear error each, and nothing is left',
+  {
+    skip: process.getuid() === 0 ? false : 'mounting needs root',
+  },
+  async (t) => {
+    t.after(() => execFileSync('umount', [disk])); // before it is removed
+    const disk = tempFolder(t);
+    // room for one more page and one more name at most
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k,nr_inodes=3', 'tmpfs', disk]);
+    const sources = { Ok: `run() { console.log('ran'); }` };
+    const options = { connectorsPackage: connectorsPackage(t, { sources }), runsDir: disk };
+    const run = async () => {
+      const { stdout, stdio } = capture();
+      const runner = new ConnectorRunner(options);
+      await runner.run('dm', 'run', new Config(configOf('Ok')), new RunConfig({}), stdio);
+      return stdout.join('');
+    };
+    const error = await rejection(run());
+    assert.equal(error.code, 'INTERNAL');
+    assert.match(
+      error.message,
+      /No space left.*free some space, or name another folder with runsDir/,
+    );
+    assert.deepEqual(fs.readdirSync(disk), []);
+    execFileSync('mount', ['-o', 'remount,size=1m,nr_inodes=1000', disk]);
+    assert.equal(await run(), 'ran\n');
+    assert.deepEqual(fs.readdirSync(disk), []);
+  },
+);

@@ -10,7 +10,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 
 const { ConnectorRunError, NodeJsEnvironment } = require('@owox/connector-runner');
 const { capture, rejection } = require('./support/output');
-const { mark, until } = require('./support/processes');
+const { mark, stat, until } = require('./support/processes');
 const { scriptFolder } = require('./support/temp');
 
 const environment = new NodeJsEnvironment();
@@ -130,6 +130,19 @@ test('stallTimeoutMs is refused where output is not seen', async (t) => {
     const result = await environment.executeConnector(folder, undefined, stdio, given);
     assert.equal(result.status, 'success');
   }
+});
+
+test('a supervisor that is killed: one verdict, with what is known (23)', async (t) => {
+  const run = play(t, READY + WAIT);
+  await run.said('ready');
+  const supervisor = stat(run.pids[0]).parent;
+  process.kill(supervisor, 'SIGKILL');
+  const error = await rejection(run.promise);
+  assert.equal(error.code, 'INTERNAL');
+  assert.match(error.message, /supervisor was killed/);
+  const { status, exitCode, signal, pid } = error.result;
+  assert.deepEqual([status, exitCode, signal, pid], ['failed', null, null, run.pids[0]]);
+  await until(() => run.processes().length === 0, 'the kernel ends the tree');
 });
 
 // --- signal ------------------------------------------------------------------------------------

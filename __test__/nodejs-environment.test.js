@@ -56,6 +56,7 @@ test('the dependencies of a storage are installed and become globals', async (t)
   });
   const dependencies = [{ name: 'local-thing', version: `file:${local}`, global: ['Thing'] }];
   const { environment } = fresh(t, {
+    allowSpecs: ['file'],
     connectorsPackage: connectorsPackage(t, { sources: { Use: 'run() { console.log(Thing); }' } }),
   });
   const directory = await environment.createEnvironment('dm', 'run', dependencies);
@@ -87,7 +88,7 @@ test('install scripts of dependencies do not run', async (t) => {
     'package.json': { name: 'scripted', version: '1.0.0', scripts: { install: script } },
     'index.js': '',
   });
-  const { environment } = fresh(t);
+  const { environment } = fresh(t, { allowSpecs: ['file'] });
   const dependencies = [{ name: 'scripted', version: `file:${local}`, global: ['s'] }];
   await environment.createEnvironment('dm', 'run', dependencies);
   assert.equal(fs.existsSync(marker), false);

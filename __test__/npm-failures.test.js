@@ -25,7 +25,11 @@ const package_ = connectorsPackage({ after }, { storages });
 test('npm that fails rejects with its code, and its output is the hint only', async (t) => {
   const runsDir = tempFolder(t);
   const { stdout, stderr, pids, stdio } = capture();
-  const runner = new ConnectorRunner({ connectorsPackage: package_, runsDir });
+  const runner = new ConnectorRunner({
+    allowSpecs: ['file'],
+    connectorsPackage: package_,
+    runsDir,
+  });
   const config = new Config(configOf('Ok', {}, 'Impossible'));
   const error = await rejection(runner.run('dm', 'run', config, new RunConfig({}), stdio));
   assert.match(error.message, /^npm install failed: [1-9]\d*$/);

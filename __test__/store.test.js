@@ -26,6 +26,7 @@ function setUp(t, sources = { Ok: 'run() { console.log(require("needed")); }' })
   return {
     needed,
     options: {
+      allowSpecs: ['file'],
       connectorsPackage: connectorsPackage(t, {
         sources,
         storages: { Null: { environment: { node } } },
@@ -175,6 +176,7 @@ describe('the store', () => {
       fs.writeFileSync(path.join(home, 'host.js'), code);
       execFileSync('chown', ['-R', '65534:65534', home]);
       const theirs = {
+        allowSpecs: ['file'],
         connectorsPackage: path.join(home, 'connectors'),
         storeDir: path.join(home, 'store'),
         runsDir: path.join(home, 'runs'),
@@ -260,6 +262,7 @@ describe('the store', () => {
     const folder = tempFolder(t);
     const config = path.join(writeFiles(folder, { 'config.json': configOf('Ok') }), 'config.json');
     const common = ['--connectors', options.connectorsPackage, '--store', options.storeDir];
+    common.push('--allow-specs', 'file');
     const locked = await runScript('src/cli-wrapper.js', [
       'store',
       'lock',

@@ -1,7 +1,14 @@
 'use strict';
 
 const { Config } = require('./config');
-const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
+const {
+  messageCallback,
+  optionOf,
+  outputHandlers,
+  port,
+  progressHandlers,
+  request,
+} = require('./host');
 const { native } = require('./native');
 const {
   NodeJsEnvironment,
@@ -16,7 +23,8 @@ const { listen } = require('./signals');
 
 /** A plain object as the documentation shows it becomes a Config; anything else stays. */
 function asConfig(config) {
-  const isPlain = config !== null && typeof config === 'object' && !('toObject' in config);
+  const isPlain =
+    config !== null && typeof config === 'object' && typeof config.toObject !== 'function';
   return isPlain ? new Config(config) : config;
 }
 
@@ -32,7 +40,8 @@ const LIMITS = [
 
 /** The options of a run that are about its process, for an environment that derives from ours. */
 function limitsOf(layers) {
-  const valueOf = (name) => layers.findLast((layer) => layer?.[name] !== undefined)?.[name];
+  const valueOf = (name) =>
+    layers.map((layer) => optionOf(layer, name)).findLast((value) => value !== undefined);
   return Object.fromEntries(LIMITS.map((name) => [name, valueOf(name)]));
 }
 

@@ -2,6 +2,7 @@
 
 const ConnectorExecutionService = require('./connector-execution-service');
 const { MessageStream } = require('./message-stream');
+const { optionOf } = require('./host');
 const { native } = require('./native');
 const { inCallersRealm, makeObject } = require('./realm');
 
@@ -23,7 +24,9 @@ class ConnectorRunner extends native.ConnectorRunner {
 
   stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {
     const start = (more) => {
-      const signals = [more.signal, options?.signal].filter((signal) => signal !== undefined);
+      const signals = [more.signal, optionOf(options, 'signal')].filter(
+        (signal) => signal !== undefined,
+      );
       return this.executionService.execute(datamartId, runId, config, runConfig, stdio, {
         ...options,
         ...more,

@@ -16,14 +16,23 @@ function currentFolder() {
   }
 }
 
+/** An option of one layer, if it is its own: what a polluted prototype says is nobody's wish. */
+function optionOf(layer, name) {
+  return layer && Object.hasOwn(layer, name) ? layer[name] : undefined;
+}
+
 /** The fields that every native request has. `options` are layers, later ones win. */
 function request(options, fields) {
+  const signals = options.map((layer) => optionOf(layer, 'signal'));
+  // without a prototype, so that a field that is absent is absent
   return {
+    __proto__: null,
     makeObject,
     options,
-    hasSignal: options.some((layer) => layer?.signal !== undefined),
-    isAborted: options.some((layer) => layer?.signal?.aborted),
+    hasSignal: signals.some((signal) => signal !== undefined),
+    isAborted: signals.some((signal) => signal?.aborted),
     host: {
+      __proto__: null,
       variables: { ...process.env },
       execPath: process.execPath,
       nodeAbi: process.versions.modules,
@@ -81,7 +90,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A callback among the options: the last of their layers that has it decides. */
 function callbackOf(name, layers) {
-  return layers.reduce((found, layer) => layer?.[name] ?? found, undefined);
+  return layers.reduce((found, layer) => optionOf(layer, name) ?? found, undefined);
 }
 
 /** The callback for messages; with a watcher who wants them, it tells that one first. */
@@ -143,4 +152,11 @@ function outputHandlers(stdio, onMessage = undefined) {
   };
 }
 
-module.exports = { messageCallback, outputHandlers, port, progressHandlers, request };
+module.exports = {
+  messageCallback,
+  optionOf,
+  outputHandlers,
+  port,
+  progressHandlers,
+  request,
+};

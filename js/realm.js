@@ -64,7 +64,8 @@ async function settle(promise, thrown = {}, signals = undefined) {
   let answer;
   let reason;
   try {
-    answer = JSON.parse(await promise);
+    // without a prototype, so that a field that is absent is absent
+    answer = { __proto__: null, ...JSON.parse(await promise) };
   } catch (error) {
     // only a bug of ours, such as a panic, rejects the native promise
     throw new ConnectorRunError(`internal error: ${error?.message}`, { code: 'INTERNAL' });

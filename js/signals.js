@@ -1,9 +1,13 @@
 'use strict';
 // AbortSignals of the caller, which native code can neither keep nor listen to.
 
+const { optionOf } = require('./host');
+
 /** Listens to every `signal` in these layers of options. */
 function listen(layers) {
-  const signals = layers.map((layer) => layer?.signal).filter((signal) => signal !== undefined);
+  const signals = layers
+    .map((layer) => optionOf(layer, 'signal'))
+    .filter((signal) => signal !== undefined);
   let stop = () => {};
   return {
     handlers: {

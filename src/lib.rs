@@ -16,6 +16,8 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+#[cfg(test)]
+mod fuzz;
 pub mod host;
 pub mod manifest;
 pub mod options;
@@ -23,4 +25,5 @@ pub mod output;
 pub mod process;
 pub mod report;
 pub mod run;
+pub mod specifier;
 pub mod template;

@@ -147,12 +147,56 @@ pub fn is_package_name(name: &str) -> bool {
     parts && name.len() <= 214 && !matches!(name, "node_modules" | "favicon.ico")
 }
 
-/// Whether the text is an identifier that needs no escape: letters, digits, `_` and `$`.
+/// Words of JavaScript's grammar that no variable can be called.
+const RESERVED: [&str; 38] = [
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "instanceof",
+    "new",
+    "null",
+    "return",
+    "super",
+    "switch",
+    "this",
+    "throw",
+    "true",
+    "try",
+    "typeof",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
+];
+
+/// Whether the text is an identifier that needs no escape: letters, digits, `_` and `$`, and no
+/// word of the language.
 pub fn is_identifier(text: &str) -> bool {
     let mut characters = text.chars();
     characters.next().is_some_and(|first| first.is_alphabetic() || first == '_' || first == '$')
         && characters.all(|next| next.is_alphanumeric() || next == '_' || next == '$')
         && text != "__proto__"
+        && !RESERVED.contains(&text)
 }
 
 #[cfg(test)]
@@ -210,7 +254,7 @@ mod tests {
             let dependency = Dependency::module(name, "1", "x");
             assert_eq!(dependency.check().unwrap_err().code, Code::InvalidConfig, "{name:?}");
         }
-        for global in ["", "1a", "a b", "a.b", "x;y", "a-b", "__proto__", "\u{0}"] {
+        for global in ["", "1a", "a b", "a.b", "x;y", "a-b", "__proto__", "class", "await", "\u{0}"] {
             assert!(Dependency::module("ok", "1", global).check().is_err(), "{global:?}");
         }
         for name in ["@google-cloud/bigquery", "JSONStream", "lodash.merge", "a~b"] {

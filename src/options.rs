@@ -9,6 +9,7 @@ use crate::host::Host;
 use crate::manifest::is_package_name;
 use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::{EnvPolicy, Namespace, Supervision};
+use crate::specifier::AllowedOrigins;
 
 /// An option's value as it came from JavaScript.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,18 +47,25 @@ pub struct Options {
     pub limits: Limits,
     /// How many runs of one runner may go on at the same time; none: as many as there are.
     pub max_concurrent_runs: Option<usize>,
-    /// Whether the caller takes messages.
-    pub on_message: bool,
+    /// What the caller listens to.
+    pub listeners: Listeners,
     /// Where a report of the run is written.
     pub report: Option<String>,
-    /// From one `onUsage` to the next, in milliseconds; none where nobody wants to know.
-    pub usage_every_ms: Option<u64>,
     /// Whether all modules are loaded at start, instead of at first use.
     pub eager: bool,
     /// Where dependencies come from.
     pub store: StoreOptions,
     /// What is replaced in everything that leaves a run.
     pub redact: Redaction,
+}
+
+/// What a caller listens to: what nobody wants is not made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Listeners {
+    /// Parsed messages.
+    pub messages: bool,
+    /// What the run's processes use.
+    pub usage: bool,
 }
 
 /// What a run may use.
@@ -91,7 +99,7 @@ const CHART_EVERY_MS: u64 = 25;
 /// From one `onUsage` to the next.
 const USAGE_EVERY_MS: u64 = 1000;
 
-const KNOWN: [&str; 22] = [
+const KNOWN: &[&str] = &[
     "connectorsPackage",
     "runsDir",
     "env",
@@ -107,6 +115,7 @@ const KNOWN: [&str; 22] = [
     "storeMaxAgeDays",
     "lockfile",
     "allowScripts",
+    "allowSpecs",
     "eager",
     "signal",
     "timeoutMs",
@@ -145,7 +154,7 @@ impl Options {
             ("env", OptionValue::Text(text)) if text == "inherit" => self.env = EnvPolicy::Inherit,
             ("env", OptionValue::Text(text)) if text == "minimal" => self.env = EnvPolicy::Minimal,
             ("env", OptionValue::Texts(names)) => self.env = EnvPolicy::Names(names),
-            ("onMessage", OptionValue::Function) => self.on_message = true,
+            ("onMessage", OptionValue::Function) => self.listeners.messages = true,
             ("onMessage", _) => return Err(invalid("option onMessage must be a function".into())),
             ("isolation", OptionValue::Text(text)) if text == "none" => self.inherit_stdin = true,
             ("isolation", _) => {
@@ -175,8 +184,14 @@ impl Options {
             ("allowScripts", _) => {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
+            ("allowSpecs", OptionValue::Texts(names)) => {
+                self.store.specs = AllowedOrigins::from_names(&names)?;
+            }
+            ("allowSpecs", _) => {
+                return Err(invalid("option allowSpecs must be an array of 'file', 'git' and 'url'".into()));
+            }
             // JavaScript calls the one and listens to the other
-            ("onUsage", OptionValue::Function) => self.usage_every_ms = Some(USAGE_EVERY_MS),
+            ("onUsage", OptionValue::Function) => self.listeners.usage = true,
             ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
@@ -240,6 +255,11 @@ fn time(name: &str, value: &OptionValue, least: f64) -> Result<Duration> {
 }
 
 impl Options {
+    /// From one `onUsage` to the next, in milliseconds; none where nobody wants to know.
+    pub fn usage_every_ms(&self) -> Option<u64> {
+        self.listeners.usage.then_some(USAGE_EVERY_MS)
+    }
+
     /// How a connector's process is watched. `isolation: 'none'` is as the original was, so
     /// without a namespace.
     pub fn supervision(&self, host: &Host) -> Supervision {
@@ -247,7 +267,7 @@ impl Options {
             namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
-            sample_every_ms: if self.report.is_some() { Some(CHART_EVERY_MS) } else { self.usage_every_ms },
+            sample_every_ms: if self.report.is_some() { Some(CHART_EVERY_MS) } else { self.usage_every_ms() },
         }
     }
 }

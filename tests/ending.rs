@@ -11,7 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
 use common::{
-    ALL, FINDING, Lines, Mode, SUPERVISOR, Script, install_program, nowhere, pipe, state_of, wait_until,
+    ALL, FINDING, Lines, Mode, PATIENCE, SUPERVISOR, Script, install_program, nowhere, pipe, state_of,
+    wait_until,
 };
 use owox_connector_runner::process::protocol::{Opening, StartRequest, frame};
 use owox_connector_runner::process::{Cause, Exit, Running};
@@ -158,17 +159,26 @@ async fn the_rest_of_a_tree_has_the_grace_too_and_the_id_stays_taken() {
 
 #[tokio::test]
 async fn asking_again_can_make_it_harder() {
-    let (script, mut running, mut lines) =
-        talking(Mode::Namespace, "trap '' TERM; echo ready >&3; while :; do sleep 1; done").await;
-    lines.read(1);
-    let cancellation = cancelled(LONG);
-    let again = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        cancellation.request(StopReason::Cancelled, Some(Duration::ZERO));
-    };
-    let (exit, ()) = tokio::join!(end(&mut running, &cancellation), again);
-    assert_eq!((exit.signal, exit.cause), (Some(9), Cause::Stopped));
-    assert_eq!(script.alive(), [0; 0]);
+    for grace in [Duration::ZERO, SHORT] {
+        let (script, mut running, mut lines) = talking(
+            Mode::Namespace,
+            "trap 'echo asked >&3' TERM; echo ready >&3; while :; do sleep 0.1; done",
+        )
+        .await;
+        lines.read(1);
+        let cancellation = cancelled(LONG);
+        let again = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            cancellation.request(StopReason::Cancelled, Some(grace));
+        };
+        let both = async { tokio::join!(end(&mut running, &cancellation), again).0 };
+        let exit = tokio::time::timeout(PATIENCE, both).await.expect("it does not take the first grace");
+        assert_eq!((exit.signal, exit.cause), (Some(9), Cause::Stopped));
+        assert_eq!(script.alive(), [0; 0]);
+        if !grace.is_zero() {
+            assert_eq!(lines.rest(), "asked\n", "once");
+        }
+    }
 }
 
 // Case 29, after the exit: asked too late, it had ended by itself.
@@ -241,17 +251,30 @@ async fn without_a_namespace_a_killed_supervisor_leaves_what_had_gone_its_own_wa
     assert!(!script.alive().is_empty(), "the daemon lives; nothing here ends it");
 }
 
-/// Starts the helper as the host does, and dies at once.
-fn host_that_dies_early(script: &Script) {
-    let (ours, theirs) = UnixStream::pair().expect("a socket");
-    let mut helper = std::process::Command::new(SUPERVISOR)
-        .env_clear()
-        .stdin(OwnedFd::from(theirs))
-        .process_group(0)
-        .spawn()
-        .expect("the helper");
-    let opening =
-        Opening { supervision: script.supervision.clone(), host: std::process::id(), descriptors: 3 };
+#[tokio::test]
+async fn what_the_supervisor_holds_is_held_until_the_tree_is_gone_and_no_longer() {
+    for mode in ALL {
+        for host_stays in [true, false] {
+            let (mut lines, writer) = pipe();
+            let (held, holder) = pipe();
+            let script =
+                Script::new(mode, "trap '' TERM; echo ready >&3; read line </dev/zero & wait; sleep 1000");
+            let mut running = script.start_holding(vec![writer], vec![holder]).await.expect("started");
+            lines.read(1);
+            if host_stays {
+                end(&mut running, &cancelled(Duration::ZERO)).await;
+            } else {
+                drop(running); // as a host that dies: SIGKILL comes a second later
+            }
+            assert_eq!(held.rest(), "", "the process itself never gets it");
+            assert_eq!(script.alive(), [0; 0], "{mode:?}");
+        }
+    }
+}
+
+/// Says to the helper behind a socket what the host with this id would.
+fn order(socket: &UnixStream, host: u32, script: &Script) {
+    let opening = Opening { supervision: script.supervision.clone(), host, descriptors: 3, held: 0 };
     let request = StartRequest {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.text.clone()],
@@ -266,10 +289,43 @@ fn host_that_dies_early(script: &Script) {
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     assert!(ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)));
     let first = [std::io::IoSlice::new(&bytes[..4])];
-    rustix::net::sendmsg(&ours, &first, &mut ancillary, SendFlags::empty()).expect("sent");
-    (&ours).write_all(&bytes[4..]).expect("sent");
+    rustix::net::sendmsg(socket, &first, &mut ancillary, SendFlags::empty()).expect("sent");
+    let mut socket = socket;
+    socket.write_all(&bytes[4..]).expect("sent");
+}
+
+/// Starts the helper as the host does, and dies at once.
+fn host_that_dies_early(script: &Script) {
+    let (ours, theirs) = UnixStream::pair().expect("a socket");
+    let mut helper = std::process::Command::new(SUPERVISOR)
+        .env_clear()
+        .stdin(OwnedFd::from(theirs))
+        .process_group(0)
+        .spawn()
+        .expect("the helper");
+    order(&ours, std::process::id(), script);
     drop(ours);
-    helper.wait().expect("the helper's end");
+    wait_until("the helper's end", || helper.try_wait().is_ok_and(|status| status.is_some()));
+}
+
+// Hosts start other processes too, and one of them may have got the socket.
+#[test]
+fn a_host_that_dies_is_noticed_though_its_socket_stays_open() {
+    for mode in FINDING {
+        let script = Script::new(mode, "sleep 1000 & wait");
+        let (ours, theirs) = UnixStream::pair().expect("a socket");
+        let mut host = std::process::Command::new("/bin/sh")
+            .args(["-c", "exec 4<&0; \"$0\" <&4 & exec 4<&- </dev/null; wait", SUPERVISOR])
+            .stdin(OwnedFd::from(theirs))
+            .spawn()
+            .expect("a shell");
+        order(&ours, host.id(), &script);
+        wait_until("the start", || script.alive().len() == 2);
+        host.kill().expect("killed");
+        host.wait().expect("the shell's end");
+        wait_until("the end of the tree", || script.alive().is_empty());
+        drop(ours);
+    }
 }
 
 // Case 28.

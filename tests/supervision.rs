@@ -25,6 +25,7 @@ async fn start_program(
         directory: Path::new("/"),
         variables,
         descriptors,
+        held: Vec::new(),
         supervision: Mode::Namespace.supervision(),
     })
     .await
@@ -102,6 +103,7 @@ async fn nothing_but_the_wanted_descriptors_and_variables_is_inherited() {
                 directory: Path::new("/"),
                 variables: vec![("ONLY".to_owned(), "this one".to_owned())],
                 descriptors: vec![nowhere(), writer, nowhere(), nowhere()],
+                held: Vec::new(),
                 supervision: mode.supervision(),
             })
             .await
@@ -141,6 +143,7 @@ async fn what_cannot_start_says_why() {
         directory: Path::new("/"),
         variables: Vec::new(),
         descriptors: vec![nowhere(), nowhere(), nowhere()],
+        held: Vec::new(),
         supervision: Mode::Namespace.supervision(),
     });
     let message = reason(no_helper.await);

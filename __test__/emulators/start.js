@@ -64,6 +64,7 @@ async function start({ python, home }, args, url, env = {}) {
 
 /** Installs a manifest's dependencies in a folder, and gives a `require` from there. */
 function installed(folder, { environment: { node } }) {
+  fs.mkdirSync(folder, { recursive: true });
   fs.writeFileSync(path.join(folder, 'package.json'), '{"private":true}');
   const packages = node.dependencies.map(({ name, version }) => `${name}@${version}`);
   const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'];

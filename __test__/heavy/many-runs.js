@@ -51,25 +51,32 @@ function measure(runsDir) {
 }
 
 /**
- * Watches how long the event loop is held up, without the time in which other processes had this
- * thread's processor: that is no doing of ours.
+ * Watches how long the event loop is held up: by work on its thread (`worked`), and in all
+ * (`held`), without the time in which other processes had this thread's processor. What is in the
+ * second and not in the first is waiting for a lock.
  */
 function watchEventLoop() {
-  // how long this thread has waited for a processor, ns
-  const waited = () => Number(fs.readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[1]);
-  const held = [];
-  let last = performance.now();
-  let lastWaited = waited();
+  // nanoseconds that this thread has worked, and has waited for a processor
+  const times = () => {
+    const [worked, waited] = fs.readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ');
+    return { now: performance.now(), worked: worked / 1e6, waited: waited / 1e6 };
+  };
+  const rounds = { worked: [], held: [] };
+  let last = times();
   const timer = setInterval(() => {
-    const [now, nowWaited] = [performance.now(), waited()];
-    held.push(now - last - (nowWaited - lastWaited) / 1e6 - 1);
-    [last, lastWaited] = [now, nowWaited];
+    const next = times();
+    rounds.worked.push(next.worked - last.worked);
+    rounds.held.push(next.now - last.now - (next.waited - last.waited) - 1);
+    last = next;
   }, 1);
   return () => {
     clearInterval(timer);
-    held.sort((a, b) => a - b);
-    const at = (share) => Math.round(held[Math.floor((held.length - 1) * share)] * 100) / 100;
-    return { median: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+    const summary = (values) => {
+      values.sort((a, b) => a - b);
+      const at = (share) => Math.round(values[Math.floor((values.length - 1) * share)] * 100) / 100;
+      return { median: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) };
+    };
+    return { worked: summary(rounds.worked), held: summary(rounds.held) };
   };
 }
 
@@ -101,7 +108,7 @@ test(`${runs} runs, ${atATime} at a time`, async () => {
   await Promise.all(Array.from({ length: atATime + 8 }, worker));
   const seconds = (performance.now() - begun) / 1000;
   delay.disable();
-  const held = heldUp();
+  const loop = heldUp();
   const afterwards = measure(runsDir);
 
   const milliseconds = (nanoseconds) => Math.round(nanoseconds / 1e4) / 100;
@@ -116,7 +123,8 @@ test(`${runs} runs, ${atATime} at a time`, async () => {
       p99: milliseconds(delay.percentile(99)),
       max: milliseconds(delay.max),
     },
-    eventLoopHeldByUsMs: held,
+    eventLoopWorkedMs: loop.worked,
+    eventLoopHeldMs: loop.held,
   });
   assert.ok(settled.every(({ status }) => status === 'success'));
   assert.equal(lines.length, runs);
@@ -126,7 +134,8 @@ test(`${runs} runs, ${atATime} at a time`, async () => {
   assert.equal(afterwards.directories, 0);
   assert.ok(afterwards.threads <= before.threads + 4);
   assert.ok(afterwards.rssMb <= before.rssMb + 50);
-  // Where many processes share few processors, a thread that holds a lock may have to wait for its
-  // turn, and so this one for it; child_process alone has such moments of half a second here.
-  assert.ok(held.p999 <= LIMIT_MS, `the event loop was held up for ${held.p999} ms`);
+  // Work is what we do. Where many processes share few processors, this thread may also have to
+  // wait for another one that holds a lock and has to wait for its own turn; child_process alone
+  // has such moments of half a second here.
+  assert.ok(loop.worked.max <= LIMIT_MS, `we held the event loop up for ${loop.worked.max} ms`);
 });

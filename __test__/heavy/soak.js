@@ -103,7 +103,7 @@ test(`${minutes} minutes of runs, ${atATime} at a time`, async (t) => {
           await pause(between(0, 100));
           if (supervisor && supervisor !== process.pid) process.kill(supervisor, 'SIGKILL');
         }),
-      'INTERNAL',
+      'failed',
     ],
     cancelled: [
       () => play(FAMILY + WAIT, { signal: AbortSignal.timeout(between(0, 300)) }),

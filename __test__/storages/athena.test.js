@@ -8,47 +8,24 @@ const path = require('node:path');
 const { after, before, test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
-const { available, freePort, installed, start } = require('../emulators/start');
-const manifest = require('../../packages/connectors/src/Storages/AwsAthena/manifest.json');
-const { Athena } = require('../../packages/connectors/src/Storages/AwsAthena/Athena');
+const { ACCESS, startAthena } = require('../emulators/athena');
+const { available } = require('../emulators/start');
 const { tempFolder } = require('../support/temp');
 
 const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
-const OUTPUT = 's3://bucket/results';
 
 const { python, reason } = available();
 const options = { skip: reason };
 const folder = tempFolder({ after });
 let athena;
-let s3;
-let s3Commands;
-let server;
+let emulator;
 
 before(async () => {
   if (reason) return;
-  const port = await freePort();
-  const origin = `http://127.0.0.1:${port}`;
-  Object.assign(process.env, {
-    AWS_ENDPOINT_URL: origin,
-    AWS_EC2_METADATA_DISABLED: 'true',
-    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
-  });
-  const script = path.join(__dirname, '..', 'emulators', 'athena.py');
-  server = await start(python, [script, port], `${origin}/moto-api/`);
-  const load = installed(folder, manifest);
-  const credentials = { accessKeyId: 'id', secretAccessKey: 'secret' };
-  const client = { region: 'us-east-1', credentials };
-  const athenaCommands = load('@aws-sdk/client-athena');
-  s3Commands = load('@aws-sdk/client-s3');
-  s3 = new s3Commands.S3Client({ ...client, forcePathStyle: true });
-  athena = new Athena(new athenaCommands.AthenaClient(client), athenaCommands, OUTPUT);
-  await s3.send(new s3Commands.CreateBucketCommand({ Bucket: 'bucket' }));
+  emulator = await startAthena(python, folder);
+  ({ athena } = emulator);
 });
-after(() => {
-  s3?.destroy();
-  athena?.destroy();
-  server?.kill('SIGKILL');
-});
+after(() => emulator?.stop());
 
 function project(t, database, source = {}) {
   const folder = tempFolder(t);
@@ -62,13 +39,9 @@ function project(t, database, source = {}) {
       storage: {
         name: 'AWS_ATHENA',
         config: {
-          AWSRegion: 'us-east-1',
-          AWSAccessKeyId: 'id',
-          AWSSecretAccessKey: 'secret',
-          S3BucketName: 'bucket',
+          ...ACCESS,
           S3Prefix: database,
           AthenaDatabaseName: database,
-          AthenaOutputLocation: OUTPUT,
           DestinationTableName: 't',
           ...storage,
         },
@@ -86,12 +59,11 @@ function rowsOf(database, columns = '*') {
 
 /** What staging left: files in S3 and external tables. */
 async function leftIn(database) {
-  const list = new s3Commands.ListObjectsV2Command({ Bucket: 'bucket', Prefix: database });
-  const { Contents = [] } = await s3.send(list);
+  const files = await emulator.files(database);
   const tables = await athena.rows(
     `SELECT table_name FROM information_schema.tables WHERE table_schema = '${database}' AND table_name <> 't'`,
   );
-  return [...Contents.map(({ Key }) => Key), ...tables.flat()];
+  return [...files, ...tables.flat()];
 }
 
 const CSV =
@@ -203,13 +175,13 @@ async function refusing(t, status, code) {
  * function that changes the emulator's answer.
  */
 async function meddling(t, meddle) {
-  const emulator = process.env.AWS_ENDPOINT_URL;
+  const behind = process.env.AWS_ENDPOINT_URL;
   await serve(t, async (request, response) => {
     const parts = await request.toArray();
     const change = meddle(request, response);
     if (change === true) return;
     const { method, headers } = request;
-    const onward = http.request(`${emulator}${request.url}`, { method, headers });
+    const onward = http.request(`${behind}${request.url}`, { method, headers });
     onward.end(Buffer.concat(parts)).on('response', async (answer) => {
       const text = Buffer.concat(await answer.toArray()).toString();
       const more = { ...answer.headers };
@@ -258,7 +230,7 @@ test('what a killed run left is removed, but not what may be in use', options, a
   const run = project(t, 'left');
   await run('id\n1\n');
   const Key = 'left/owox_staging_x/000001.json';
-  await s3.send(new s3Commands.PutObjectCommand({ Bucket: 'bucket', Key, Body: '{"n":1}\n' }));
+  await emulator.put(Key, '{"n":1}\n');
   await athena.run(
     'CREATE EXTERNAL TABLE `left`.`owox_staging_x` (n bigint) ' +
       "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe' LOCATION 's3://bucket/left/owox_staging_x/'",

@@ -3,45 +3,27 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-const { createRequire } = require('node:module');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
-const { available, freePort, installed, start } = require('../emulators/start');
-const manifest = require('../../packages/connectors/src/Storages/GoogleBigQuery/manifest.json');
+const { startBigQuery } = require('../emulators/bigquery');
+const { available, freePort } = require('../emulators/start');
 const { tempFolder } = require('../support/temp');
 
 const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
 
 const { python, reason } = available();
 const options = { skip: reason };
+let bigQuery;
 let client;
-let server;
 const folder = tempFolder({ after });
-after(() => server?.kill('SIGKILL'));
+after(() => bigQuery?.stop());
 
 before(async () => {
   if (reason) return;
-  const [port, grpc] = [await freePort(), await freePort()];
-  const origin = `http://127.0.0.1:${port}`;
-  const code = 'from local_bigquery.cli import main; main()';
-  const args = ['serve', '--host', '127.0.0.1', '--port', port, '--grpc-port', grpc];
-  const all = ['-c', code, ...args, '--data-dir', `${folder}/data`];
-  server = await start(python, all, `${origin}/$discovery/rest`);
-  Object.assign(process.env, {
-    BIGQUERY_EMULATOR_HOST: `${origin}/bigquery/v2`,
-    METADATA_SERVER_DETECTION: 'none',
-  });
-  const name = '@google-cloud/bigquery';
-  const load = installed(folder, manifest);
-  const { PassThroughClient } = createRequire(load.resolve(name))('google-auth-library');
-  const { BigQuery } = load(name);
-  client = new BigQuery({
-    projectId: 'p',
-    apiEndpoint: origin,
-    authClient: new PassThroughClient(),
-  });
+  bigQuery = await startBigQuery(python, folder);
+  ({ client } = bigQuery);
 });
 
 function project(t, dataset, source = {}) {

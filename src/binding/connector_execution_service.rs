@@ -87,7 +87,7 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let wants_messages = options.on_message || request.flag("wantsMessages")?;
+        let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
         let port = Port::new(port).with_messages(wants_messages).with_phases(request.flag("wantsPhases")?);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
@@ -128,7 +128,7 @@ impl ConnectorExecutionService {
 
 /// A process that an object of the caller's has started is not seen here.
 fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
-    for (name, is_set) in [("onMessage", options.on_message), ("report", options.report.is_some())] {
+    for (name, is_set) in [("onMessage", options.listeners.messages), ("report", options.report.is_some())] {
         if is_set {
             let message = format!(
                 "option {name} needs the built-in environment: one of the caller's own reads its output itself"
@@ -258,7 +258,7 @@ async fn run_watched(
             Err(error) => error.into(),
         }
     };
-    let mut outcome = Box::pin(cancellation.within(options.limits.timeout, run)).await;
+    let mut outcome = cancellation.within(options.limits.timeout, Box::pin(run)).await;
     if let Some(report) = &mut outcome.report {
         report.was_queued(queued);
     }

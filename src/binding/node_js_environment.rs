@@ -16,7 +16,7 @@ use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
 use crate::environment::{
-    Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
+    Lock, Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
 };
 use crate::error::RunnerError;
 use crate::output::redact::{Marked, Secrets};
@@ -107,7 +107,7 @@ impl NodeJsEnvironment {
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.env.apply(variables);
-        let port = Port::new(port).with_messages(options.on_message);
+        let port = Port::new(port).with_messages(options.listeners.messages);
         let report = options.report.as_ref().map(|path| {
             let of = |name: &str| variables.iter().find(|(known, _)| known == name);
             let id = |name| of(name).map(|(_, value)| value.clone()).unwrap_or_default();
@@ -124,13 +124,14 @@ impl NodeJsEnvironment {
             };
             let recorder = reporting.as_ref().map(|reporting| reporting.recorder.clone());
             let observer = Recorded { observer: &port, recorder };
-            let _held = RunFolder::hold(&directory);
+            let lock = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
             let cancellation = &cancellation;
             let job = Job {
                 directory: &directory,
                 variables,
                 stdio,
+                held: lock.as_ref().and_then(Lock::descriptor).into_iter().collect(),
                 options: &options,
                 cancellation,
                 secrets: secrets.clone(),

@@ -37,6 +37,7 @@ impl NpmDependencyManager {
     pub fn generate_package_json<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<String> {
         let request = Request::new(env, &request)?;
         let own = parse_dependencies(&request.text("dependencies")?)?;
+        own.iter().try_for_each(Dependency::check)?;
         to_json(&package_json(&request.text("connectorId")?, &defaults(&request)?, &own))
     }
 

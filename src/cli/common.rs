@@ -38,6 +38,10 @@ pub struct EnvironmentArgs {
     /// Package whose install script may run; may be repeated
     #[arg(long, value_name = "PACKAGE")]
     pub allow_scripts: Vec<String>,
+
+    /// What dependencies may name beside versions of the registry: file, git or url; may be repeated
+    #[arg(long, value_name = "KIND")]
+    pub allow_specs: Vec<String>,
 }
 
 /// The lockfile of a configuration: beside it, `config.lock.json` for `config.json`.

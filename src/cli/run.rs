@@ -181,9 +181,14 @@ impl RunArgs {
         if self.environment.refresh {
             options.insert("refresh".into(), true.into());
         }
-        if !self.environment.allow_scripts.is_empty() {
-            options.insert("allowScripts".into(), self.environment.allow_scripts.into());
-        }
+        let lists =
+            [("allowScripts", self.environment.allow_scripts), ("allowSpecs", self.environment.allow_specs)];
+        options.extend(
+            lists
+                .into_iter()
+                .filter(|(_, list)| !list.is_empty())
+                .map(|(name, list)| (name.to_owned(), list.into())),
+        );
         Some(RunPlan {
             config,
             run_type: self.run_type.name().to_owned(),

@@ -13,6 +13,7 @@ use crate::environment::store::{Checked, Lease, Limits, Pruned, Store, Stored, s
 use crate::environment::{Purpose, StoreOptions, node_for, portable_lockfile};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::options::{OptionValue, Options};
 use crate::run::{Cancellation, find_connectors};
 
 /// Arguments of `store`.
@@ -183,14 +184,12 @@ async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, h
     let storage = storage_of(&host.absolute(config))?;
     let connectors = find_connectors(configs.connectors.connectors.as_deref(), host).await?;
     let dependencies = storage_dependencies(&connectors.catalog, &connectors.package, &storage)?;
-    let EnvironmentArgs { store, refresh, allow_scripts, .. } = &configs.environment;
-    let store = StoreOptions {
-        dir: store.clone(),
-        refresh: *refresh,
-        lockfile,
-        scripts: allow_scripts.clone(),
-        ..StoreOptions::default()
-    };
+    let EnvironmentArgs { store, refresh, allow_scripts, allow_specs, .. } = &configs.environment;
+    let checked = Options::default().with(vec![
+        ("allowScripts".into(), OptionValue::Texts(allow_scripts.clone())),
+        ("allowSpecs".into(), OptionValue::Texts(allow_specs.clone())),
+    ])?;
+    let store = StoreOptions { dir: store.clone(), refresh: *refresh, lockfile, ..checked.store };
     let node = node_for(&host.variables, host);
     let purpose = Purpose {
         package: &connectors.package,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::tree::{Handle, Tree, from_json, member, to_json};
 use super::*;
 use crate::error::RunnerError;
+use crate::fuzz::cases;
 
 fn field(object: &Handle, name: &str) -> Field {
     let value = member(object, name);
@@ -129,6 +130,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// Transforming what is already transformed changes nothing, for both halves.
     #[test]
     fn transforming_twice_changes_nothing(
@@ -158,5 +161,30 @@ proptest! {
             }
         }
         prop_assert_eq!(Tree.keys(&input).unwrap().len(), Tree.keys(&output).unwrap().len());
+    }
+
+    /// Whatever stands where a configuration is expected: a configuration, or one of the
+    /// documented messages. What is built can be built again, and is the same.
+    #[test]
+    fn any_json_is_a_configuration_or_an_error(
+        whole in any_json(),
+        parts in prop::collection::vec(("datamartId|name|source|storage|x|__proto__", any_json()), 0..6),
+        section in prop::collection::vec(("name|config|value|__proto__", any_json()), 0..4),
+        kind in 0..3,
+    ) {
+        let mut object: serde_json::Map<String, Value> = parts.into_iter().collect();
+        if kind == 0 {
+            let section = Value::Object(section.into_iter().collect());
+            object.extend([("source".to_owned(), section.clone()), ("storage".to_owned(), section)]);
+        }
+        let input = if kind == 2 { whole } else { Value::Object(object) };
+        match build_config(&from_json(&input)) {
+            Ok(built) => prop_assert_eq!(build_config(&from_json(&built)).unwrap(), built),
+            Err(error) => {
+                prop_assert_eq!(error.code, crate::error::Code::InvalidConfig);
+                let endings = [" is required", "Invalid data mart ID", "Invalid run configuration name"];
+                prop_assert!(endings.iter().any(|end| error.message.ends_with(end)), "{}", error.message);
+            }
+        }
     }
 }

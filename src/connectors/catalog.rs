@@ -262,6 +262,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
         args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string()],
         directory: &package.root,
         variables,
+        held: Vec::new(),
         descriptors: vec![
             nowhere().map_err(failed)?,
             nowhere().map_err(failed)?,

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,17 @@ pub fn runs_root(option: Option<&str>, host: &Host) -> Result<PathBuf> {
     })
 }
 
+/// What the file system refused of a run's directory; a full disk gets its remedy.
+pub fn refused(action: &str, path: &Path, cause: &io::Error) -> RunnerError {
+    let mut error = RunnerError::file(action, path, cause);
+    if matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        error.message.push_str(
+            "; free some space, or name another folder with runsDir, --runs-dir or OWOX_RUNNER_RUNS_DIR",
+        );
+    }
+    error
+}
+
 /// A run's directory. It is locked, so that nobody takes it for left behind, and removed when
 /// dropped unless [`RunFolder::keep`] was called.
 #[derive(Debug)]
@@ -60,7 +72,7 @@ impl RunFolder {
     /// # Errors
     /// `INTERNAL` when the file system refuses.
     pub fn create(root: &Path, connector_id: &str, run_id: &str) -> Result<Self> {
-        let failed = |cause| RunnerError::file("create a run's directory in", root, &cause);
+        let failed = |cause: io::Error| refused("create a run's directory in", root, &cause);
         let (lock, path) = tempfile::Builder::new()
             .prefix(&name_prefix(connector_id, run_id))
             .rand_bytes(8)
@@ -84,6 +96,12 @@ impl RunFolder {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its lock, for the supervisor of what runs there: a killed host's run still uses the
+    /// directory until it has been ended.
+    pub fn descriptor(&self) -> Option<OwnedFd> {
+        self.lock.as_ref().and_then(Lock::descriptor)
     }
 
     /// Lets the directory stay until [`cleanup`], and gives its path.
@@ -160,6 +178,11 @@ impl Lock {
     fn take(directory: &Path) -> io::Result<Self> {
         let taken = FileLock::try_take(&lock_path(directory), Hold::Exclusive)?;
         taken.map(Self).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+    }
+
+    /// For a supervisor, which holds the lock as well; none where there are no descriptors left.
+    pub fn descriptor(&self) -> Option<OwnedFd> {
+        self.0.descriptor().ok()
     }
 }
 

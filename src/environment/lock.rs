@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -67,6 +68,14 @@ impl FileLock {
         }
     }
 
+    /// Another descriptor of the lock: it stays taken until this is closed as well.
+    ///
+    /// # Errors
+    /// When no more descriptors can be had.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+
     /// Leaves a note in the file for those who wait, such as who holds it.
     pub fn write_note(&mut self, note: &str) {
         // a note is a help, and the lock is held without it too
@@ -112,7 +121,12 @@ mod tests {
         assert_eq!(FileLock::read_note(&path), "somebody");
         let shared = alone.share().unwrap();
         assert!(take(Hold::Shared).is_some() && take(Hold::Exclusive).is_none());
-        shared.remove();
+        // whoever has only a descriptor of it holds it too
+        let descriptor = shared.descriptor().unwrap();
+        drop(shared);
+        assert!(take(Hold::Exclusive).is_none());
+        drop(descriptor);
+        take(Hold::Exclusive).unwrap().remove();
         assert!(!path.exists() && take(Hold::Exclusive).is_some());
     }
 

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use folder::{RunFolder, cleanup, discard, runs_root, sweep};
+use folder::refused;
+pub use folder::{Lock, RunFolder, cleanup, discard, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use npm::{Install, install};
 
@@ -29,6 +30,7 @@ use crate::host::Host;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
 use crate::process;
 use crate::run::Cancellation;
+use crate::specifier::AllowedOrigins;
 use crate::template;
 use store::{Lease, Recipe, Store, Terms, Wanted};
 
@@ -84,6 +86,8 @@ pub struct StoreOptions {
     pub lockfile: Option<String>,
     /// Packages whose install scripts run, beside those that always do.
     pub scripts: Vec<String>,
+    /// What dependencies may ask for beside versions from the registry.
+    pub specs: AllowedOrigins,
 }
 
 /// What an environment is for.
@@ -114,11 +118,18 @@ pub struct Prepared {
 
 impl Purpose<'_> {
     /// All dependencies: the connectors package, what it needs beside itself, the storage's.
-    fn dependencies(&self) -> Vec<Dependency> {
-        let mut all = vec![connectors_dependency(&self.package.root)];
-        all.extend(self.package.manifest.runner_dependencies());
-        all.extend_from_slice(self.storage_dependencies);
-        all
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` for one that is no package, identifier or allowed specifier.
+    fn dependencies(&self) -> Result<Vec<Dependency>> {
+        let mut asked = self.package.manifest.runner_dependencies();
+        asked.extend_from_slice(self.storage_dependencies);
+        for dependency in &asked {
+            dependency.check()?;
+            self.store.specs.check(&dependency.name, &dependency.version, &self.package.root)?;
+        }
+        asked.insert(0, connectors_dependency(&self.package.root));
+        Ok(asked)
     }
 
     /// The environment in the store, installed where it is missing.
@@ -126,8 +137,7 @@ impl Purpose<'_> {
     /// # Errors
     /// `INVALID_CONFIG` for dependencies or a lockfile that cannot be, and those of [`Store::obtain`].
     pub async fn obtain<P: Progress>(&self, cancellation: &Cancellation, progress: &P) -> Result<Lease> {
-        let dependencies = self.dependencies();
-        dependencies.iter().try_for_each(Dependency::check)?;
+        let dependencies = self.dependencies()?;
         let lockfile = self.lockfile()?;
         let node_abi = node::abi(self.node, self.host).await?;
         let wanted = Wanted {
@@ -170,7 +180,7 @@ pub async fn prepare<P: Progress>(
     cancellation: &Cancellation,
     progress: &P,
 ) -> Result<Prepared> {
-    let all = purpose.dependencies();
+    let all = purpose.dependencies()?;
     let script = template::render(&all, purpose.eager)?;
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
@@ -181,7 +191,7 @@ pub async fn prepare<P: Progress>(
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
-            .map_err(|cause| RunnerError::file("link the environment at", &link, &cause))?;
+            .map_err(|cause| refused("link the environment at", &link, &cause))?;
         let info = EnvironmentInfo { key: lease.key.clone(), cached: lease.cached };
         Prepared { info, lease: Some(lease) }
     };
@@ -206,7 +216,7 @@ async fn install_here<P: Progress>(
     install(directory, how, purpose.host, cancellation).await?;
     let wanted = Wanted {
         package: purpose.package,
-        dependencies: &purpose.dependencies(),
+        dependencies: &purpose.dependencies()?,
         node: purpose.node,
         node_abi: &node::abi(purpose.node, purpose.host).await?,
         scripts: &purpose.store.scripts,
@@ -239,5 +249,5 @@ fn release_lease(directory: &Path) {
 /// # Errors
 /// `INTERNAL`, naming the path.
 pub fn write(path: &Path, content: &str) -> Result<()> {
-    fs::write(path, content).map_err(|cause| RunnerError::file("write", path, &cause))
+    fs::write(path, content).map_err(|cause| refused("write", path, &cause))
 }

@@ -62,6 +62,7 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         directory,
         variables,
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
+        held: Vec::new(),
         supervision: Supervision::default(),
     })
     .await?;

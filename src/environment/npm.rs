@@ -135,6 +135,7 @@ async fn capture(
         directory,
         variables: npm_variables(host),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
+        held: Vec::new(),
         supervision: Supervision::default(),
     })
     .await?;

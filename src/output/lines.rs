@@ -120,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fuzz::{cases, split};
 
     fn frame(chunks: &[&[u8]]) -> Vec<Batch> {
         let mut framer = Framer::default();
@@ -177,6 +178,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(cases(256))]
+
         /// However the bytes arrive, the batches are the same text in the same order, each of
         /// one kind, and cut only after a line end.
         #[test]
@@ -188,10 +191,7 @@ mod tests {
             let mut text = lines.join("\n");
             if ends_with_newline { text.push('\n'); }
             let bytes = text.as_bytes();
-            let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-            places.extend([0, bytes.len()]);
-            places.sort_unstable();
-            let chunks: Vec<&[u8]> = places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let chunks = split(bytes, &cuts);
             let batches = frame(&chunks);
             prop_assert_eq!(texts(&batches).concat(), text.clone());
             for (index, batch) in batches.iter().enumerate() {

@@ -80,6 +80,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::fuzz::{cases, split};
     use crate::output::Framer;
 
     /// All messages of a stream that arrives in these pieces.
@@ -150,14 +151,8 @@ mod tests {
         assert_eq!((read.len(), read[0]["k"].as_str().unwrap().len()), (1, 10_000_000));
     }
 
-    /// `MESSAGE_CASES=1000000 cargo test --release messages` looks for longer.
-    fn cases() -> ProptestConfig {
-        let wanted = std::env::var("MESSAGE_CASES").ok().and_then(|text| text.parse().ok());
-        ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(wanted.unwrap_or(256)) }
-    }
-
     proptest! {
-        #![proptest_config(cases())]
+        #![proptest_config(cases(256))]
 
         /// However lines are made up and cut by reads, each object is one message and each other
         /// line one text, in order.
@@ -189,10 +184,7 @@ mod tests {
                 stream.push('\n');
             }
             let bytes = stream.as_bytes();
-            let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-            places.extend([0, bytes.len()]);
-            places.sort_unstable();
-            let pieces: Vec<&[u8]> = places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
+            let pieces = split(bytes, &cuts);
             prop_assert_eq!(read(StreamKind::Stdout, &pieces), expected);
         }
 

@@ -16,14 +16,11 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::protocol::{
-    Cause, Command, Containment, Opening, Report, Sample, StartRequest, Supervision, Usage, frame,
-    frame_length,
+    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Opening, Report, Sample, StartRequest,
+    Supervision, Usage, frame, frame_length,
 };
 use crate::error::{Code, Result, RunnerError};
 use crate::run::Cancellation;
-
-/// Most descriptors that one process can be given.
-const MAX_DESCRIPTORS: usize = 64;
 
 /// What to start.
 #[derive(Debug)]
@@ -40,6 +37,8 @@ pub struct Start<'a> {
     pub variables: Vec<(String, String)>,
     /// Descriptors that become 0, 1, 2 … of the process.
     pub descriptors: Vec<OwnedFd>,
+    /// Descriptors that the supervisor holds until the tree is gone, such as those of locks.
+    pub held: Vec<OwnedFd>,
     /// How it is watched.
     pub supervision: Supervision,
 }
@@ -120,8 +119,12 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         directory: text_of(start.directory)?,
         variables: start.variables,
     };
-    let opening =
-        Opening { supervision: start.supervision, host: process::id(), descriptors: start.descriptors.len() };
+    let opening = Opening {
+        supervision: start.supervision,
+        host: process::id(),
+        descriptors: start.descriptors.len(),
+        held: start.held.len(),
+    };
     let mut bytes = frame(&opening).map_err(failed)?;
     bytes.extend(frame(&request).map_err(failed)?);
 
@@ -136,9 +139,9 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         .map_err(|cause| supervisor_failed(start.supervisor, &cause))?;
     let helper = Helper(Some(helper));
 
-    let descriptors: Vec<_> = start.descriptors.iter().map(AsFd::as_fd).collect();
+    let descriptors: Vec<_> = start.descriptors.iter().chain(&start.held).map(AsFd::as_fd).collect();
     send_with_descriptors(&ours, &bytes[..4], &descriptors).map_err(failed)?;
-    drop(start.descriptors);
+    drop((start.descriptors, start.held));
     ours.set_nonblocking(true).map_err(failed)?;
     let (mut reader, mut writer) = UnixStream::from_std(ours).map_err(failed)?.into_split();
     writer.write_all(&bytes[4..]).await.map_err(failed)?;
@@ -250,7 +253,7 @@ fn send_with_descriptors(
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::other("too many descriptors"));

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 /// Largest frame, in bytes. The variables of a run may be several megabytes.
 const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
 
+/// Most descriptors that one process can be given.
+pub const MAX_DESCRIPTORS: usize = 64;
+
+/// Most descriptors that the supervisor itself can be given to hold.
+pub const MAX_HELD: usize = 4;
+
 /// Whether the process gets a PID namespace of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +49,9 @@ pub struct Opening {
     pub host: u32,
     /// How many descriptors come with the frame; they become 0, 1, 2 … of the process.
     pub descriptors: usize,
+    /// How many more come after them. The supervisor holds them until the tree is gone: locks on
+    /// what the tree uses, which must outlive a host that is killed.
+    pub held: usize,
 }
 
 /// The second frame: what the supervisor shall start.

@@ -1,6 +1,7 @@
 //! Running `node main.js` in a directory that is ready.
 
 use std::convert::Infallible;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
-use super::verdict::{Evidence, verdict};
+use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
 use crate::environment::EnvironmentInfo;
 use crate::error::{Code, Result, RunnerError};
@@ -27,6 +28,8 @@ pub struct Job<'a> {
     pub variables: Vec<(String, String)>,
     /// Its descriptors.
     pub stdio: Reserved,
+    /// Locks on what it uses, which its supervisor holds as well.
+    pub held: Vec<OwnedFd>,
     /// What it may use.
     pub options: &'a Options,
     /// Whether it has to stop.
@@ -51,18 +54,20 @@ pub struct Execution {
 }
 
 /// How the process and its tree ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Ended {
     exit: Exit,
     usage: Usage,
     ran_ms: u64,
+    /// The supervisor was killed: nobody knows the rest.
+    lost: Option<RunnerError>,
 }
 
 /// Runs `node main.js` and delivers all of its output before returning.
 ///
 /// # Errors
-/// `SPAWN_FAILED` when it did not start, `INTERNAL` when the supervisor was killed, and the error
-/// of a run that was asked to stop before it started.
+/// `SPAWN_FAILED` when it did not start, and the error of a run that was asked to stop before it
+/// started.
 pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
@@ -90,6 +95,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         directory: job.directory,
         variables: job.variables,
         descriptors: wiring.child,
+        held: job.held,
         supervision,
     })
     .await?;
@@ -114,9 +120,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
         never = record_usage(recorded, observer) => match never {},
-        never = pass_on_usage(samples, options.usage_every_ms, observer) => match never {},
+        never = pass_on_usage(samples, options.usage_every_ms(), observer) => match never {},
     };
-    let ended = ended?;
 
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
@@ -161,7 +166,7 @@ async fn watch_process<O: Observer>(
     options: &Options,
     cancellation: &Cancellation,
     progress: &Progress,
-) -> Result<Ended> {
+) -> Ended {
     let grace = options.limits.grace;
     let started = Instant::now();
     let exit = tokio::select! {
@@ -172,7 +177,12 @@ async fn watch_process<O: Observer>(
     let (usage, ()) =
         tokio::join!(running.tree_gone_unless(cancellation, grace), observer.phase(Phase::Cleanup));
     progress.end();
-    Ok(Ended { exit: exit?, usage: usage?, ran_ms })
+    let (exit, usage, lost) = match (exit, usage) {
+        (Ok(exit), Ok(usage)) => (exit, usage, None),
+        (Err(error), usage) => (Exit::default(), usage.unwrap_or_default(), Some(error)),
+        (Ok(exit), Err(error)) => (exit, Usage::default(), Some(error)),
+    };
+    Ended { exit, usage, ran_ms, lost }
 }
 
 /// Asks a run to stop whose connector prints nothing for too long.
@@ -241,15 +251,19 @@ async fn read<O: Observer>(
 impl Execution {
     /// The verdict and the report.
     pub fn into_outcome(self, environment: Option<EnvironmentInfo>) -> Outcome {
-        let Ended { exit, usage, ran_ms } = self.ended;
-        let (status, error) = verdict(&Evidence {
+        let Ended { exit, usage, ran_ms, lost } = self.ended;
+        let evidence = Evidence {
             exit,
             usage,
             stop: self.stop,
             last_status: self.inspector.last_status,
             stderr_tail: self.stderr_tail.as_deref().unwrap_or_default(),
             memory_limit_mb: self.memory_limit_mb,
-        });
+        };
+        let (status, error) = match lost {
+            Some(error) => (Status::Failed, Some(error)),
+            None => verdict(&evidence),
+        };
         let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();

@@ -230,6 +230,10 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             directory: folder.path(),
             variables: std::mem::take(&mut self.variables),
             stdio,
+            held: [folder.descriptor(), self.lease.as_ref().and_then(Lease::descriptor)]
+                .into_iter()
+                .flatten()
+                .collect(),
             options: self.options,
             cancellation: &self.cancellation,
             secrets: self.secrets.clone(),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::cgroup::Group;
 use super::processes::resident_bytes;
 use super::tree::Tree;
 use crate::protocol::{Sample, Usage};
@@ -26,6 +27,7 @@ const TOLD_PER_AGE: u32 = 200;
 #[derive(Debug)]
 pub struct Meter {
     limit: Option<u64>,
+    group: Option<Group>,
     next: Instant,
     telling: Option<Telling>,
     kills_before: Option<u64>,
@@ -36,12 +38,24 @@ pub struct Meter {
 impl Meter {
     /// A meter for a tree that has just been started. With `tell_every`, [`Meter::due`] gives
     /// samples.
-    pub fn new(limit: Option<u64>, tell_every: Option<Duration>) -> Self {
-        let kills_before = kills_for_memory();
+    pub fn new(limit: Option<u64>, group: Option<Group>, tell_every: Option<Duration>) -> Self {
         let now = Instant::now();
         let telling =
             tell_every.map(|every| Telling { every, begun: now, due: now, sample: Sample::default() });
-        Self { limit, next: now + SAMPLE_FOR_LIMIT, telling, kills_before, peak: 0, peak_processes: 0 }
+        Self {
+            limit,
+            group,
+            next: now + SAMPLE_FOR_LIMIT,
+            telling,
+            kills_before: kills_for_memory(),
+            peak: 0,
+            peak_processes: 0,
+        }
+    }
+
+    /// Whether the kernel has ended the tree for its limit.
+    pub fn has_killed(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::has_killed)
     }
 
     /// When the next sample is due.
@@ -97,6 +111,7 @@ impl Meter {
 
     /// What all was used, when the tree is gone.
     pub fn finish(self, left: u32) -> Usage {
+        let of_group = self.group.as_ref().and_then(Group::peak).unwrap_or(0);
         let (cpu_ms, largest) = children_usage();
         let out_of_memory = matches!(
             (self.kills_before, kills_for_memory()),
@@ -104,7 +119,7 @@ impl Meter {
         );
         Usage {
             cpu_ms,
-            peak_rss_bytes: self.peak.max(largest),
+            peak_rss_bytes: self.peak.max(largest).max(of_group),
             peak_processes: self.peak_processes.max(1),
             out_of_memory,
             left,

@@ -4,6 +4,7 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod cgroup;
 mod memory;
 mod namespace;
 mod policy;
@@ -22,7 +23,9 @@ use std::time::Duration;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::protocol::{Opening, Report, StartRequest, read_content};
+use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Opening, Report, StartRequest, read_content};
+use cgroup::Group;
+use memory::Meter;
 use start::{parking, start};
 use tree::{Keeper, Tree};
 use watch::{Host, Watch};
@@ -37,7 +40,7 @@ pub fn main() -> ExitCode {
 
 fn supervise() -> io::Result<()> {
     let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
-    let (opening, descriptors) = receive(&socket)?;
+    let (opening, descriptors, _held) = receive(&socket)?;
     let Opening { supervision, host, .. } = opening;
     let (keeper, containment) = Keeper::choose(&supervision);
     // From here on this process knows secrets: nobody of the same user may look into it, and it
@@ -48,7 +51,12 @@ fn supervise() -> io::Result<()> {
     let request: StartRequest = read_content(&socket, prefix)?;
     let mut host = Host::new(socket, host)?;
 
-    let started = start(&request, descriptors, keeper.namespace(), !supervision.portable);
+    let group = match supervision.memory_limit_bytes {
+        Some(limit) if !supervision.portable => Group::delegated(limit),
+        _ => None,
+    };
+    let group_door = group.as_ref().and_then(|group| group.door().ok());
+    let started = start(&request, descriptors, keeper.namespace(), group_door, !supervision.portable);
     let main = match started {
         Ok(child) => child.id(),
         Err(error) => {
@@ -59,16 +67,18 @@ fn supervise() -> io::Result<()> {
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
     let sample_every = supervision.sample_every_ms.map(Duration::from_millis);
-    let watch = Watch::new(Tree::new(pid, keeper), supervision.memory_limit_bytes, sample_every);
+    let meter = Meter::new(supervision.memory_limit_bytes, group, sample_every);
+    let watch = Watch::new(Tree::new(pid, keeper), meter);
     // A host that is gone is noticed by watching, in which all ends well.
     let _ = host.send(&Report::Started { pid: main, containment });
     watch.run(&mut host)
 }
 
-/// Receives the first frame and the descriptors that came with its first bytes.
-fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
+/// Receives the first frame and the descriptors that came with its first bytes: those of the
+/// process, and those to hold.
+fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>, Vec<OwnedFd>)> {
     let mut prefix = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::net::recvmsg(
         socket,
@@ -86,10 +96,11 @@ fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>)> {
         }
     }
     let opening: Opening = read_content(socket, prefix)?;
-    if opening.descriptors != descriptors.len() || descriptors.len() < 3 {
+    if opening.descriptors < 3 || opening.descriptors + opening.held != descriptors.len() {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "descriptors are missing"));
     }
-    Ok((opening, descriptors))
+    let held = descriptors.split_off(opening.descriptors);
+    Ok((opening, descriptors, held))
 }
 
 /// Names what could not be started, and for the usual reasons what to do.

@@ -1,7 +1,7 @@
 //! Starting the process: its descriptors in their places, its session, its lifeline.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -22,11 +22,12 @@ pub fn parking() -> RawFd {
 }
 
 /// Starts the process. Its descriptors from 3 on are put into their places here, before the
-/// fork; 0 to 2 are left to `Command`.
+/// fork; 0 to 2 are left to `Command`. It comes into a control group by the group's door.
 pub fn start(
     request: &StartRequest,
     descriptors: Vec<OwnedFd>,
     namespace: Option<&PidNamespace>,
+    group_door: Option<File>,
     dies_with_supervisor: bool,
 ) -> io::Result<Child> {
     let mut parked = Vec::with_capacity(descriptors.len());
@@ -55,11 +56,15 @@ pub fn start(
         .stdout(stdout)
         .stderr(stderr);
     let supervisor = rustix::process::getpid();
+    let mut group_door = group_door;
     let mut enter = namespace.map(|namespace| namespace.entrance(&request.directory)).transpose()?;
     let is_inside = namespace.is_some();
     // SAFETY: this process has one thread, and the closure only makes system calls.
     unsafe {
         command.pre_exec(move || {
+            if let Some(door) = &mut group_door {
+                door.write_all(b"0")?;
+            }
             if let Some(enter) = &mut enter {
                 enter()?;
             }

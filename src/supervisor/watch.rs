@@ -84,8 +84,7 @@ pub struct Watch {
 
 impl Watch {
     /// Watches a tree that has just been started.
-    pub fn new(tree: Tree, memory_limit: Option<u64>, sample_every: Option<Duration>) -> Self {
-        let meter = Meter::new(memory_limit, sample_every);
+    pub fn new(tree: Tree, meter: Meter) -> Self {
         Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true }
     }
 
@@ -99,6 +98,9 @@ impl Watch {
             if let Some(ending) = self.tree.ending()? {
                 if !reported {
                     reported = true;
+                    if self.cause == Cause::Itself && self.meter.has_killed() {
+                        self.cause = Cause::Memory;
+                    }
                     let exited =
                         Report::Exited { code: ending.code, signal: ending.signal, cause: self.cause };
                     let _ = host.send(&exited);

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod refuse;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -74,6 +76,15 @@ impl Script {
 
     /// Starts it; `more` become its descriptors from 3 on.
     pub async fn start(&self, more: Vec<OwnedFd>) -> Result<Running, RunnerError> {
+        self.start_holding(more, Vec::new()).await
+    }
+
+    /// The same, under a supervisor that holds these.
+    pub async fn start_holding(
+        &self,
+        more: Vec<OwnedFd>,
+        held: Vec<OwnedFd>,
+    ) -> Result<Running, RunnerError> {
         let mut descriptors = vec![nowhere(), nowhere(), nowhere()];
         descriptors.extend(more);
         start(Start {
@@ -83,6 +94,7 @@ impl Script {
             directory: Path::new("/"),
             variables: self.variables(),
             descriptors,
+            held,
             supervision: self.supervision.clone(),
         })
         .await
@@ -158,7 +170,7 @@ pub fn install_program(path: &Path, text: &str) {
     assert!(status.expect("a shell").success());
 }
 
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "{what} did not happen");

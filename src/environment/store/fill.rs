@@ -174,7 +174,7 @@ impl Store {
             .take()
             .ok_or_else(|| RunnerError::new(Code::Internal, "the environment's lock is gone"))?;
         let lock = lock.share().map_err(failed)?;
-        Ok(Lease { path, key, cached: false, warnings: Vec::new(), _lock: lock })
+        Ok(Lease { path, key, cached: false, warnings: Vec::new(), lock })
     }
 
     /// What the file system refused; a full disk gets its remedy.

@@ -22,6 +22,7 @@ mod recipe;
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -101,7 +102,15 @@ pub struct Lease {
     pub cached: bool,
     /// What a caller should know.
     pub warnings: Vec<String>,
-    _lock: FileLock,
+    lock: FileLock,
+}
+
+impl Lease {
+    /// The lock, for the supervisor of what uses the environment: a killed host's run still does
+    /// until it has been ended.
+    pub fn descriptor(&self) -> Option<OwnedFd> {
+        self.lock.descriptor().ok()
+    }
 }
 
 /// What a look at the store finds.
@@ -248,7 +257,7 @@ impl Store {
             return Ok(Found::Nothing);
         }
         let key = recipe.key();
-        let lease = Lease { path, key, cached: true, warnings: Vec::new(), _lock: lock };
+        let lease = Lease { path, key, cached: true, warnings: Vec::new(), lock };
         let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms);
         if newer_than.is_some_and(|limit| created < limit) {
             return Ok(Found::Nothing);

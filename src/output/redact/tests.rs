@@ -3,12 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-/// At least this many cases; more by `PROPTEST_CASES`.
-fn cases(count: u32) -> ProptestConfig {
-    let default = ProptestConfig::default();
-    ProptestConfig { cases: default.cases.max(count), failure_persistence: None, ..default }
-}
+use crate::fuzz::{cases, split};
 
 fn secrets(values: &[&str]) -> Arc<Secrets> {
     let redaction = Redaction {
@@ -251,13 +246,6 @@ fn essence(secret: &str, form: usize) -> String {
     if form < 4 { text } else { text.trim_end_matches('=')[..secret.len() * 8 / 6].to_owned() }
 }
 
-fn split<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
-    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-    places.extend([0, bytes.len()]);
-    places.sort_unstable();
-    places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
-}
-
 proptest! {
     #![proptest_config(cases(10_000))]
 
@@ -302,6 +290,8 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(cases(256))]
+
     /// What holds no secret passes byte for byte, also what is no text at all.
     #[test]
     fn nothing_else_changes(

@@ -2,6 +2,7 @@
 
 const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError } = require('./errors');
+const { parse } = require('./exactJson');
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -10,9 +11,9 @@ const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
 const SHOWN_BODY = 200;
 
 /**
- * The JSON that an address answers with. Waits and asks again when the server is busy (429, 5xx),
- * as long as it says by `Retry-After` or else twice as long each time, and when the connection
- * breaks.
+ * The JSON that an address answers with; integers beyond 2^53 are BigInts. Waits and asks again when
+ * the server is busy (429, 5xx), as long as it says by `Retry-After` or else twice as long each
+ * time, and when the connection breaks.
  *
  * @typedef {object} Refusal
  * @property {string} problem what is wrong, and what to do about it
@@ -71,7 +72,7 @@ async function ask(url, options) {
   }
   let body;
   try {
-    body = JSON.parse(text);
+    body = parse(text);
   } catch (cause) {
     const problem = `${shown(url)} answered with something that is not JSON: check the address${startOf(text)}`;
     return { problem, cause, mayPass: false };

@@ -1,5 +1,7 @@
 'use strict';
 
+const { stringify } = require('./exactJson');
+
 /**
  * A row's value as text that a storage can cast without loss.
  *
@@ -10,7 +12,7 @@ function toText(value) {
   if (typeof value === 'string') return value;
   if (value === null || value === undefined) return null;
   if (value instanceof Date) return value.toISOString();
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'object' ? stringify(value) : String(value);
 }
 
 module.exports = { toText };

@@ -2,6 +2,7 @@
 
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
+const { stringify } = require('../../Core/exactJson');
 const { fetchJson, shown } = require('../../Core/http');
 const { toDay, today } = require('../../Core/dates');
 const { firstPage, nextPage, valueAt } = require('./paging');
@@ -121,7 +122,7 @@ function isInRange(record, dateColumn, { start, end }) {
   const day = toDay(record[dateColumn] ?? null);
   if (day === null) {
     throw new ConnectorError(
-      `A record has the ${dateColumn} ${JSON.stringify(record[dateColumn])}, which is no ISO date ` +
+      `A record has the ${dateColumn} ${stringify(record[dateColumn])}, which is no ISO date ` +
         'like 2024-01-31: choose another DateColumn',
     );
   }

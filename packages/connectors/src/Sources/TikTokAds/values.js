@@ -2,6 +2,7 @@
 
 const { ConnectorError } = require('../../Core/errors');
 const { dateKind } = require('../../Core/dates');
+const { stringify } = require('../../Core/exactJson');
 
 const INTEGER = /^[+-]?\d+(?:\.0+)?$/;
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
@@ -25,7 +26,7 @@ function typed(record, columns, types, object) {
       const converted = CONVERTERS[type](value);
       if (converted === undefined) {
         throw new ConnectorError(
-          `TikTok gave ${object} a ${column} of ${JSON.stringify(value)}, which is no ${type}: ` +
+          `TikTok gave ${object} a ${column} of ${stringify(value)}, which is no ${type}: ` +
             `leave ${column} out of Fields, and report it`,
         );
       }
@@ -36,8 +37,9 @@ function typed(record, columns, types, object) {
 
 /** Each returns `undefined` where the value does not fit. */
 const CONVERTERS = {
-  string: (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value)),
+  string: (value) => (typeof value === 'object' ? stringify(value) : String(value)),
   integer: unlessEmpty((value) => {
+    if (typeof value === 'bigint') return value;
     if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined;
     if (typeof value !== 'string' || !INTEGER.test(value)) return undefined;
     const [digits] = value.split('.');
@@ -46,7 +48,7 @@ const CONVERTERS = {
   }),
   number: unlessEmpty((value) => {
     const isDecimal = typeof value === 'string' && DECIMAL.test(value);
-    const number = isDecimal ? Number(value) : value;
+    const number = isDecimal || typeof value === 'bigint' ? Number(value) : value;
     return Number.isFinite(number) ? number : undefined;
   }),
   boolean: unlessEmpty((value) => ({ true: true, false: false, 1: true, 0: false })[String(value)]),
@@ -56,7 +58,7 @@ const CONVERTERS = {
     return kind === 'date' || kind === 'timestamp' ? value : undefined;
   }),
   // A text in a JSON column has to be JSON, too.
-  json: (value) => (typeof value === 'object' ? value : JSON.stringify(value)),
+  json: (value) => (typeof value === 'object' ? value : stringify(value)),
 };
 
 /** The API writes "-" or nothing where there is no value. */
