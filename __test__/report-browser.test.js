@@ -85,6 +85,8 @@ const WIDEST = `[document.documentElement.scrollWidth, innerWidth,
 const program = findBrowser();
 
 describe('the report in a browser', { skip: program ? false : 'there is no Chromium' }, () => {
+  let browser;
+  after(() => browser?.close()); // before the folder is removed that it writes into
   const folder = tempFolder({ after });
   const profile = tempFolder({ after });
   const options = {
@@ -92,7 +94,6 @@ describe('the report in a browser', { skip: program ? false : 'there is no Chrom
     runsDir: tempFolder({ after }),
   };
   const reports = {};
-  let browser;
 
   before(async () => {
     const runner = new ConnectorRunner(options);
@@ -115,7 +116,6 @@ describe('the report in a browser', { skip: program ? false : 'there is no Chrom
     assert.equal(await run('Waits', { signal: controller.signal }, cancel), 'ABORT_ERR');
     browser = new Browser(program, profile);
   });
-  after(() => browser?.close());
 
   /** Keeps a picture where somebody wants to look at it. */
   async function keep(page, name) {

@@ -6,6 +6,9 @@ const { accessSync, constants } = require('node:fs');
 const path = require('node:path');
 const { pathToFileURL } = require('node:url');
 
+/** How long the browser may take for one thing. */
+const PATIENCE_MS = 60_000;
+
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** The browser's program; undefined where there is none. `CHROMIUM` names another. */
@@ -41,6 +44,9 @@ class Browser {
       '--hide-scrollbars',
       '--no-first-run',
       '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-breakpad',
+      '--disable-crash-reporter',
       `--user-data-dir=${profile}`,
     ];
     this.#child = spawn(program, arguments_, {
@@ -52,7 +58,7 @@ class Browser {
     };
     this.#child.once('error', (error) => gone(`did not start: ${error.message}`));
     this.ended = new Promise((resolve) => {
-      this.#child.once('close', (code, signal) => {
+      this.#child.once('exit', (code, signal) => {
         gone(`ended with ${signal ?? code}`);
         resolve();
       });
@@ -78,7 +84,15 @@ class Browser {
     this.#number += 1;
     const id = this.#number;
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
+      const late = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new Error(`the browser did not answer to ${method}`));
+      }, PATIENCE_MS);
+      const settled = (settle) => (value) => {
+        clearTimeout(late);
+        settle(value);
+      };
+      this.#pending.set(id, { resolve: settled(resolve), reject: settled(reject) });
       this.#child.stdio[3].write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     });
   }
@@ -96,16 +110,11 @@ class Browser {
     const send = (method, params) => this.send(method, params, sessionId);
     const requests = [];
     const problems = [];
-    let loaded;
-    const isLoaded = new Promise((resolve) => {
-      loaded = resolve;
-    });
     const stop = this.listen(({ sessionId: of, method, params }) => {
       if (of !== sessionId) return;
       if (method === 'Network.requestWillBeSent') requests.push(params.request.url);
       if (method === 'Log.entryAdded') problems.push(params.entry.text);
       if (method === 'Runtime.exceptionThrown') problems.push(params.exceptionDetails.text);
-      if (method === 'Page.loadEventFired') loaded();
     });
     for (const domain of ['Page', 'Network', 'Log', 'Runtime']) await send(`${domain}.enable`);
     await send('Emulation.setDeviceMetricsOverride', {
@@ -118,7 +127,10 @@ class Browser {
       features: [{ name: 'prefers-color-scheme', value: dark ? 'dark' : 'light' }],
     });
     await send('Page.navigate', { url: pathToFileURL(file).href });
-    await isLoaded;
+    await send('Runtime.evaluate', {
+      expression: `document.readyState === 'complete' || new Promise((resolve) => addEventListener('load', resolve))`,
+      awaitPromise: true,
+    });
     return {
       requests,
       problems,
@@ -153,8 +165,12 @@ class Browser {
   }
 
   async close() {
-    this.#child.kill('SIGKILL');
+    // its helpers end with it only where it ends by itself
+    await this.send('Browser.close').catch(() => {});
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), PATIENCE_MS);
     await this.ended;
+    clearTimeout(late);
+    this.#child.stdio.forEach((pipe) => pipe?.destroy()); // a helper may hold the other end
   }
 }
 
