@@ -12,10 +12,10 @@ use crate::host::Host;
 use crate::isolation::for_helper;
 use crate::process::{self, EnvPolicy, Start, Supervision};
 
-/// A program file and when it was changed.
-type Program = (PathBuf, Option<SystemTime>);
+/// A program file, when it was changed, and what it was asked.
+type Question = (PathBuf, Option<SystemTime>, &'static [&'static str]);
 
-static KNOWN: LazyLock<Mutex<HashMap<Program, String>>> = LazyLock::new(Mutex::default);
+static KNOWN: LazyLock<Mutex<HashMap<Question, String>>> = LazyLock::new(Mutex::default);
 
 /// `process.versions.modules` of this program. It is only asked where it is not the host's own.
 ///
@@ -26,23 +26,40 @@ pub async fn abi(node: &Path, host: &Host) -> Result<String> {
     if fs::canonicalize(&host.exec_path).is_ok_and(|own| own == node) && !host.node_abi.is_empty() {
         return Ok(host.node_abi.clone());
     }
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = (node.clone(), fs::metadata(&node).and_then(|metadata| metadata.modified()).ok());
-    if let Some(abi) = known().get(&program) {
-        return Ok(abi.clone());
+    let abi = ask(&node, &["-p", "process.versions.modules"], host).await?;
+    if abi.is_empty() || !abi.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(failed(&node, &format!("process.versions.modules is {abi:?}")));
     }
-    let abi = ask(&node, host).await?;
-    known().insert(program, abi.clone());
     Ok(abi)
 }
 
-async fn ask(node: &Path, host: &Host) -> Result<String> {
-    let answer = run(node, &["-p", "process.versions.modules"], Path::new("/"), &[], host).await?;
-    let abi = answer.trim();
-    if abi.is_empty() || !abi.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(failed(node, &format!("process.versions.modules is {abi:?}")));
+/// The options that this program knows, as its help has them.
+///
+/// # Errors
+/// `SPAWN_FAILED` when it cannot be started.
+pub async fn help(node: &Path, host: &Host) -> Result<String> {
+    ask(&fs::canonicalize(node).unwrap_or_else(|_| node.to_owned()), &["--help"], host).await
+}
+
+/// What a program answers to these arguments; it is asked once.
+async fn ask(node: &Path, args: &'static [&'static str], host: &Host) -> Result<String> {
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let changed = fs::metadata(node).and_then(|metadata| metadata.modified()).ok();
+    let question = (node.to_owned(), changed, args);
+    if let Some(answer) = known().get(&question) {
+        return Ok(answer.clone());
     }
-    Ok(abi.to_owned())
+    let answer = run(node, args, Path::new("/"), &[], host).await?.trim().to_owned();
+    known().insert(question, answer.clone());
+    Ok(answer)
+}
+
+/// `process.version` of this program, such as `v24.1.0`.
+///
+/// # Errors
+/// `SPAWN_FAILED` when it cannot be started.
+pub async fn version(node: &Path, host: &Host) -> Result<String> {
+    ask(node, &["-p", "process.version"], host).await
 }
 
 fn failed(node: &Path, cause: &dyn std::fmt::Display) -> RunnerError {

@@ -1,7 +1,7 @@
 //! Installing with npm.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::unix::pipe;
@@ -52,15 +52,24 @@ pub struct Install<'a> {
 /// npm's major version, read from its folder without starting it; `None` where there is no npm.
 /// 0 where it is not laid out as npm is.
 pub fn major_version(host: &Host) -> Option<u32> {
-    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path).ok()?;
-    let manifest = std::fs::canonicalize(npm)
+    let (version, _) = version(host).ok()?;
+    Some(version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0))
+}
+
+/// npm's version, where it is laid out as npm is, and where it was found.
+///
+/// # Errors
+/// `INSTALL_FAILED` where there is no npm.
+pub fn version(host: &Host) -> Result<(Option<String>, PathBuf)> {
+    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let manifest = std::fs::canonicalize(&npm)
         .ok()
         .and_then(|script| Some(script.parent()?.parent()?.join("package.json")))
         .and_then(|path| std::fs::read(path).ok())
         .and_then(|text| serde_json::from_slice::<PackageManifest>(&text).ok());
     let version =
         manifest.filter(|manifest| manifest.name.as_deref() == Some("npm")).and_then(|npm| npm.version);
-    Some(version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0))
+    Ok((version, npm))
 }
 
 /// Installs what the directory's `package.json` names. npm's output is kept for the error, and
