@@ -257,8 +257,8 @@ export interface RunOptions {
   /**
    * What the connector may do; `'standard'` by default. `result.isolation` says what was enforced.
    *
-   * - `'none'`: all that the host's user may. It also reads the host's standard input where output
-   *   is inherited.
+   * - `'none'`: all that the host's user may, npm at installing included. It also reads the host's
+   *   standard input where output is inherited.
    * - `'standard'`: it writes in the run's directory, `TMPDIR` (which is in there) and what is
    *   granted, sends no signals to other processes, looks into none, has no capabilities, and makes
    *   none of the system calls that no connector needs. It reads everything that the user may read,

@@ -4,6 +4,7 @@
 //! Between fork and exec there are system calls only. What came of them goes through a pipe, since
 //! an error there has room for one number.
 
+mod calls;
 mod canary;
 mod capabilities;
 mod landlock;
