@@ -106,3 +106,10 @@ test('the schema accepts what runs and refuses what does not', async () => {
   const ofReal = new Ajv({ strict: false }).compile(JSON.parse(real.stdout));
   assert.equal(ofReal(example), true, JSON.stringify(ofReal.errors));
 });
+
+test('a file beside the package that has its name is not taken for it', async (t) => {
+  const folder = connectorsPackage(t, { sources: { Weather: 'run() {}' } });
+  fs.writeFileSync(`${folder}.json`, '{}');
+  const { stdout } = await spec('--connectors', folder);
+  assert.match(stdout, /^ {2}Weather$/m);
+});

@@ -26,4 +26,5 @@ pub mod output;
 pub mod process;
 pub mod run;
 pub mod specifier;
+pub mod suggest;
 pub mod template;

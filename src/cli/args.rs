@@ -158,8 +158,8 @@ pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printe
     };
     let terminal = Terminal { colours: terminal.colours && !cli.no_color };
     match cli.command {
-        Some(Command::Check(given)) => check(&given, host).await,
-        Some(Command::Spec(given)) => spec(&given, host).await,
+        Some(Command::Check(given)) => check(&given, host, terminal).await,
+        Some(Command::Spec(given)) => spec(&given, host, terminal).await,
         Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
         Some(Command::State(given)) => state(&given, host),

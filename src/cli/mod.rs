@@ -24,7 +24,7 @@ mod summary;
 
 pub use args::{Plan, perform, plan};
 pub use common::{Printed, Terminal};
-pub use config_file::{explain, missing_field, path_parameters};
+pub use config_file::{explain, missing_field, path_parameters, read_config};
 pub use look::Facts;
 pub use run::RunPlan;
 pub use session::{Beginning, Session, Texts};

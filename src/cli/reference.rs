@@ -1,30 +1,36 @@
-//! `docs/cli.md`: its generated parts, from the same definitions as `--help`. The rest of the page
-//! is written by hand. Only for tests: what ships does not need it.
+//! What pages have of the same definitions as `--help`, between marks; the rest of them is written
+//! by hand. Only for tests: what ships does not need it.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
 
 use super::args::command;
 use super::exit::EXIT_CODES;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md");
+/// The pages that have generated parts.
+const PAGES: [&str; 2] = ["docs/cli.md", "README.md"];
 
-/// The page with its generated parts as they should be.
+fn path(page: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(page)
+}
+
+/// A page with its generated parts as they should be.
 fn renewed(page: &str) -> String {
-    let page = replaced(page, "exit codes", &exit_codes());
     let mut top = command();
     top.build(); // gives the subcommands the options that all have
     let commands = top.get_subcommands().map(|command| documented(command, 3)).collect::<String>();
-    replaced(&page, "commands", &commands)
+    let parts = [("exit codes", exit_codes()), ("commands", commands)];
+    parts.into_iter().fold(page.to_owned(), |page, (part, text)| replaced(&page, part, &text))
 }
 
-/// A page with another text between two marks.
+/// A page with another text between two marks, where it has them.
 fn replaced(page: &str, part: &str, text: &str) -> String {
     let (begin, end) = (format!("<!-- generated: {part} -->\n"), format!("<!-- end of {part} -->"));
-    let from = page.find(&begin).unwrap_or_else(|| panic!("{PAGE} lacks {begin}")) + begin.len();
-    let to = page.find(&end).unwrap_or_else(|| panic!("{PAGE} lacks {end}"));
-    format!("{}\n{}\n\n{}", &page[..from], text.trim(), &page[to..])
+    let Some((before, rest)) = page.split_once(&begin) else { return page.to_owned() };
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("there is no {end}"));
+    format!("{before}{begin}\n{}\n\n{end}{after}", text.trim())
 }
 
 fn exit_codes() -> String {
@@ -105,26 +111,29 @@ fn meaning(argument: &Arg) -> String {
     text.replace('|', "\\|").replace('<', "\\<")
 }
 
-/// `UPDATE_DOCS=1` writes the page anew (`npm run docs:cli`).
+/// `UPDATE_DOCS=1` writes the pages anew (`npm run docs:cli`).
 #[test]
 fn docs_cli_is_what_help_says() {
-    let page = std::fs::read_to_string(PAGE).unwrap();
-    let wanted = renewed(&page);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(PAGE, wanted).unwrap();
-    } else {
-        assert!(
-            page == wanted,
-            "docs/cli.md is not what --help says any more: npm run docs:cli writes it anew"
-        );
+    for page in PAGES {
+        let text = std::fs::read_to_string(path(page)).unwrap();
+        let wanted = renewed(&text);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path(page), wanted).unwrap();
+        } else {
+            assert!(
+                text == wanted,
+                "{page} is not what --help says any more: npm run docs:cli writes it anew"
+            );
+        }
     }
 }
 
 #[test]
 fn every_command_and_option_is_documented() {
-    let page = std::fs::read_to_string(PAGE).unwrap();
+    let text = std::fs::read_to_string(path("docs/cli.md")).unwrap();
     for words in ["store warm", "state set", "--memory-limit-mb MB", "MANUAL_BACKFILL", "--quiet", "| 137 |"]
     {
-        assert!(page.contains(words), "{words}");
+        assert!(text.contains(words), "{words}");
     }
+    assert!(std::fs::read_to_string(path("README.md")).unwrap().contains("| 137 |"));
 }

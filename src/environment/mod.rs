@@ -8,6 +8,7 @@ mod lock;
 mod lockfile;
 mod node;
 mod npm;
+mod npmrc;
 pub mod store;
 mod tree;
 

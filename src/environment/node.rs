@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::process::{self, EnvPolicy, Start, Supervision};
 
 /// A program file, when it was changed, and what it was asked.
@@ -48,7 +49,7 @@ async fn ask(node: &Path, args: &'static [&'static str], host: &Host) -> Result<
     if let Some(answer) = known().get(&question) {
         return Ok(answer.clone());
     }
-    let answer = run(node, args, Path::new("/"), host).await?.trim().to_owned();
+    let answer = run(node, args, Path::new("/"), &[], host).await?.trim().to_owned();
     known().insert(question, answer.clone());
     Ok(answer)
 }
@@ -66,7 +67,14 @@ fn failed(node: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
 }
 
 /// Runs node to its end, without anything of the host's secrets, and gives what it wrote to stdout.
-async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Result<String> {
+/// It may write in these folders only, and has no network: packages that it loads are foreign code.
+async fn run(
+    node: &Path,
+    args: &[&str],
+    directory: &Path,
+    writable: &[PathBuf],
+    host: &Host,
+) -> Result<String> {
     let unusable = |cause: std::io::Error| failed(node, &cause);
     let nowhere = || fs::File::options().read(true).write(true).open("/dev/null").map(Into::into);
     let (mut reader, writer) = std::io::pipe().map_err(unusable)?;
@@ -81,7 +89,7 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
         held: Vec::new(),
         supervision: Supervision::default(),
-        policy: None,
+        policy: Some(for_helper(writable, false)),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -104,7 +112,8 @@ pub async fn compile(node: &Path, directory: &Path, packages: &[&str], host: &Ho
         return;
     }
     let args: Vec<_> = ["-e", COMPILE].into_iter().chain(packages.iter().copied()).collect();
-    let _ = tokio::time::timeout(COMPILE_LIMIT, run(node, &args, directory, host)).await;
+    let _ =
+        tokio::time::timeout(COMPILE_LIMIT, run(node, &args, directory, &[directory.to_owned()], host)).await;
 }
 
 /// Longest time that [`compile`] may take.

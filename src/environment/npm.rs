@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe;
 
+use super::npmrc;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start, Supervision};
@@ -135,6 +137,7 @@ async fn capture(
 ) -> Result<(Exit, String)> {
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
+    let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let writer = OwnedFd::from(writer);
     let mut running = process::start(Start {
@@ -142,11 +145,11 @@ async fn capture(
         program: npm,
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         directory,
-        variables: npm_variables(host),
+        variables: npmrc::variables(host, temporary.path()),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         held: Vec::new(),
         supervision: Supervision::default(),
-        policy: None,
+        policy: Some(for_helper(&npmrc::writable(directory, host), true)),
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));
@@ -167,46 +170,5 @@ async fn read_tail(reader: OwnedFd) -> std::io::Result<String> {
             0 => return Ok(tail.into_text()),
             count => tail.push(&buffer[..count]),
         }
-    }
-}
-
-/// npm gets the host's variables, so that proxies, registries and its configuration hold, but
-/// nothing of a run. Its script starts `node` by the PATH, so node's folder must be on it.
-fn npm_variables(host: &Host) -> Vec<(String, String)> {
-    let mut variables: Vec<_> = host
-        .variables
-        .iter()
-        .filter(|(name, _)| !name.starts_with("OW_") && name != "PATH")
-        .cloned()
-        .collect();
-    let node_folder = host.exec_path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
-    let path = match host.variable("PATH") {
-        Some(path) => format!("{path}:{node_folder}"),
-        None => node_folder,
-    };
-    variables.push(("PATH".to_owned(), path));
-    variables
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn npm_sees_the_hosts_settings_and_nothing_of_a_run() {
-        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let host = Host {
-            variables: vec![
-                variable("PATH", "/bin"),
-                variable("npm_config_registry", "r"),
-                variable("OW_CONFIG", "secret"),
-            ],
-            exec_path: "/node/bin/node".into(),
-            ..Host::default()
-        };
-        assert_eq!(
-            npm_variables(&host),
-            [variable("npm_config_registry", "r"), variable("PATH", "/bin:/node/bin")]
-        );
     }
 }

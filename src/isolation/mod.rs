@@ -8,7 +8,7 @@ mod report;
 mod seat_belt;
 
 pub use grants::{Access, Grant, granted_by, manifest_grants};
-pub use policy::{Confined, Ground};
+pub use policy::{Confined, Ground, for_helper};
 pub use probe::probe;
 pub use report::{IsolationReport, LayerReport};
 pub use seat_belt::SeatBelt;

@@ -91,6 +91,8 @@ pub struct Containment {
     pub namespace: bool,
     /// Descendants that left the process group are found and ended.
     pub descendants: bool,
+    /// There can only be so many of them.
+    pub bounded: bool,
     /// Why something is missing.
     pub reason: Option<String>,
 }
