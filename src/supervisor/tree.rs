@@ -149,6 +149,17 @@ impl Tree {
         members
     }
 
+    /// CPU time of the whole tree until now, in milliseconds; `members` are those that live.
+    pub fn cpu_ms(&self, members: &[Pid]) -> u64 {
+        let living =
+            members.iter().filter_map(|pid| stat(*pid)).map(|stat| stat.cpu_ms + stat.children_cpu_ms);
+        // those that ended after their parent did are children of the keeper
+        let keepers =
+            [Some(rustix::process::getpid()), self.keeper.namespace().map(|namespace| namespace.init)];
+        let ended = keepers.into_iter().flatten().filter_map(stat).map(|stat| stat.children_cpu_ms);
+        living.chain(ended).sum()
+    }
+
     /// Whether anything but the main process is left.
     pub fn has_others(&self) -> bool {
         self.members()

@@ -10,7 +10,7 @@ const { ROWS, SOURCES } = require('./sources');
 const { target: targetOf } = require('./targets');
 
 const TYPES = ['INCREMENTAL', 'MANUAL_BACKFILL', 'FULL_REFRESH'];
-const ISOLATIONS = ['none'];
+const ISOLATIONS = ['none', 'standard', 'strict'];
 
 /** The rows in the order of all their values: databases sort texts in several ways. */
 function sorted(rows) {

@@ -143,7 +143,7 @@ impl Collector {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
-            Value::Text(_) | Value::Other => {}
+            Value::Text(_) | Value::Other(_) => {}
         }
     }
 
@@ -169,7 +169,7 @@ impl Collector {
                 }
                 self.walk(value, marked);
             }
-            Value::Other => {}
+            Value::Other(_) => {}
         }
     }
 
