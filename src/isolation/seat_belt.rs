@@ -1,7 +1,7 @@
 //! Node's permission model, for files, where the kernel has no rules for them. It is a seat belt and
 //! no wall: JavaScript's own file functions keep to it, in the connector and its worker threads;
 //! native addons and programs that the connector starts do not. Node.js 22 and later would hand its
-//! flags on to programs by NODE_OPTIONS, and with them warnings on the connector's stderr; the
+//! flags on to programs by `NODE_OPTIONS`, and with them warnings on the connector's stderr; the
 //! bootstrap keeps them out of `process.execArgv`, from where they would come.
 
 use std::fs;
