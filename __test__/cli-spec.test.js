@@ -9,6 +9,7 @@ const { after, test } = require('node:test');
 
 const { NODE_MANIFEST, connectorsPackage } = require('./support/connectors');
 const { root, runScript } = require('./support/host');
+const { tempFolder, writeFiles } = require('./support/temp');
 
 const parameters = {
   Zone: { type: 'string', required: true, description: 'Which zone' },
@@ -129,4 +130,33 @@ test('the schema that the examples name is that of the reference package', async
     });
     assert.match(checked, /is fine/, name);
   }
+});
+
+test('a second command starts no process to read the manifests, unless others could have written', async (t) => {
+  const folder = tempFolder(t);
+  const log = path.join(folder, 'log');
+  const bin = writeFiles(path.join(folder, 'bin'), {
+    node: `#!/bin/sh\necho started >> '${log}'\nexec '${process.execPath}' "$@"\n`,
+  });
+  fs.chmodSync(path.join(bin, 'node'), 0o755);
+  const store = path.join(folder, 'store');
+  const variables = {
+    ...process.env,
+    PATH: `${bin}:${process.env.PATH}`,
+    OWOX_RUNNER_STORE: store,
+  };
+  // its files are old enough to be remembered
+  const args = ['spec', '--connectors', path.join(root, 'packages', 'connectors')];
+  const read = () => runScript('src/cli-wrapper.js', args, { env: variables });
+  const starts = () => fs.readFileSync(log, 'utf8').match(/started/g).length;
+  const first = await read();
+  assert.match(first.stdout, /CsvFile/);
+  assert.equal(starts(), 1);
+  assert.equal((await read()).stdout, first.stdout);
+  assert.equal(starts(), 1);
+  const [name] = fs.readdirSync(path.join(store, 'catalogs'));
+  fs.writeFileSync(path.join(store, 'catalogs', name), '{"sources":{"Evil":null},"storages":{}}');
+  fs.chmodSync(path.join(store, 'catalogs', name), 0o666);
+  assert.equal((await read()).stdout, first.stdout);
+  assert.equal(starts(), 2);
 });

@@ -2,6 +2,7 @@
 
 mod catalog;
 mod locate;
+mod remembered;
 
 pub use catalog::{
     Catalog, Choice, Manifests, Parameter, check_source, parameters, read as read_catalog, secret_names,
