@@ -13,6 +13,7 @@ use super::remembered::{fingerprint, recall, remember};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
+use crate::process::policy::{Demand, PerLayer, Policy};
 use crate::process::{self, EnvPolicy, Start, Supervision};
 use crate::suggest::nearest;
 
@@ -20,6 +21,9 @@ const SCRIPT: &str = include_str!("catalog.js");
 
 /// Longest time a package may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// The same where its classes are constructed; without them there is still something to show.
+const CONSTRUCTION_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a connectors package has.
 #[derive(Debug, Default, Deserialize)]
@@ -43,6 +47,19 @@ pub fn parameters(manifests: &Manifests, name: &str) -> BTreeMap<String, Paramet
     raw.and_then(|raw| serde_json::from_str::<Manifest>(raw.get()).ok())
         .and_then(|manifest| manifest.parameters)
         .unwrap_or_default()
+}
+
+/// Whether a source's or storage's parameters come from its classes: then others may know further
+/// ones.
+pub fn is_constructed(manifests: &Manifests, name: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Origin {
+        parameters_from: Option<String>,
+    }
+    let raw = manifests.get(name).and_then(Option::as_ref);
+    let origin = raw.and_then(|raw| serde_json::from_str::<Origin>(raw.get()).ok());
+    origin.is_some_and(|origin| origin.parameters_from.as_deref() == Some("construction"))
 }
 
 /// The parameters of a manifest: an extension that the reference package uses.
@@ -204,13 +221,42 @@ fn not_found(code: Code, message: String, name: &str, package: &Package, known: 
 /// By the package's fingerprint.
 static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Catalog>>>> = LazyLock::new(Mutex::default);
 
-/// Reads the catalog by loading the package in a process of its own, which gets none of the
-/// host's secrets. It is remembered as long as the package is unchanged, also on disk.
+/// How closely a package is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What its manifests say. This is what a run needs.
+    Manifests,
+    /// Also the parameters that its classes define where no manifest declares any: that constructs
+    /// them. This is for people.
+    Parameters,
+}
+
+impl Depth {
+    /// The argument of the script, and the longest time that it may take.
+    fn terms(self) -> (&'static str, Duration) {
+        match self {
+            Depth::Manifests => ("manifests", LOAD_LIMIT),
+            Depth::Parameters => ("parameters", CONSTRUCTION_LIMIT),
+        }
+    }
+}
+
+/// Reads the catalog by loading the package in a confined process of its own, which gets none of
+/// the host's secrets. It is remembered as long as the package is unchanged, also on disk.
 ///
 /// # Errors
 /// `CONNECTORS_NOT_FOUND` when the package cannot be loaded, with its own message.
-pub async fn read(package: &Package, host: &Host) -> Result<Arc<Catalog>> {
-    let state = fingerprint(package, SCRIPT, &host.node_abi);
+pub async fn read(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Catalog>> {
+    match (read_at(package, host, depth).await, depth) {
+        // a class that does more than it should when it is constructed
+        (Err(_), Depth::Parameters) => read_at(package, host, Depth::Manifests).await,
+        (read, _) => read,
+    }
+}
+
+async fn read_at(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Catalog>> {
+    let (argument, limit) = depth.terms();
+    let state = fingerprint(package, &[SCRIPT, argument], &host.node_abi);
     let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(catalog) = known().get(&state.digest) {
         return Ok(catalog.clone());
@@ -219,9 +265,9 @@ pub async fn read(package: &Package, host: &Host) -> Result<Arc<Catalog>> {
     let catalog = if let Some(catalog) = remembered {
         catalog
     } else {
-        let loading = tokio::time::timeout(LOAD_LIMIT, load(package, host));
+        let loading = tokio::time::timeout(limit, load(package, host, argument));
         let content = loading.await.unwrap_or_else(|_| {
-            Err(unloadable(package, &format!("it did not load within {} s", LOAD_LIMIT.as_secs())))
+            Err(unloadable(package, &format!("it did not load within {} s", limit.as_secs())))
         })?;
         let catalog = parse(package, &content)?;
         remember(&state, &content, host);
@@ -249,7 +295,19 @@ fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
     )
 }
 
-async fn load(package: &Package, host: &Host) -> Result<Vec<u8>> {
+/// What a package may do while it is looked at: read, and nothing else. Where a machine cannot
+/// enforce that, it is loaded all the same.
+fn policy() -> Policy {
+    Policy {
+        demands: PerLayer::all(Demand::Preferred),
+        reads: None,
+        writes: vec!["/dev/null".to_owned()],
+        tcp_ports: Vec::new(),
+        sentinel: None,
+    }
+}
+
+async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>> {
     let failed = |cause: std::io::Error| unloadable(package, &cause);
     let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
@@ -258,7 +316,7 @@ async fn load(package: &Package, host: &Host) -> Result<Vec<u8>> {
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
-        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string()],
+        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string(), argument.to_owned()],
         directory: &package.root,
         variables,
         held: Vec::new(),
@@ -269,7 +327,7 @@ async fn load(package: &Package, host: &Host) -> Result<Vec<u8>> {
             writer.into(),
         ],
         supervision: Supervision::default(),
-        policy: None,
+        policy: Some(policy()),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

@@ -41,9 +41,9 @@ pub struct Fingerprint {
     pub is_certain: bool,
 }
 
-/// Looks at a package: its files' places, sizes and times, not what it has installed below itself;
+/// Looks at a package, for `script`, which is how it is read: its files' places, sizes and times, not what it has installed below itself;
 /// of that and of what is beside it, npm's list.
-pub fn fingerprint(package: &Package, script: &str, node_abi: &str) -> Fingerprint {
+pub fn fingerprint(package: &Package, script: &[&str], node_abi: &str) -> Fingerprint {
     let root = &package.root;
     let mut files = Vec::new();
     let mut folders = vec![root.clone()];
@@ -70,7 +70,9 @@ pub fn fingerprint(package: &Package, script: &str, node_abi: &str) -> Fingerpri
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut hash = Hash(Sha256::new());
     hash.text(env!("CARGO_PKG_VERSION"));
-    hash.text(script);
+    for part in script {
+        hash.text(part);
+    }
     hash.text(node_abi);
     hash.text(&root.to_string_lossy());
     for file in files {
@@ -197,7 +199,7 @@ mod tests {
 
     impl Place {
         fn look(&self) -> Fingerprint {
-            fingerprint(&self.package, "script", "127")
+            fingerprint(&self.package, &["script"], "127")
         }
 
         /// As if nothing had been written for long.
@@ -224,7 +226,7 @@ mod tests {
         assert_ne!(installed, before);
         fs::write(root.join("src/deep/index.js"), "12").unwrap();
         assert_ne!(place.look().digest, installed);
-        assert_ne!(fingerprint(&place.package, "other script", "127").digest, place.look().digest);
+        assert_ne!(fingerprint(&place.package, &["other script"], "127").digest, place.look().digest);
     }
 
     #[test]
