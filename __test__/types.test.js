@@ -112,6 +112,7 @@ const DIFFERENCES = {
       'plan',
       'readConfig',
       'readState',
+      'reportRefusal',
       'spawned',
       'stderr',
       'stdout',

@@ -43,6 +43,7 @@ function catchSignals() {
     say: undefined,
     force: undefined,
     leave: undefined,
+    wasCalled: false, // whether the run itself was
     release: () => names.forEach((name) => process.removeListener(name, stop)),
   };
   for (const name of names) process.on(name, stop);
@@ -89,11 +90,25 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       screen.stop();
       await screen.say(failed.texts);
       ({ exitCode } = failed);
+      if (isRun && !stops.wasCalled) {
+        await this.#reportRefusal(plan, { message, code, hint });
+      }
+    }
+    if (isRun && plan.options.report && !plan.look.json && !plan.look.quiet) {
+      if (existsSync(plan.options.report))
+        await screen.say(['', `  Report   ${plan.options.report}\n`]);
     }
     screen.stop();
     stops?.release();
     process.exitCode = exitCode;
     return exitCode;
+  }
+
+  /** A report of an earlier run must not be taken for this one's, which was refused. */
+  async #reportRefusal({ config, options }, { message, code = 'INTERNAL', hint }) {
+    if (!options.report) return;
+    const asked = { report: options.report, config, message, code, hint };
+    await settle(super.reportRefusal(request([], asked))).catch(() => {}); // the first error counts
   }
 
   /** Commands other than `run`. */
@@ -162,6 +177,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const onProgress = (step) => void screen.say(super.step(JSON.stringify(step), now()));
     const onUsage = (usage) => void screen.say(super.usage(JSON.stringify(usage), now()));
     const service = new ConnectorExecutionService(null, options);
+    stops.wasCalled = true;
     stops.force = () => service.cancel(runId, { graceMs: 0 });
     const result = await service.execute(
       'cli-runner',

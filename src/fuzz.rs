@@ -14,6 +14,7 @@ use crate::connectors::{Catalog, parameters, secret_names};
 use crate::output::redact::{Marked, Redaction, Secrets};
 use crate::output::{BatchKind, Framer, Inspector, StreamKind, is_json_objects, messages};
 use crate::process::protocol::{Command, Opening, Report, StartRequest, frame, frame_length, read_content};
+use crate::report::Recorder;
 
 /// So many cases, or as many as `FUZZ_CASES` says where that is more. Failing cases are printed,
 /// not kept in files.
@@ -203,12 +204,14 @@ proptest! {
             let mut inspector = Inspector::default();
             let terminal = Facts { stdout: true, stderr: true, ..Facts::default() };
             let mut session = Session::new(&RunPlan::default(), terminal);
+            let recorder = Recorder::default();
             for batch in frame_lines(pieces) {
                 if batch.kind == BatchKind::Json {
                     inspector.read(&batch.text);
                 }
                 session.stdout(&batch.text, "");
                 session.line(0, 80);
+                recorder.lines(StreamKind::Stdout, std::slice::from_ref(&batch));
             }
             (inspector.last_status, inspector.date, inspector.warnings)
         };

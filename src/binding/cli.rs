@@ -197,6 +197,23 @@ impl ConnectorRunnerCli {
         self.session.line(elapsed_ms as u64, columns as usize)
     }
 
+    /// Writes the report (`request.report`) of a run that was refused before it was called for.
+    #[napi(catch_unwind)]
+    pub fn report_refusal<'env>(
+        &self,
+        env: &'env Env,
+        request: Object<'env>,
+    ) -> Result<PromiseRaw<'env, String>> {
+        let request = Request::new(env, &request)?;
+        let path = request.host()?.absolute(request.text("report")?);
+        let name = request.text("config")?;
+        let mut error = RunnerError::new(Code::named(&request.text("code")?), request.text("message")?);
+        if request.flag("hint")? {
+            error = error.with_hint(request.text("hint")?);
+        }
+        promise(env, async move { crate::report::write_refusal(path, name, error).await.map(|()| None) })
+    }
+
     /// What to print when a run begins; `beginning` is JSON.
     #[napi(catch_unwind)]
     pub fn begun(&mut self, beginning: String, at: String) -> Result<Vec<String>> {

@@ -88,11 +88,6 @@ impl Printed {
     pub fn error(stderr: impl Into<String>) -> Self {
         Self { stderr: stderr.into(), exit_code: 1, ..Self::default() }
     }
-
-    /// The answer to a command that a later version will have.
-    pub fn later(command: &str) -> Self {
-        Self::error(format!("{NAME} {command} is not part of this version; see {NAME} --help\n"))
-    }
 }
 
 /// A command that could not do its work: message, hint and code on stderr, exit code 1.

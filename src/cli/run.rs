@@ -47,6 +47,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR", help_heading = "Environment")]
     runs_dir: Option<String>,
 
+    /// Write an HTML page about the run, however it ends
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
+
     #[command(flatten)]
     limits: LimitArgs,
 
@@ -209,6 +213,7 @@ impl RunArgs {
             ("lockfile", self.environment.lockfile_for(Path::new(&config))),
             ("storeDir", self.environment.store),
             ("store", self.no_store.then(|| "off".to_owned())),
+            ("report", self.report),
         ];
         options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
         let limits = [

@@ -12,8 +12,8 @@ use super::Package;
 use super::remembered::{fingerprint, recall, remember};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
-use crate::process::policy::{Demand, PerLayer, Policy};
 use crate::process::{self, EnvPolicy, Start, Supervision};
 use crate::suggest::nearest;
 
@@ -295,18 +295,6 @@ fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
     )
 }
 
-/// What a package may do while it is looked at: read, and nothing else. Where a machine cannot
-/// enforce that, it is loaded all the same.
-fn policy() -> Policy {
-    Policy {
-        demands: PerLayer::all(Demand::Preferred),
-        reads: None,
-        writes: vec!["/dev/null".to_owned()],
-        tcp_ports: Vec::new(),
-        sentinel: None,
-    }
-}
-
 async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>> {
     let failed = |cause: std::io::Error| unloadable(package, &cause);
     let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
@@ -327,7 +315,8 @@ async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>>
             writer.into(),
         ],
         supervision: Supervision::default(),
-        policy: Some(policy()),
+        // it is foreign code, and has nothing to do but to answer
+        policy: Some(for_helper(&[], false)),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

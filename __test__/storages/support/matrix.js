@@ -10,7 +10,7 @@ const { ROWS, SOURCES } = require('./sources');
 const { target: targetOf } = require('./targets');
 
 const TYPES = ['INCREMENTAL', 'MANUAL_BACKFILL', 'FULL_REFRESH'];
-const ISOLATIONS = ['none'];
+const ISOLATIONS = ['none', 'standard', 'strict'];
 
 /** The rows in the order of all their values: databases sort texts in several ways. */
 function sorted(rows) {
@@ -38,13 +38,22 @@ async function assertHolds(target, place, expected) {
   assert.deepEqual(await target.leftFiles(place), []);
 }
 
+/** The strict mode with no more of the network than the cell needs. */
+function policyOf(isolation, source, target) {
+  if (isolation !== 'strict') return isolation;
+  const ports = [source, target].map(({ port }) => port).filter((port) => port !== undefined);
+  return { mode: 'strict', tcpPorts: ports };
+}
+
 /** One cell: a run that is compared, and a second one that must change nothing. */
 async function cell(t, target, place, { source: name, type, isolation }) {
   const source = await SOURCES[name](t);
-  const run = runnerOf(t, source, target.storage(place, source.storageParameters), isolation);
+  const storage = target.storage(place, source.storageParameters);
+  const run = runnerOf(t, source, storage, policyOf(isolation, source, target));
   const succeed = async (more) => {
     const result = await run({ type, ...more });
     assert.equal(result.status, 'success', `${result.message} ${result.stderrTail}`);
+    assert.equal(result.isolation.mode, isolation);
     return result;
   };
   const range = Object.entries(source.range);

@@ -32,6 +32,11 @@ const FROM_TEXT = {
   json: JSON.parse,
 };
 
+/** Of an emulator. */
+function portOf({ origin }) {
+  return origin && Number(new URL(origin).port);
+}
+
 /** What two tables with the rows of dataset.js have in common only if they are the same. */
 const DIGEST = [
   'count(*) AS n',
@@ -129,6 +134,7 @@ function bigQueryTarget({ client, project, access = {}, ...connection }) {
   const sql = async (query) => (await client.query({ query, wrapIntegers: true }))[0];
   return {
     ...connection,
+    port: portOf(connection),
     name: 'GoogleBigQuery',
     types: {
       string: 'STRING',
@@ -195,6 +201,7 @@ function bigQueryTarget({ client, project, access = {}, ...connection }) {
 function athenaTarget({ athena, files, access, ...connection }) {
   return {
     ...connection,
+    port: portOf(connection),
     name: 'AwsAthena',
     types: {
       string: 'varchar',
