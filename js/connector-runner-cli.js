@@ -2,6 +2,7 @@
 // The command line. What to do and what to print is decided natively; this file only moves
 // arguments, files and texts.
 
+const { existsSync } = require('node:fs');
 const path = require('node:path');
 
 const { Config } = require('./config');
