@@ -164,7 +164,7 @@ impl Page<'_> {
             fact(html, "Rows saved", &text::count(rows), "");
         }
         if let Some(state) = report.and_then(|report| report.state.as_ref()) {
-            let day = text::days(&state.date).map(text::date).unwrap_or_else(|| state.date.clone());
+            let day = text::days(&state.date).map_or_else(|| state.date.clone(), text::date);
             fact(html, "State", &day, "where the next run goes on");
         }
         if let Some(report) = report {
