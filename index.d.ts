@@ -189,6 +189,30 @@ export interface LogCaptureStdio {
  */
 export type ConnectorStdio = 'inherit' | 'ignore' | 'pipe' | StdioEntry[] | LogCaptureStdio | null;
 
+/** How strictly a connector is isolated. */
+export type IsolationMode = 'none' | 'standard' | 'strict';
+
+/** The layers of isolation; any of them may be missing on a system. */
+export type IsolationLayerName =
+  'processes' | 'privileges' | 'files' | 'signals' | 'unixSockets' | 'tcpPorts' | 'systemCalls';
+
+/** A mode, what is different from it, and what is granted. */
+export interface IsolationPolicy {
+  /** What holds for all that is not said here; `'standard'` by default. */
+  mode?: IsolationMode;
+  /** `'required'`: without it nothing starts. `'preferred'`: where the system has it. */
+  layers?: Partial<Record<IsolationLayerName, 'required' | 'preferred' | 'off'>>;
+  /** Files and folders that may be read in `'strict'`; relative ones from the current directory. */
+  read?: string[];
+  /** The same, to be read and written. */
+  write?: string[];
+  /**
+   * Ports that TCP may connect to, of any host; all of them by default. The list has to hold the
+   * ports of the source, the storage and proxies. UDP (and so names) is not restricted.
+   */
+  tcpPorts?: number[];
+}
+
 /** Options of one run. */
 export interface RunOptions {
   /**
@@ -217,8 +241,9 @@ export interface RunOptions {
   memoryLimitMb?: number;
   /**
    * Variables that reach the connector: all (`'inherit'`, the default), what programs need to
-   * find programs, certificates, proxies and emulators (`'minimal'`), or these names. The run's
-   * own `OW_*` always do.
+   * find programs, certificates, proxies and emulators (`'minimal'`, the default of isolation
+   * `'strict'`), or these names. The run's own `OW_*` always do. In `'strict'`, `NODE_OPTIONS`,
+   * `NODE_PATH` and `LD_*` reach it by their names only.
    */
   env?: 'inherit' | 'minimal' | string[];
   /**
@@ -230,11 +255,24 @@ export interface RunOptions {
    */
   redact?: boolean | { names?: string[]; values?: string[] };
   /**
-   * `'none'` also lets a connector read the host's standard input where output is inherited.
-   * This version enforces nothing but the end of all processes, by a PID namespace where the system
-   * allows one, which `'none'` leaves out; asking for more is refused with `ISOLATION_UNAVAILABLE`.
+   * What the connector may do; `'standard'` by default. `result.isolation` says what was enforced.
+   *
+   * - `'none'`: all that the host's user may. It also reads the host's standard input where output
+   *   is inherited.
+   * - `'standard'`: it writes in the run's directory, `TMPDIR` (which is in there) and what is
+   *   granted, sends no signals to other processes, looks into none, has no capabilities, and makes
+   *   none of the system calls that no connector needs. It reads everything that the user may read,
+   *   has the network and, unless `env` says less, the host's environment. What a system lacks is
+   *   reported, and never a reason not to run.
+   * - `'strict'`: it also reads only Node.js, its dependencies, the system's libraries, names and
+   *   certificates, and what is granted, has a minimal environment and no unix sockets. What a
+   *   system lacks is `ISOLATION_UNAVAILABLE`, and nothing starts.
+   *
+   * Parameters that a manifest marks with `"format": "path"` are granted: the file to be read, or
+   * with `"access": "write"` its folder to be written. Files are made with mode 0600 (umask 077)
+   * unless it is `'none'`.
    */
-  isolation?: 'none';
+  isolation?: IsolationMode | IsolationPolicy;
   /**
    * Gets each message of the connector, in order, wherever its output goes, unless stdout goes
    * straight to a descriptor. A returned promise is awaited before the next (back-pressure).
@@ -464,22 +502,30 @@ export interface RunResult {
   warnings: string[];
   /** Where the next incremental run goes on: the last `updateLastRequstedDate`. */
   state: { date?: string } | null;
-  /** What was enforced. This version: processes of its own that nothing outlives, and no more. */
-  isolation: { mode: 'none'; layers: IsolationLayer[] };
+  /** What was asked of isolation, and what was found to be enforced in this very run. */
+  isolation: IsolationReport;
 }
 
-/** One layer of isolation. */
+/** What was asked of isolation, and what was found to be enforced. */
+export interface IsolationReport {
+  mode: IsolationMode;
+  layers: IsolationLayer[];
+}
+
+/** One layer of isolation. Before the connector started, it was proved by an act that it refused. */
 export interface IsolationLayer {
-  /** `processes`: that no process outlives its run. */
-  name: string;
-  requested: 'required' | 'preferred' | 'off';
   /**
-   * `full`: not even when the supervisor is killed. `partial`: only as long as it lives, or only
-   * for processes that stay in the process group; see `mechanism`.
+   * `processes`: no process outlives its run, or sees those of others. `privileges`: no
+   * capabilities, none by exec, no core files. `files`: what may be written, and in strict read.
+   * `signals`: none to other processes. `unixSockets`: none but pairs. `tcpPorts`: the listed ones
+   * only. `systemCalls`: those that no connector needs are refused.
    */
+  name: IsolationLayerName;
+  requested: 'required' | 'preferred' | 'off';
   enforced: 'full' | 'partial' | 'none';
+  /** By what; `none` where by nothing. */
   mechanism: string;
-  /** Why it is not all that was asked for. */
+  /** Why it is not all that was asked for, or what it leaves open. */
   reason: string | null;
 }
 

@@ -16,6 +16,7 @@ const { tempFolder, writeFiles } = require('./support/temp');
 
 const docs = path.join(root, 'docs');
 const PAGES = [
+  'cli.md',
   'migration.md',
   'nestjs.md',
   'observability.md',
@@ -115,6 +116,9 @@ test('the documented NestJS service ends a connector that runs at shutdown', asy
         return new Promise(() => setInterval(() => {}, 1000));
       }`,
     },
+    after: `Connectors.Waits.manifest = {
+      parameters: { Flag: { type: 'string', format: 'path', access: 'write' } },
+    };`,
   });
   const host = `
     const { ConnectorService } = require('./connector.service.js');

@@ -48,12 +48,33 @@ for (const [name, values] of Object.entries(WRONG)) {
   });
 }
 
-test('an isolation that cannot be enforced is refused', async () => {
-  for (const isolation of ['standard', 'strict', {}, true]) {
-    const expected = { code: 'ISOLATION_UNAVAILABLE' };
+test('an isolation that makes no sense is refused, and each mode is reported', async () => {
+  for (const [isolation, named] of [
+    ['tight', /'strict'/],
+    [true, /'strict'/],
+    [{ mode: 'tight' }, /isolation\.mode/],
+    [{ reads: ['/'] }, /isolation\.reads is unknown/],
+    [{ tcpPorts: ['443'] }, /isolation\.tcpPorts/],
+    [{ layers: { files: true } }, /isolation\.layers\.files/],
+  ]) {
+    const expected = { code: 'INVALID_CONFIG', message: named };
     assert.throws(() => new ConnectorRunner({ isolation }), expected);
     await assert.rejects(run(new ConnectorRunner(options), 'Ok', { isolation }), expected);
   }
+  for (const [isolation, mode] of [
+    [undefined, 'standard'],
+    [{}, 'standard'],
+    ['none', 'none'],
+    [{ mode: 'strict', tcpPorts: [] }, 'strict'],
+  ]) {
+    const result = await run(new ConnectorRunner(options), 'Ok', { isolation });
+    assert.equal(result.isolation.mode, mode);
+  }
+  const missing = { isolation: { write: ['/no/such/folder'] } };
+  await assert.rejects(run(new ConnectorRunner(options), 'Ok', missing), {
+    code: 'INVALID_CONFIG',
+    message: /\/no\/such\/folder/,
+  });
 });
 
 test('options that are unknown or of a wrong type are named', () => {
@@ -124,7 +145,9 @@ test('env chooses the variables that reach the connector; its own always do', as
     assert.equal(few[name], undefined);
   const named = await environmentWith(['SECRET', 'MISSING'], variables);
   assert.equal(named.SECRET, 's');
-  assert.deepEqual(Object.keys(named).sort(), ['OW_DATAMART_ID', 'OW_MORE', 'OW_RUN_ID', 'SECRET']);
+  const own = ['OW_DATAMART_ID', 'OW_MORE', 'OW_RUN_ID'];
+  // the last one is the run's own folder
+  assert.deepEqual(Object.keys(named).sort(), [...own, 'SECRET', 'TMPDIR']);
 });
 
 test('standard passes everything on, NODE_OPTIONS included', async () => {

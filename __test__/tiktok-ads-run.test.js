@@ -50,7 +50,10 @@ for (const name of DOCUMENTED) {
     const database = path.join(tempFolder(t), 'tiktok.duckdb');
     const config = configuration(name, fake, database);
     const stored = () =>
-      query(database, 'SELECT campaign_id, campaign_name FROM campaigns ORDER BY campaign_id');
+      query(
+        database,
+        'SELECT campaign_id, campaign_name FROM tiktok_ads_campaigns ORDER BY campaign_id',
+      );
 
     const first = await run(t, config);
     assert.equal(first.status, 'success', `${first.message} ${first.stderrTail}`);
@@ -60,7 +63,7 @@ for (const name of DOCUMENTED) {
     assert.deepEqual(await stored(), rows);
     assert.ok(fake.requests.length > 3, 'some requests were refused');
     assert.deepEqual(
-      await query(database, "SELECT name, type FROM pragma_table_info('campaigns')"),
+      await query(database, "SELECT name, type FROM pragma_table_info('tiktok_ads_campaigns')"),
       [
         ['campaign_id', 'VARCHAR'],
         ['campaign_name', 'VARCHAR'],
@@ -97,13 +100,13 @@ test('all objects and the report, then incrementally, each value as it was serve
   };
   for (const [table, [endpoint, columns]] of Object.entries(tables)) {
     assert.deepEqual(
-      await query(database, `SELECT ${columns} FROM ${table} ORDER BY 1`),
+      await query(database, `SELECT ${columns} FROM tiktok_ads_${table} ORDER BY 1`),
       fake.served[endpoint].map((record) => columns.split(', ').map((name) => text(record[name]))),
       table,
     );
   }
   const times =
-    'SELECT create_time, modify_time, special_industries FROM campaigns ORDER BY campaign_id';
+    'SELECT create_time, modify_time, special_industries FROM tiktok_ads_campaigns ORDER BY campaign_id';
   assert.deepEqual(
     await query(database, times),
     fake.served['campaign/get/'].map((record) => [
@@ -116,7 +119,7 @@ test('all objects and the report, then incrementally, each value as it was serve
   const report = () =>
     query(
       database,
-      'SELECT advertiser_id, ad_id, stat_time_day, ad_name, spend, impressions FROM ad_insights ' +
+      'SELECT advertiser_id, ad_id, stat_time_day, ad_name, spend, impressions FROM tiktok_ads_ad_insights ' +
         'ORDER BY stat_time_day, ad_id',
     );
   const rows = fake.served[REPORT].map(({ dimensions, metrics }) => [
@@ -130,7 +133,7 @@ test('all objects and the report, then incrementally, each value as it was serve
   assert.equal(rows.length, 47 * 5);
   assert.deepEqual(await report(), rows);
   assert.deepEqual(
-    await query(database, "SELECT type FROM pragma_table_info('ad_insights')"),
+    await query(database, "SELECT type FROM pragma_table_info('tiktok_ads_ad_insights')"),
     ['VARCHAR', 'VARCHAR', 'DATE', 'VARCHAR', 'DOUBLE', 'BIGINT'].map((type) => [type]),
   );
 
@@ -147,7 +150,7 @@ test('all objects and the report, then incrementally, each value as it was serve
     'from the state on, less the documented lookback window of 5 days',
   );
   assert.deepEqual(await report(), rows);
-  assert.deepEqual(await query(database, 'SELECT count(*) FROM ads'), [['5']]);
+  assert.deepEqual(await query(database, 'SELECT count(*) FROM tiktok_ads_ads'), [['5']]);
 });
 
 test('a token that the API refuses: the run fails, says which parameter, and loses nothing', async (t) => {
@@ -159,5 +162,5 @@ test('a token that the API refuses: the run fails, says which parameter, and los
   const { code, stderrTail } = await run(t, config);
   assert.equal(code, 'CONNECTOR_FAILED');
   assert.match(stderrTail, /40105.*put the new token into AccessToken/);
-  assert.deepEqual(await query(database, 'SELECT count(*) FROM campaigns'), [['3']]);
+  assert.deepEqual(await query(database, 'SELECT count(*) FROM tiktok_ads_campaigns'), [['3']]);
 });

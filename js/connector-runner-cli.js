@@ -2,7 +2,6 @@
 // The command line. What to do and what to print is decided natively; this file only moves
 // arguments, files and texts.
 
-const { existsSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 
 const { Config } = require('./config');
@@ -58,7 +57,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       JSON.stringify({
         stdout: Boolean(process.stdout.isTTY),
         stderr: Boolean(process.stderr.isTTY),
-        columns: process.stderr.columns || undefined,
+        columns: process.stderr.columns || process.stdout.columns || undefined,
         variables: Object.fromEntries(given.map((name) => [name, String(process.env[name])])),
       }),
     );
@@ -126,14 +125,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   }
 
   #readConfig(file) {
-    let text;
-    try {
-      text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
-    } catch (cause) {
-      throw new ConnectorRunError(`the configuration ${file} cannot be read: ${cause.message}`, {
-        code: 'INVALID_CONFIG',
-      });
-    }
+    const text = inCallersRealm(() => super.readConfig(request([], { config: file })));
     try {
       return JSON.parse(text);
     } catch (cause) {

@@ -9,7 +9,7 @@ use proptest::sample::Index;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::cli::{Session, explain};
+use crate::cli::{Facts, RunPlan, Session, explain};
 use crate::connectors::{Catalog, parameters, secret_names};
 use crate::output::redact::{Marked, Redaction, Secrets};
 use crate::output::{BatchKind, Framer, Inspector, StreamKind, is_json_objects, messages};
@@ -202,13 +202,15 @@ proptest! {
     fn verdicts_of_any_bytes(output in any_output(), cuts in any_cuts()) {
         let read = |pieces: &[&[u8]]| {
             let mut inspector = Inspector::default();
-            let mut session = Session::default();
+            let terminal = Facts { stdout: true, stderr: true, ..Facts::default() };
+            let mut session = Session::new(&RunPlan::default(), terminal);
             let recorder = Recorder::default();
             for batch in frame_lines(pieces) {
                 if batch.kind == BatchKind::Json {
                     inspector.read(&batch.text);
                 }
-                let _ = session.stdout(&batch.text, "");
+                session.stdout(&batch.text, "");
+                session.line(0, 80);
                 recorder.lines(StreamKind::Stdout, std::slice::from_ref(&batch));
             }
             (inspector.last_status, inspector.date, inspector.warnings)
@@ -260,6 +262,7 @@ proptest! {
             args: texts.clone(),
             directory: texts.concat(),
             variables: texts.iter().map(|text| (text.clone(), text.clone())).collect(),
+            policy: None,
         };
         let sent = frame(&request).unwrap();
         prop_assert_eq!(frame(&arrived::<StartRequest>(&sent).unwrap()).unwrap(), sent);

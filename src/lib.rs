@@ -19,6 +19,7 @@ pub mod error;
 #[cfg(test)]
 mod fuzz;
 pub mod host;
+pub mod isolation;
 pub mod manifest;
 pub mod options;
 pub mod output;
@@ -26,4 +27,5 @@ pub mod process;
 pub mod report;
 pub mod run;
 pub mod specifier;
+pub mod suggest;
 pub mod template;

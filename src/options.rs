@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use crate::context::Variables;
 use crate::environment::StoreOptions;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::{Isolation, Mode};
 use crate::manifest::is_package_name;
 use crate::output::redact::{MIN_CHARACTERS, Redaction};
-use crate::process::{EnvPolicy, Namespace, Supervision};
+use crate::process::{EnvPolicy, Supervision};
 use crate::specifier::AllowedOrigins;
 
 /// An option's value as it came from JavaScript.
@@ -22,6 +24,8 @@ pub enum OptionValue {
     Text(String),
     /// An array of strings.
     Texts(Vec<String>),
+    /// An array of numbers.
+    Numbers(Vec<f64>),
     /// A boolean.
     Flag(bool),
     /// Something like an `AbortSignal`, which JavaScript listens to.
@@ -39,10 +43,10 @@ pub struct Options {
     pub connectors_package: Option<String>,
     /// Folder for the runs' directories; the system's temporary folder where absent.
     pub runs_dir: Option<String>,
-    /// Variables that reach the connector; all by default.
-    pub env: EnvPolicy,
-    /// Whether standard input may be the host's: `isolation: 'none'` was asked for.
-    pub inherit_stdin: bool,
+    /// Variables that reach the connector; by default as the isolation's mode has it.
+    pub env: Option<EnvPolicy>,
+    /// How a run is isolated.
+    pub isolation: Isolation,
     /// How long and with how much memory.
     pub limits: Limits,
     /// How many runs of one runner may go on at the same time; none: as many as there are.
@@ -64,8 +68,8 @@ pub struct Options {
 pub struct Listeners {
     /// Parsed messages.
     pub messages: bool,
-    /// What the run's processes use.
-    pub usage: bool,
+    /// What the run's processes use, and in milliseconds how often.
+    pub usage_every_ms: Option<u64>,
 }
 
 /// What a run may use.
@@ -135,8 +139,7 @@ impl Options {
     /// These options with `entries` (name and value, `undefined` left out) taking precedence.
     ///
     /// # Errors
-    /// `INVALID_CONFIG` for an option that is unknown, not built yet, or of a wrong type;
-    /// `ISOLATION_UNAVAILABLE` for an isolation that cannot be enforced.
+    /// `INVALID_CONFIG` for an option that is unknown or of a wrong type.
     pub fn with(&self, entries: Vec<(String, OptionValue)>) -> Result<Self> {
         let mut options = self.clone();
         for (name, value) in entries {
@@ -151,18 +154,12 @@ impl Options {
                 self.connectors_package = Some(text);
             }
             ("runsDir", OptionValue::Text(text)) if !text.is_empty() => self.runs_dir = Some(text),
-            ("env", OptionValue::Text(text)) if text == "inherit" => self.env = EnvPolicy::Inherit,
-            ("env", OptionValue::Text(text)) if text == "minimal" => self.env = EnvPolicy::Minimal,
-            ("env", OptionValue::Texts(names)) => self.env = EnvPolicy::Names(names),
+            ("env", OptionValue::Text(text)) if text == "inherit" => self.env = Some(EnvPolicy::Inherit),
+            ("env", OptionValue::Text(text)) if text == "minimal" => self.env = Some(EnvPolicy::Minimal),
+            ("env", OptionValue::Texts(names)) => self.env = Some(EnvPolicy::Names(names)),
             ("onMessage", OptionValue::Function) => self.listeners.messages = true,
             ("onMessage", _) => return Err(invalid("option onMessage must be a function".into())),
-            ("isolation", OptionValue::Text(text)) if text == "none" => self.inherit_stdin = true,
-            ("isolation", _) => {
-                return Err(RunnerError::new(
-                    Code::IsolationUnavailable,
-                    "option isolation: this version enforces none; leave it out, or say 'none'",
-                ));
-            }
+            ("isolation", value) => self.isolation = Isolation::from_option(value)?,
             ("store", OptionValue::Text(text)) if text == "off" => self.store.off = true,
             ("store", OptionValue::Text(text)) if text == "shared" => self.store.off = false,
             ("store", _) => return Err(invalid("option store must be 'shared' or 'off'".into())),
@@ -191,7 +188,7 @@ impl Options {
                 return Err(invalid("option allowSpecs must be an array of 'file', 'git' and 'url'".into()));
             }
             // JavaScript calls the one and listens to the other
-            ("onUsage", OptionValue::Function) => self.listeners.usage = true,
+            ("onUsage", OptionValue::Function) => self.listeners.usage_every_ms = Some(USAGE_EVERY_MS),
             ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
@@ -255,21 +252,41 @@ fn time(name: &str, value: &OptionValue, least: f64) -> Result<Duration> {
 }
 
 impl Options {
-    /// From one `onUsage` to the next, in milliseconds; none where nobody wants to know.
-    pub fn usage_every_ms(&self) -> Option<u64> {
-        self.listeners.usage.then_some(USAGE_EVERY_MS)
+    /// The variables that reach a connector. In `strict` these are few, and what makes a program
+    /// load code of the host's passes by its name only.
+    pub fn variables(&self, all: Variables) -> Variables {
+        let is_strict = self.isolation.mode == Mode::Strict;
+        let by_mode = if is_strict { EnvPolicy::Minimal } else { EnvPolicy::Inherit };
+        let mut passed = self.env.as_ref().unwrap_or(&by_mode).apply(all);
+        if is_strict && self.env == Some(EnvPolicy::Inherit) {
+            passed.retain(|(name, _)| !loads_code(name));
+        }
+        passed
     }
 
-    /// How a connector's process is watched. `isolation: 'none'` is as the original was, so
-    /// without a namespace.
+    /// Whether standard input may be the host's.
+    pub fn inherit_stdin(&self) -> bool {
+        self.isolation.mode == Mode::None
+    }
+
+    /// How a connector's process is watched.
     pub fn supervision(&self, host: &Host) -> Supervision {
         Supervision {
-            namespace: if self.inherit_stdin { Namespace::Off } else { Namespace::Preferred },
+            namespace: self.isolation.namespace(),
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
-            sample_every_ms: if self.report.is_some() { Some(CHART_EVERY_MS) } else { self.usage_every_ms() },
+            sample_every_ms: if self.report.is_some() {
+                Some(CHART_EVERY_MS)
+            } else {
+                self.listeners.usage_every_ms
+            },
         }
     }
+}
+
+/// Whether a variable of this name makes Node.js or the loader run code that it names.
+fn loads_code(name: &str) -> bool {
+    matches!(name, "NODE_OPTIONS" | "NODE_PATH" | "NODE_REPL_EXTERNAL_MODULE") || name.starts_with("LD_")
 }
 
 /// Names that go to npm as arguments, so they must be names.
@@ -339,13 +356,33 @@ mod tests {
             .with(vec![("runsDir".into(), text("/a")), ("env".into(), text("minimal"))])
             .unwrap();
         let run = runner.with(vec![("runsDir".into(), text("/b"))]).unwrap();
-        assert_eq!((run.runs_dir.as_deref(), run.env), (Some("/b"), EnvPolicy::Minimal));
+        assert_eq!((run.runs_dir.as_deref(), run.env), (Some("/b"), Some(EnvPolicy::Minimal)));
+    }
+
+    // Case 34.
+    #[test]
+    fn variables_that_load_code_reach_strict_runs_by_their_names_only() {
+        let names = ["PATH", "HOME", "NODE_OPTIONS", "LD_PRELOAD", "OW_CONFIG"];
+        let passed = |options: &Options| -> Vec<String> {
+            let all = names.iter().map(|name| ((*name).to_owned(), String::new())).collect();
+            options.variables(all).into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(passed(&Options::default()), names, "standard passes all on");
+        let strict = set("isolation", text("strict")).unwrap();
+        assert_eq!(passed(&strict), ["PATH", "OW_CONFIG"]);
+        let inherit = strict.with(vec![("env".into(), text("inherit"))]).unwrap();
+        assert_eq!(passed(&inherit), ["PATH", "HOME", "OW_CONFIG"]);
+        let both = OptionValue::Texts(vec!["NODE_OPTIONS".into(), "LD_PRELOAD".into()]);
+        let by_name = strict.with(vec![("env".into(), both)]).unwrap();
+        assert_eq!(passed(&by_name), ["NODE_OPTIONS", "LD_PRELOAD", "OW_CONFIG"]);
     }
 
     #[test]
-    fn what_is_not_built_yet_is_refused() {
-        assert_eq!(set("isolation", text("strict")).unwrap_err().code, Code::IsolationUnavailable);
-        assert!(set("isolation", text("none")).unwrap().inherit_stdin);
+    fn only_isolation_none_may_read_the_hosts_input() {
+        assert!(set("isolation", text("none")).unwrap().inherit_stdin());
+        for mode in ["standard", "strict"] {
+            assert!(!set("isolation", text(mode)).unwrap().inherit_stdin());
+        }
     }
 
     #[test]

@@ -280,6 +280,7 @@ fn order(socket: &UnixStream, host: u32, script: &Script) {
         args: vec!["-c".into(), script.text.clone()],
         directory: "/".into(),
         variables: script.variables(),
+        policy: None,
     };
     let mut bytes = frame(&opening).expect("a frame");
     bytes.extend(frame(&request).expect("a frame"));

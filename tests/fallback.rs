@@ -70,6 +70,7 @@ fn without_close_range_no_descriptor_is_inherited() {
                 descriptors: vec![nowhere(), writer, nowhere()],
                 held: Vec::new(),
                 supervision: mode.supervision(),
+                policy: None,
             })
             .await
             .expect("started");

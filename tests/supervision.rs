@@ -29,6 +29,7 @@ async fn start_program(
         descriptors,
         held: Vec::new(),
         supervision: Mode::Namespace.supervision(),
+        policy: None,
     })
     .await
 }
@@ -107,6 +108,7 @@ async fn nothing_but_the_wanted_descriptors_and_variables_is_inherited() {
                 descriptors: vec![nowhere(), writer, nowhere(), nowhere()],
                 held: Vec::new(),
                 supervision: mode.supervision(),
+                policy: None,
             })
             .await
             .expect("started");
@@ -147,6 +149,7 @@ async fn what_cannot_start_says_why() {
         descriptors: vec![nowhere(), nowhere(), nowhere()],
         held: Vec::new(),
         supervision: Mode::Namespace.supervision(),
+        policy: None,
     });
     let message = reason(no_helper.await);
     assert!(message.contains("/no/such/helper") && message.contains("reinstall"), "{message}");

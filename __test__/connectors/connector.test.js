@@ -200,6 +200,45 @@ test('a source with several tables fills one each, and reads the state off all o
   );
 });
 
+test('what a table is called: by DestinationTableName, or else as the source would have it', () => {
+  const cases = [
+    [null, true, 'my_ads'],
+    [null, false, 'my_ads'],
+    ['x', true, 'x'],
+    ['x', false, 'x_ads'],
+    // As in the documented configuration of TikTokAds for Athena: a prefix, also of one table.
+    ['x_', true, 'x_ads'],
+    ['x_', false, 'x_ads'],
+  ];
+  for (const [DestinationTableName, isOnly, name] of cases) {
+    const { storage } = memoryRun({ DestinationTableName });
+    const table = { name: 'ads', destinationName: 'my_ads' };
+    assert.equal(storage.tableNameFor(table, { isOnly }), name);
+  }
+});
+
+test('a source that changes is loaded anew, and not for ever', async () => {
+  const { Core } = require('../../packages/connectors');
+  const run = (times) => {
+    const made = memoryRun();
+    let left = times;
+    made.source.fetch = async function* () {
+      yield [{ day: '2024-01-01' }];
+      left -= 1;
+      if (left >= 0) throw new Core.SourceChangedError('x changed: run again');
+      yield [{ day: '2024-01-02' }];
+    };
+    return { ...made, ended: made.connector.run() };
+  };
+  const twice = run(2);
+  await twice.ended;
+  assert.equal(twice.storage.rows.length, 2);
+  assert.equal(twice.config.of('addWarningToCurrentStatus').length, 2);
+  const always = run(3);
+  await assert.rejects(always.ended, /x changed: run again/);
+  assert.ok(!always.storage.calls.includes('commit'));
+});
+
 test('a table with neither keys nor dates is loaded with a warning', async () => {
   const { connector, config, source } = memoryRun();
   source.tables = () => [{ name: 'a' }];

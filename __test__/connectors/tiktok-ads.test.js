@@ -50,7 +50,13 @@ test('chosen fields of an object, in the order given, after its key', async (t) 
   const fake = await startTikTok(t);
   const Fields = 'campaigns campaign_name, campaigns campaign_id, campaigns budget';
   const { storage } = await load(fake, { Objects: 'campaigns', Fields });
-  assert.deepEqual(storage.calls, ['open', 'begin campaigns', 'write 3', 'commit', 'close']);
+  assert.deepEqual(storage.calls, [
+    'open',
+    'begin tiktok_ads_campaigns',
+    'write 3',
+    'commit',
+    'close',
+  ]);
   assert.deepEqual(
     storage.rows.map((row) => Object.entries(row)),
     fake.served['campaign/get/'].map((row) => [
@@ -96,10 +102,10 @@ test('all fields of several objects, each into a table, each value in its type',
   assert.deepEqual(
     storage.calls.filter((call) => /begin|write/.test(call)),
     [
-      ['begin advertiser', 'write 1'],
-      ['begin campaigns', 'write 3'],
-      ['begin ad_groups', 'write 4'],
-      ['begin ads', 'write 5'],
+      ['begin tiktok_ads_advertiser', 'write 1'],
+      ['begin tiktok_ads_campaigns', 'write 3'],
+      ['begin tiktok_ads_ad_groups', 'write 4'],
+      ['begin tiktok_ads_ads', 'write 5'],
     ].flat(),
   );
   const served = ['advertiser/info/', 'campaign/get/', 'adgroup/get/', 'ad/get/'].flatMap(

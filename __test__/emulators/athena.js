@@ -24,7 +24,7 @@ const ACCESS = {
  *
  * @param {import('./setup').Environment} python
  * @param {string} folder for the clients
- * @returns {Promise<object>} `athena` runs queries, `files(prefix)` lists S3; `put`, `stop`
+ * @returns {Promise<object>} `athena` runs queries, `files(prefix)` lists S3, `pointTo(origin)` sends runs elsewhere
  */
 async function startAthena(python, folder) {
   const port = await freePort();
@@ -54,6 +54,9 @@ async function startAthena(python, folder) {
   return {
     athena,
     origin,
+    pointTo(place) {
+      process.env.AWS_ENDPOINT_URL = place;
+    },
     put: (Key, Body) => s3.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body })),
     async files(prefix) {
       const list = new ListObjectsV2Command({ Bucket: BUCKET, Prefix: prefix });

@@ -130,6 +130,15 @@ class Backend:
 
     start = models.AthenaBackend.start_query_execution
     answer = responses.AthenaResponse.get_query_execution
+    accept = responses.AthenaResponse.start_query_execution
+    accepted = {}  # the answer by the client's token: a question that is repeated starts nothing
+
+    def accept_query_execution(self):
+        token = self._get_param("ClientRequestToken")
+        with lock:
+            if token not in Backend.accepted:
+                Backend.accepted[token] = Backend.accept(self)
+            return Backend.accepted[token]
 
     def start_query_execution(self, query, context, config, workgroup, execution_parameters):
         if not (config or {}).get("OutputLocation"):
@@ -164,6 +173,7 @@ class Backend:
 models.AthenaBackend.start_query_execution = Backend.start_query_execution
 models.AthenaBackend.get_query_results = Backend.get_query_results
 responses.AthenaResponse.get_query_execution = Backend.get_query_execution
+responses.AthenaResponse.start_query_execution = Backend.accept_query_execution
 
 if __name__ == "__main__":
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])

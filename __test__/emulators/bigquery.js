@@ -14,7 +14,7 @@ const PROJECT = 'p';
  *
  * @param {import('./setup').Environment} python
  * @param {string} folder for data and client
- * @returns {Promise<{ client: object, origin: string, stop: () => void }>}
+ * @returns {Promise<object>} `client`, `origin`; `pointTo(origin)` sends runs elsewhere, `stop()`
  */
 async function startBigQuery(python, folder) {
   const [port, grpc] = [await freePort(), await freePort()];
@@ -23,10 +23,8 @@ async function startBigQuery(python, folder) {
   const args = ['serve', '--host', '127.0.0.1', '--port', port, '--grpc-port', grpc];
   const all = ['-c', code, ...args, '--data-dir', path.join(folder, 'data')];
   const server = await start(python, all, `${origin}/$discovery/rest`);
-  Object.assign(process.env, {
-    BIGQUERY_EMULATOR_HOST: `${origin}/bigquery/v2`,
-    METADATA_SERVER_DETECTION: 'none',
-  });
+  process.env.BIGQUERY_EMULATOR_HOST = `${origin}/bigquery/v2`;
+  process.env.METADATA_SERVER_DETECTION = 'none';
   const name = '@google-cloud/bigquery';
   const load = installed(path.join(folder, 'client'), manifest);
   const { PassThroughClient } = createRequire(load.resolve(name))('google-auth-library');
@@ -36,7 +34,14 @@ async function startBigQuery(python, folder) {
     apiEndpoint: origin,
     authClient: new PassThroughClient(),
   });
-  return { client, origin, stop: () => server.kill('SIGKILL') };
+  return {
+    client,
+    origin,
+    pointTo(place) {
+      process.env.BIGQUERY_EMULATOR_HOST = `${place}/bigquery/v2`;
+    },
+    stop: () => server.kill('SIGKILL'),
+  };
 }
 
 module.exports = { PROJECT, startBigQuery };

@@ -3,7 +3,6 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-const http = require('node:http');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 
@@ -11,6 +10,7 @@ const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner')
 const { ACCESS, startAthena } = require('../emulators/athena');
 const { available } = require('../emulators/start');
 const { tempFolder } = require('../support/temp');
+const { faultProxy } = require('./support/proxy');
 
 const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
 
@@ -145,87 +145,6 @@ test('failures say what to do and leave the table as it was', options, async (t)
   }
 });
 
-/** Points the runs of a test to a server of its own. */
-async function serve(t, listener) {
-  const server = http.createServer(listener);
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const before = process.env.AWS_ENDPOINT_URL;
-  process.env.AWS_ENDPOINT_URL = `http://127.0.0.1:${server.address().port}`;
-  t.after(() => {
-    process.env.AWS_ENDPOINT_URL = before;
-    server.closeAllConnections();
-    server.close();
-  });
-}
-
-/** An S3 that refuses as the real one does; what is asked of it is noted. */
-async function refusing(t, status, code) {
-  const asked = [];
-  await serve(t, (request, response) => {
-    asked.push(request.method);
-    request.resume();
-    response.writeHead(status, { 'content-type': 'application/xml' });
-    response.end(`<Error><Code>${code}</Code><Message>${code} it is</Message></Error>`);
-  });
-  return asked;
-}
-
-/**
- * Stands before the emulator. `meddle` may answer a request itself, by giving true, and may give a
- * function that changes the emulator's answer.
- */
-async function meddling(t, meddle) {
-  const behind = process.env.AWS_ENDPOINT_URL;
-  await serve(t, async (request, response) => {
-    const parts = await request.toArray();
-    const change = meddle(request, response);
-    if (change === true) return;
-    const { method, headers } = request;
-    const onward = http.request(`${behind}${request.url}`, { method, headers });
-    onward.end(Buffer.concat(parts)).on('response', async (answer) => {
-      const text = Buffer.concat(await answer.toArray()).toString();
-      const more = { ...answer.headers };
-      for (const name of ['content-length', 'transfer-encoding']) delete more[name];
-      response.writeHead(answer.statusCode, more).end(change ? change(text) : text);
-    });
-  });
-}
-
-test('throttling and a connection cut in mid-upload are waited out', options, async (t) => {
-  const run = project(t, 'waits');
-  const faults = new Map([
-    [({ method }) => method === 'PUT', (response) => response.destroy()],
-    [
-      ({ headers }) => headers['x-amz-target'] === 'AmazonAthena.StartQueryExecution',
-      (response) => {
-        response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' });
-        response.end('{"__type":"TooManyRequestsException","Message":"Rate exceeded"}');
-      },
-    ],
-    [
-      ({ method, url }) => method === 'POST' && url.includes('delete'),
-      (response) => {
-        response.writeHead(503, { 'content-type': 'application/xml' });
-        response.end('<Error><Code>SlowDown</Code><Message>slow down</Message></Error>');
-      },
-    ],
-  ]);
-  await meddling(t, (request, response) => {
-    for (const [applies, fail] of faults) {
-      if (!applies(request)) continue;
-      faults.delete(applies);
-      fail(response);
-      return true;
-    }
-    return undefined;
-  });
-  const result = await run('id\n1\n2\n3\n', { MaxBufferSize: 1 });
-  assert.equal(result.status, 'success', result.stderrTail);
-  assert.equal(faults.size, 0);
-  assert.deepEqual(await rowsOf('waits'), [['1'], ['2'], ['3']]);
-  assert.deepEqual(await leftIn('waits'), []);
-});
-
 test('what a killed run left is removed, but not what may be in use', options, async (t) => {
   const run = project(t, 'left');
   await run('id\n1\n');
@@ -237,22 +156,10 @@ test('what a killed run left is removed, but not what may be in use', options, a
   );
   await run('id\n1\n');
   assert.deepEqual(await leftIn('left'), [Key, 'owox_staging_x']);
-  await meddling(t, () => (text) => text.replace(/(?<=<LastModified>)\d{4}/g, '2020'));
+  await faultProxy(t, emulator, [
+    { when: () => true, change: (text) => text.replace(/(?<=<LastModified>)\d{4}/g, '2020') },
+  ]);
   const later = await run('id\n1\n');
   assert.equal(later.status, 'success', later.stderrTail);
   assert.deepEqual(await leftIn('left'), []);
 });
-
-for (const [status, code, message] of [
-  [403, 'InvalidAccessKeyId', /check AWSAccessKeyId and AWSSecretAccessKey/],
-  [403, 'SignatureDoesNotMatch', /check AWSAccessKeyId and AWSSecretAccessKey/],
-  [400, 'ExpiredToken', /check AWSSessionToken/],
-  [403, 'AccessDenied', /s3:ListBucket.*"bucket"/],
-]) {
-  test(`${code} ends the run before anything is uploaded`, options, async (t) => {
-    const asked = await refusing(t, status, code);
-    const failed = await project(t, 'refused')('id\n1\n');
-    assert.match(failed.stderrTail, message);
-    assert.deepEqual(new Set(asked), new Set(['GET']));
-  });
-}

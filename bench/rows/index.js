@@ -12,6 +12,13 @@ const each = (name, values, more) => values.map((value) => ({ [name]: value, ...
 const ALL_SETS = ['DuckDb', 'BigQuery', 'Athena'];
 const KINDS = ['JSON', 'text'];
 
+/** BigQuery and Athena are emulators here: these rows need Python, and are left out without it. */
+const STORAGES = [
+  ['storage-duckdb', 'DuckDb', 100_000],
+  ['storage-bigquery', 'GoogleBigQuery', 20_000],
+  ['storage-athena', 'AwsAthena', 20_000],
+];
+
 module.exports = [
   {
     name: 'warm-run',
@@ -30,6 +37,16 @@ module.exports = [
     target: { atMost: 1.1 },
     quick: [{ count: 5 }],
     full: [{ count: 41 }],
+  },
+  {
+    name: 'isolation',
+    title: 'Isolation, warm run',
+    rival: "isolation 'none'",
+    measurement: ['runs', 'isolation'],
+    target: { atMost: 1.1 },
+    otherTargets: { added: { atMost: 5, of: 'ours' } },
+    quick: each('mode', ['standard', 'strict'], { count: 5 }),
+    full: each('mode', ['standard', 'strict'], { count: 101 }),
   },
   {
     name: 'first-line',
@@ -140,4 +157,13 @@ module.exports = [
     quick: each('set', ['DuckDb']),
     full: each('set', ALL_SETS),
   },
+  ...STORAGES.map(([name, storage, rows]) => ({
+    name,
+    title: `Rows a second into ${storage}`,
+    rival: 'batches of 250',
+    measurement: ['storages', 'throughput'],
+    target: { atLeast: 1 },
+    quick: [{ storage, rows: 2000, batch: 1000, count: 1 }],
+    full: each('batch', [1000, 10_000, 50_000], { storage, rows, count: 3 }),
+  })),
 ];

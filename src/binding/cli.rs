@@ -52,7 +52,7 @@ impl ConnectorRunnerCli {
     /// JSON of what `process.argv` asks for.
     #[napi(catch_unwind)]
     pub fn plan(&mut self, argv: Vec<String>) -> Result<String> {
-        let plan = cli::plan(&argv);
+        let plan = cli::plan(&argv, self.facts.columns);
         if let Plan::Run(run) = &plan {
             self.session = Session::new(run, self.facts.clone());
         }
@@ -67,12 +67,22 @@ impl ConnectorRunnerCli {
         let argv: Vec<String> = serde_json::from_str(&request.text("argv")?)
             .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?;
         let terminal = Terminal { colours: self.facts.colours(self.facts.stdout, false) };
+        let facts = self.facts.clone();
         promise(env, async move {
-            let printed = cli::perform(&argv, &host, terminal).await;
+            let mut printed = cli::perform(&argv, &host, terminal).await;
+            printed.stdout = facts.fitted(&printed.stdout, facts.stdout);
+            printed.stderr = facts.fitted(&printed.stderr, facts.stderr);
             serde_json::to_string(&printed)
                 .map(Some)
                 .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))
         })
+    }
+
+    /// The text of the configuration that is `request.config`, a path.
+    #[napi(catch_unwind)]
+    pub fn read_config<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<String> {
+        let request = Request::new(env, &request)?;
+        Ok(cli::read_config(&request.text("config")?, &request.host()?)?)
     }
 
     /// Why the configuration's text is not JSON, by line and column.

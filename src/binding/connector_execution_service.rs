@@ -19,6 +19,7 @@ use crate::connectors::{Catalog, check_source, parameters, secret_names, storage
 use crate::environment::runs_root;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
+use crate::isolation::granted_by;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
 use crate::output::Observer;
@@ -109,7 +110,7 @@ impl ConnectorExecutionService {
         }
         let stdio = request.stdio_for(&options)?;
         let variables = request.call("environmentVariables")?;
-        let variables = options.env.apply(read_variables(&request.values, &variables)?);
+        let variables = options.variables(read_variables(&request.values, &variables)?);
         let ids = (datamart_id, run_id.clone());
         let report = options.report.as_ref().map(|path| {
             let facts = Facts::of(ids.clone(), &options, &variables, stdio.is_read());
@@ -238,6 +239,7 @@ async fn run_watched(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
+                let granted = granted_by(&connectors.catalog, &variables);
                 if let Some(facts) = facts {
                     facts.found(&connectors.package, marked, secrets.clone());
                 }
@@ -253,12 +255,13 @@ async fn run_watched(
                     cancellation.clone(),
                 );
                 environment.secrets = secrets;
+                (environment.grants, environment.warnings) = granted;
                 run_in_node(environment, &dependencies).await
             }
             Err(error) => error.into(),
         }
     };
-    let mut outcome = cancellation.within(options.limits.timeout, Box::pin(run)).await;
+    let mut outcome = Box::pin(cancellation.within(options.limits.timeout, run)).await;
     if let Some(report) = &mut outcome.report {
         report.was_queued(queued);
     }
@@ -294,7 +297,7 @@ async fn run_elsewhere(
     };
     // what is ours keeps its time itself, from when the connector starts
     let timeout = options.limits.timeout.filter(|_| is_foreign);
-    cancellation.within(timeout, run).await
+    Box::pin(cancellation.within(timeout, run)).await
 }
 
 /// An environment that is an object of the caller's.

@@ -15,13 +15,17 @@ use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
 use crate::connectors::locate;
+use crate::context::Variables;
 use crate::environment::{
     Lock, Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
 };
 use crate::error::RunnerError;
+use crate::host::Host;
+use crate::isolation::{Grant, granted_by};
+use crate::options::Options;
 use crate::output::redact::{Marked, Secrets};
 use crate::report::{self, Facts, Recorded, Reporting};
-use crate::run::{Cancellation, Failure, Job, Outcome, execute};
+use crate::run::{Cancellation, Failure, Job, Outcome, execute, find_connectors};
 
 #[napi]
 pub struct NodeJsEnvironment;
@@ -84,7 +88,7 @@ impl NodeJsEnvironment {
                 }
                 Ok::<_, Failure>(path.display().to_string())
             };
-            let create = cancellation.within(options.limits.timeout, create);
+            let create = Box::pin(cancellation.within(options.limits.timeout, create));
             listening(&port, has_signal, &cancellation, create).await
         })
     }
@@ -106,7 +110,7 @@ impl NodeJsEnvironment {
         let cancellation = Cancellation::default();
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
-        let variables = options.env.apply(variables);
+        let variables = options.variables(variables);
         let port = Port::new(port).with_messages(options.listeners.messages);
         let report = options.report.as_ref().map(|path| {
             let of = |name: &str| variables.iter().find(|(known, _)| known == name);
@@ -127,6 +131,7 @@ impl NodeJsEnvironment {
             let lock = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
             let cancellation = &cancellation;
+            let (grants, warnings) = grants(&options, &variables, &host).await;
             let job = Job {
                 directory: &directory,
                 variables,
@@ -135,10 +140,17 @@ impl NodeJsEnvironment {
                 options: &options,
                 cancellation,
                 secrets: secrets.clone(),
+                grants: &grants,
             };
             let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &observer)));
             let outcome = match listening(&port, has_signal, cancellation, work).await {
-                Ok(execution) => execution.into_outcome(None),
+                Ok(execution) => {
+                    let mut outcome = execution.into_outcome(None);
+                    if let Some(report) = &mut outcome.report {
+                        report.warnings.extend(warnings);
+                    }
+                    outcome
+                }
                 Err(error) => Outcome::from(Failure::from(error)),
             };
             let outcome = outcome.redacted(secrets.as_deref());
@@ -172,6 +184,19 @@ impl NodeJsEnvironment {
                 cleanup(&root, &connector_id, &run_id)
             }),
         )
+    }
+}
+
+/// The paths that the configuration of a directory's connector grants. Where there is no connectors
+/// package that knows it, none: then they are for the caller to grant.
+async fn grants(options: &Options, variables: &Variables, host: &Host) -> (Vec<Grant>, Vec<String>) {
+    let has_config = variables.iter().any(|(name, _)| name == "OW_CONFIG");
+    if !has_config || !options.isolation.needs_grants() {
+        return (Vec::new(), Vec::new());
+    }
+    match find_connectors(options.connectors_package.as_deref(), host).await {
+        Ok(connectors) => granted_by(&connectors.catalog, variables),
+        Err(_) => (Vec::new(), Vec::new()),
     }
 }
 

@@ -96,7 +96,7 @@ impl<'env> Request<'env> {
             )
             .into());
         }
-        Ok(Reserved::new(&spec, options.inherit_stdin)?)
+        Ok(Reserved::new(&spec, options.inherit_stdin())?)
     }
 
     /// Text of an id.
@@ -190,7 +190,7 @@ fn read_fields<'env>(
             Kind::Undefined => continue,
             Kind::Object if is_signal(values, &value)? => OptionValue::Signal,
             Kind::String => OptionValue::Text(text_of(&value)?),
-            Kind::Array => texts(values, &value)?,
+            Kind::Array => array(values, &value)?,
             Kind::Object if depth < MAX_DEPTH => OptionValue::Fields(read_fields(values, &value, depth + 1)?),
             _ => match value.get_type().let_through()? {
                 ValueType::Function => OptionValue::Function,
@@ -212,15 +212,23 @@ fn is_signal<'env>(values: &JsValues<'env>, value: &Unknown<'env>) -> Result<boo
         && type_of("removeEventListener")? == ValueType::Function)
 }
 
-fn texts<'env>(values: &JsValues<'env>, array: &Unknown<'env>) -> Result<OptionValue> {
-    let array = as_object(array);
-    let mut texts = Vec::new();
+/// An array of strings or of numbers.
+fn array<'env>(values: &JsValues<'env>, given: &Unknown<'env>) -> Result<OptionValue> {
+    let array = as_object(given);
+    let (mut texts, mut numbers) = (Vec::new(), Vec::new());
     for index in 0..array.get_array_length().let_through()? {
         let element: Unknown = array.get_element(index).let_through()?;
-        if values.kind(&element)? != Kind::String {
+        if values.kind(&element)? == Kind::String {
+            texts.push(text_of(&element)?);
+        } else if element.get_type().let_through()? == ValueType::Number {
+            numbers.push(number_of(&element)?);
+        } else {
             return Ok(OptionValue::Other);
         }
-        texts.push(text_of(&element)?);
     }
-    Ok(OptionValue::Texts(texts))
+    Ok(match (texts.is_empty(), numbers.is_empty()) {
+        (_, true) => OptionValue::Texts(texts),
+        (true, false) => OptionValue::Numbers(numbers),
+        (false, false) => OptionValue::Other,
+    })
 }

@@ -58,7 +58,7 @@ fn after_help() -> String {
 enum Command {
     /// Run a connector; the word may be left out
     #[command(after_help = after_help())]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Check a configuration without running it
     Check(CheckArgs),
     /// List sources and storages and their parameters
@@ -85,6 +85,12 @@ pub enum Plan {
     Perform,
 }
 
+/// The definitions of all commands.
+#[cfg(test)]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Says so where the first argument is a command with a slip of the pen, and no file.
 fn mistyped(argv: &[String]) -> Option<Printed> {
     let first = argv.get(2)?;
@@ -103,10 +109,14 @@ fn mistyped(argv: &[String]) -> Option<Printed> {
     )))
 }
 
-fn parse(argv: &[String]) -> Result<Cli, clap::Error> {
+/// The widest that help gets, and its width where there is no terminal.
+const HELP_WIDTH: usize = 100;
+
+fn parse(argv: &[String], columns: Option<usize>) -> Result<Cli, clap::Error> {
     // the first two entries are node and the script
     let given = argv.iter().skip(2).map(String::as_str);
-    let matches = Cli::command().try_get_matches_from(std::iter::once(NAME).chain(given))?;
+    let command = Cli::command().term_width(columns.unwrap_or(HELP_WIDTH).min(HELP_WIDTH));
+    let matches = command.try_get_matches_from(std::iter::once(NAME).chain(given))?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -118,20 +128,23 @@ fn explain(error: &clap::Error) -> Printed {
     }
 }
 
-/// Reads `process.argv`.
-pub fn plan(argv: &[String]) -> Plan {
+fn run_plan(run: RunArgs, no_color: bool) -> Plan {
+    match run.into_plan(no_color) {
+        Some(plan) => Plan::Run(plan),
+        None => Plan::Print(Printed::error(format!(
+            "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
+        ))),
+    }
+}
+
+/// Reads `process.argv`. `columns` is the terminal's width, where there is one.
+pub fn plan(argv: &[String], columns: Option<usize>) -> Plan {
     if let Some(printed) = mistyped(argv) {
         return Plan::Print(printed);
     }
-    match parse(argv) {
-        Ok(Cli { command: Some(Command::Run(run)), no_color, .. } | Cli { command: None, run, no_color }) => {
-            match run.into_plan(no_color) {
-                Some(plan) => Plan::Run(plan),
-                None => Plan::Print(Printed::error(format!(
-                    "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
-                ))),
-            }
-        }
+    match parse(argv, columns) {
+        Ok(Cli { command: Some(Command::Run(run)), no_color, .. }) => run_plan(*run, no_color),
+        Ok(Cli { command: None, run, no_color }) => run_plan(run, no_color),
         Ok(_) => Plan::Perform,
         Err(error) => Plan::Print(explain(&error)),
     }
@@ -139,14 +152,14 @@ pub fn plan(argv: &[String]) -> Plan {
 
 /// Does what a command other than `run` asks for, and says what to print.
 pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printed {
-    let cli = match parse(argv) {
+    let cli = match parse(argv, None) {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
     let terminal = Terminal { colours: terminal.colours && !cli.no_color };
     match cli.command {
-        Some(Command::Check(given)) => check(&given, host).await,
-        Some(Command::Spec(given)) => spec(&given, host).await,
+        Some(Command::Check(given)) => check(&given, host, terminal).await,
+        Some(Command::Spec(given)) => spec(&given, host, terminal).await,
         Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
         Some(Command::State(given)) => state(&given, host),
@@ -164,7 +177,7 @@ mod tests {
 
     fn of(args: &[&str]) -> Plan {
         let all: Vec<_> = ["node", "cli.js"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        plan(&all)
+        plan(&all, None)
     }
 
     fn printed(args: &[&str]) -> (String, bool, i32) {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::look::{Paint, grouped, megabytes, minutes};
+use super::look::{Paint, counted, megabytes, minutes};
 use super::seen::{Doing, Seen};
 
 /// Of a step before the connector can start, as `onProgress` has it.
@@ -43,6 +43,9 @@ pub struct Live {
     /// Its colours.
     pub paint: Paint,
 }
+
+/// After this time somebody may want to know what an installation waits for.
+const NPM_IS_SLOW_MS: u64 = 20_000;
 
 /// Between two pictures of the spinner, milliseconds.
 const TURN_MS: u64 = 200;
@@ -109,12 +112,17 @@ impl Live {
     fn facts(&self, seen: &Seen, elapsed_ms: u64) -> Vec<(u8, String)> {
         let mut facts = Vec::new();
         if let Some(rows) = seen.rows() {
-            facts.push((1, format!("{} row{}", grouped(rows), if rows == 1 { "" } else { "s" })));
+            facts.push((1, counted(rows)));
         }
         if let Some(date) = &seen.date {
             facts.push((2, format!("up to {date}")));
         }
         facts.push((0, minutes(elapsed_ms / 1000)));
+        if elapsed_ms > NPM_IS_SLOW_MS
+            && matches!(&self.phase, Phase::Preparing(step) if step.phase == "installing")
+        {
+            facts.push((4, "does npm reach its registry?".to_owned()));
+        }
         if self.rss_bytes > 0 {
             facts.push((3, megabytes(self.rss_bytes)));
         }

@@ -71,6 +71,27 @@ impl Facts {
         wrap(text, columns.saturating_sub(1 + indent).max(LEAST_WIDTH), 0, 0)
     }
 
+    /// What a command prints, in lines that fit: what is too long for a line goes on below its last
+    /// column. JSON stays as it is.
+    pub fn fitted(&self, text: &str, is_terminal: bool) -> String {
+        let Some(columns) = self.columns.filter(|_| is_terminal) else { return text.to_owned() };
+        if text.starts_with(['{', '[']) {
+            return text.to_owned();
+        }
+        let mut fitted = String::with_capacity(text.len());
+        for line in text.split_inclusive('\n') {
+            let start = line.len() - line.trim_start().len();
+            let indent = match line.trim_end().rfind("  ") {
+                Some(at) if at >= start && at + MOST_INDENT_LEAVES < columns => {
+                    line[..at].chars().count() + 2
+                }
+                _ => start.max(2),
+            };
+            fitted.push_str(&wrap(line, columns.saturating_sub(1).max(indent + LEAST_WIDTH), 0, indent));
+        }
+        fitted
+    }
+
     /// A path with the home folder as `~`, which shells understand.
     pub fn short(&self, path: &str) -> String {
         let home = self.variable("HOME").filter(|home| home.len() > 1);
@@ -163,6 +184,9 @@ fn escape_sequence(text: &str) -> (&str, &str) {
     text.split_at(end.unwrap_or(text.len()))
 }
 
+/// What is left for the last column, or else it goes on at the left.
+const MOST_INDENT_LEAVES: usize = 30;
+
 /// Narrower than this nothing is wrapped.
 const LEAST_WIDTH: usize = 20;
 
@@ -207,6 +231,11 @@ pub fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// A number of rows.
+pub fn counted(rows: u64) -> String {
+    format!("{} row{}", grouped(rows), if rows == 1 { "" } else { "s" })
 }
 
 /// Seconds with one digit, or minutes for long runs.
@@ -300,6 +329,24 @@ mod tests {
         let narrow = Facts { columns: Some(5), ..facts(&[]) };
         assert_eq!(narrow.wrapped("twelve times three words", 0, 0), "twelve times three\nwords");
         assert_eq!(facts(&[]).wrapped("as it is", 100, 0), "as it is");
+        let fit = |text: &str| Facts { columns: Some(41), ..facts(&[]) }.fitted(text, true);
+        for (text, shown) in [
+            (
+                "  Nm  some words that are too long for it\nx\n",
+                "  Nm  some words that are too long for\n      it\nx\n",
+            ),
+            (
+                "      some words that are too long to fit\n",
+                "      some words that are too long to\n      fit\n",
+            ),
+            ("f.json:1:1: error: some words that do not\n", "f.json:1:1: error: some words that do\n  not\n"),
+            ("a column  another  some words that do not\n", "a column  another  some words that do\n  not\n"),
+            ("words that just fit into the whole line:\n", "words that just fit into the whole line:\n"),
+        ] {
+            assert_eq!(fit(text), shown);
+        }
+        let json = "{ \"a\": \"some words that are too long for it\" }";
+        assert_eq!(fit(json), json);
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod findings;
 mod init;
 mod live;
 mod look;
+#[cfg(test)]
+mod reference;
 mod run;
 mod seen;
 mod session;
@@ -22,7 +24,7 @@ mod summary;
 
 pub use args::{Plan, perform, plan};
 pub use common::{Printed, Terminal};
-pub use config_file::{explain, missing_field, path_parameters};
+pub use config_file::{explain, missing_field, path_parameters, read_config};
 pub use look::Facts;
 pub use run::RunPlan;
 pub use session::{Beginning, Session, Texts};

@@ -40,11 +40,11 @@ pub struct RunArgs {
     environment: EnvironmentArgs,
 
     /// Install for this run alone, without the store
-    #[arg(long, conflicts_with_all = ["store", "refresh"])]
+    #[arg(long, conflicts_with_all = ["store", "refresh"], help_heading = "Environment")]
     no_store: bool,
 
     /// Folder for the run's temporary directory [default: the system's temporary folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Environment")]
     runs_dir: Option<String>,
 
     /// Write an HTML page about the run, however it ends
@@ -55,11 +55,55 @@ pub struct RunArgs {
     limits: LimitArgs,
 
     #[command(flatten)]
+    isolation: IsolationArgs,
+
+    #[command(flatten)]
     look: LookArgs,
+}
+
+/// They become the option `isolation`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Isolation")]
+struct IsolationArgs {
+    /// How strictly the connector is isolated: none, standard or strict [default: standard]
+    #[arg(long = "isolation", value_name = "MODE")]
+    mode: Option<String>,
+
+    /// File or folder that the connector may read in strict; may be repeated
+    #[arg(long, value_name = "PATH")]
+    allow_read: Vec<String>,
+
+    /// File or folder that the connector may write; may be repeated
+    #[arg(long, value_name = "PATH")]
+    allow_write: Vec<String>,
+
+    /// Port that the connector may connect to; may be repeated [default: all]
+    #[arg(long, value_name = "PORT")]
+    allow_port: Vec<u16>,
+}
+
+impl IsolationArgs {
+    /// The option; none where nothing was said.
+    fn into_option(self) -> Option<serde_json::Value> {
+        let mut option = serde_json::Map::new();
+        if let Some(mode) = self.mode {
+            option.insert("mode".into(), mode.into());
+        }
+        for (name, paths) in [("read", self.allow_read), ("write", self.allow_write)] {
+            if !paths.is_empty() {
+                option.insert(name.into(), paths.into());
+            }
+        }
+        if !self.allow_port.is_empty() {
+            option.insert("tcpPorts".into(), self.allow_port.into());
+        }
+        (!option.is_empty()).then_some(option.into())
+    }
 }
 
 /// How it prints.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 struct LookArgs {
     /// Print one JSON object a line on stdout, as docs/cli.md describes them
     #[arg(long)]
@@ -72,6 +116,7 @@ struct LookArgs {
 
 /// They become the options of the same names, and are checked there.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// End the run when it takes longer [default: no limit]
     #[arg(long, value_name = "MS")]
@@ -178,6 +223,9 @@ impl RunArgs {
             ("memoryLimitMb", self.limits.memory_limit_mb),
         ];
         options.extend(limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into()))));
+        if let Some(isolation) = self.isolation.into_option() {
+            options.insert("isolation".into(), isolation);
+        }
         if self.environment.refresh {
             options.insert("refresh".into(), true.into());
         }

@@ -116,7 +116,9 @@ impl Session {
         self.live.storage.clone_from(&storage);
         let mut texts = Texts::default();
         if let Some(notice) = notice.as_ref().filter(|_| !self.look.quiet) {
-            texts.stderr = format!("{}\n", self.facts.wrapped(notice, 0, 0));
+            // how to name another one is in the help, and in the error of a source that is missing
+            let short = notice.split(" (").next().unwrap_or(notice);
+            texts.stderr = format!("{}\n", self.stderr.dim(&self.facts.wrapped(short, 0, 0)));
         }
         self.notice = notice;
         if self.look.json {
@@ -188,7 +190,16 @@ impl Session {
         if self.look.json {
             return Some(Texts::stdout(Self::message_events(StreamKind::Stderr, text, at)));
         }
-        self.facts.stderr.then(|| Texts::stderr(printable(text, self.stderr.colours)))
+        let readable = |line: &str| {
+            let line = printable(line, self.stderr.colours);
+            // where in the code: for those who look for it
+            if line.trim_start().starts_with("at ") && line.starts_with("    ") {
+                return self.stderr.dim(line.trim_end_matches('\n'))
+                    + if line.ends_with('\n') { "\n" } else { "" };
+            }
+            line
+        };
+        self.facts.stderr.then(|| Texts::stderr(text.split_inclusive('\n').map(readable).collect()))
     }
 
     /// Each message as it was printed, byte for byte.

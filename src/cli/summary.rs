@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use super::common::NAME;
 use super::exit::exit_code;
-use super::look::{Facts, Paint, grouped, megabytes, printable, seconds};
+use super::look::{Facts, Paint, counted, grouped, megabytes, printable, seconds};
 use super::seen::{Seen, Summary};
 
 /// Warnings that the block repeats.
@@ -28,6 +29,25 @@ pub struct RunFacts {
     pub resources: Resources,
     /// Warnings of the connector and of the runner.
     pub warnings: Vec<String>,
+    /// What was asked of isolation, and what was enforced.
+    pub isolation: Isolation,
+}
+
+/// The report of isolation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Isolation {
+    mode: String,
+    layers: Vec<Layer>,
+}
+
+/// One of its layers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Layer {
+    name: String,
+    requested: String,
+    enforced: String,
 }
 
 /// Milliseconds by phase.
@@ -145,6 +165,9 @@ impl Ending<'_> {
         if run.resources.peak_rss_bytes > 0 {
             block.row("Memory", &format!("{} at most", megabytes(run.resources.peak_rss_bytes)));
         }
+        if !run.isolation.mode.is_empty() {
+            block.row("Isolated", &isolated(&run.isolation));
+        }
         block.row("State", &self.state_after_success());
         for look in self.seen.summaries.iter().filter_map(|summary| summary.look.as_deref()) {
             block.lines("Look", &printable(look, false));
@@ -217,7 +240,7 @@ impl Ending<'_> {
             (true, Some(from), Some(to)) if from == to => format!("still {to}, in {file}"),
             (true, Some(from), Some(to)) => format!("from {from} to {to}, in {file}"),
             (true, None, Some(to)) => format!("set to {to}, in {file}"),
-            (_, _, Some(_)) => format!("not moved: {} runs don't", self.run_type),
+            (_, _, Some(_)) => "not moved: only INCREMENTAL and FULL_REFRESH runs do that".to_owned(),
             _ => "not moved: the connector gave no date".to_owned(),
         }
     }
@@ -236,12 +259,12 @@ impl Ending<'_> {
             block.row("Why", &printable(&why, false));
         }
         if let Some(run) = &failed.result {
-            let rows = self.seen.rows().map(|rows| format!(", {} rows so far", grouped(rows)));
+            let rows = self.seen.rows().map(|rows| format!(", {} so far", counted(rows)));
             block.row("After", &format!("{}{}", seconds(run.duration_ms), rows.unwrap_or_default()));
             if let Some(file) = &self.state.file {
                 let at = self.state.from.as_deref().map(day);
-                let kept = at.map_or_else(|| "not written".to_owned(), |at| format!("still {at}"));
-                block.row("State", &format!("{kept}, in {}", self.facts.short(file)));
+                let kept = at.map(|at| format!("still {at}, in {}", self.facts.short(file)));
+                block.row("State", &kept.unwrap_or_else(|| "none yet: nothing was written".to_owned()));
             }
         }
         if let Some(remedy) = remedy {
@@ -276,7 +299,12 @@ impl Ending<'_> {
             }
             "INVALID_CONFIG" if super::missing_field(&failed.message).is_some() => {
                 let field = super::missing_field(&failed.message).unwrap_or_default();
-                (None, Some(format!("see \"{field}\" in {config}; check {config} says all that is wrong")))
+                (
+                    None,
+                    Some(format!(
+                        "see \"{field}\" in {config}; all that is wrong says {NAME} check {config}"
+                    )),
+                )
             }
             "INSTALL_FAILED" => (hint.map(|hint| last_lines(hint, LINES_SHOWN)), None),
             _ => (hint.map(|hint| first_lines(hint, LINES_SHOWN)), None),
@@ -305,6 +333,16 @@ fn time(run: &RunFacts) -> String {
     text
 }
 
+/// The mode, and what this machine could not enforce of it.
+fn isolated(isolation: &Isolation) -> String {
+    let weak = isolation.layers.iter().filter(|layer| layer.requested != "off" && layer.enforced != "full");
+    let weak: Vec<_> = weak.map(|layer| format!("{} {}", layer.name, layer.enforced)).collect();
+    match &weak[..] {
+        [] => isolation.mode.clone(),
+        weak => format!("{}, but {}", isolation.mode, weak.join(", ")),
+    }
+}
+
 fn first_lines(text: &str, count: usize) -> String {
     text.lines().take(count).collect::<Vec<_>>().join("\n")
 }
@@ -324,6 +362,8 @@ fn last_words(stderr: &str) -> Option<String> {
     let lines: Vec<_> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
     let names_error = |line: &&str| {
         !is_trace(line)
+            && !line.starts_with("Caused by")
+            && !line.starts_with(char::is_whitespace)
             && (line.contains("Error: ") || line.starts_with("error: ") || line.ends_with("Error"))
     };
     let words = match lines.iter().rposition(names_error) {
@@ -349,7 +389,8 @@ mod tests {
     fn run() -> RunFacts {
         serde_json::from_str(
             r#"{"durationMs":4240,"timings":{"environmentMs":2900,"spawnMs":100,"executionMs":1100,"cleanupMs":140},
-            "environment":{"key":"k","cached":false},"resources":{"peakRssBytes":157286400},"warnings":["careful"]}"#,
+            "environment":{"key":"k","cached":false},"resources":{"peakRssBytes":157286400},"warnings":["careful"],"isolation":{"mode":"standard","layers":[
+            {"name":"files","requested":"preferred","enforced":"full"},{"name":"tcpPorts","requested":"off","enforced":"none"}]}}"#,
         )
         .unwrap()
     }
@@ -380,11 +421,21 @@ mod tests {
              Dates    1999-01-04 to 2026-10-30\n  \
              Time     3.0 s preparing, 1.1 s connector, 0.1 s clean-up\n  \
              Memory   150 MB at most\n  \
+             Isolated standard\n  \
              State    from 2026-10-28 to 2026-10-30, in /home/u/s.json\n  \
              Look     duckdb /f.duckdb\n  \
              Next     the same command goes on from 2026-10-30\n  \
              warning: careful\n"
         );
+    }
+
+    #[test]
+    fn what_could_not_be_enforced_is_named() {
+        let isolation = serde_json::from_str(
+            r#"{"mode":"strict","layers":[{"name":"files","requested":"preferred","enforced":"none"},
+            {"name":"processes","requested":"required","enforced":"full"}]}"#,
+        );
+        assert_eq!(isolated(&isolation.unwrap()), "strict, but files none");
     }
 
     #[test]
@@ -412,7 +463,11 @@ mod tests {
         for (state, run_type, words) in [
             (state(None, day, true), "INCREMENTAL", "set to 2026-01-02, in /home/u/s.json"),
             (state(day, day, true), "INCREMENTAL", "still 2026-01-02, in /home/u/s.json"),
-            (state(day, day, false), "MANUAL_BACKFILL", "not moved: MANUAL_BACKFILL runs don't"),
+            (
+                state(day, day, false),
+                "MANUAL_BACKFILL",
+                "not moved: only INCREMENTAL and FULL_REFRESH runs do that",
+            ),
             (state(day, None, false), "INCREMENTAL", "not moved: the connector gave no date"),
             (StateFacts::default(), "INCREMENTAL", "neither read nor written (--no-state)"),
         ] {
@@ -445,7 +500,7 @@ mod tests {
     fn a_failure_says_what_why_and_what_to_do_in_ten_lines() {
         let (facts, state) = (Facts::default(), state(Some("2026-10-28T00:00:00.000Z"), None, false));
         let seen = seen(&[r#"{"type":"log","message":"12 rows were fetched"}"#]);
-        let stderr = "Error: earlier\n    at a\nnoise\nConnectorError: Path is missing\nand Table too\n    at f (x.js:1:2)\n\nNode.js v22\n";
+        let stderr = "Error: earlier\n    at a\nnoise\nConnectorError: Path is missing\nand Table too\n    at f (x.js:1:2)\nCaused by: Error: y\n    at g\nNode.js v22\n";
         let text = ending(&facts, &seen, &state).failure(&failed("CONNECTOR_FAILED", None, Some(stderr)));
         assert_eq!(
             text,
@@ -475,6 +530,7 @@ mod tests {
             ("just a line\n", Some("just a line")),
             ("TypeError: x\n    at y\n\nNode.js v22.1.0\n", Some("TypeError: x")),
             ("Error: one\n    at y\nError: two\n    at z\n", Some("Error: two")),
+            ("Error: x\n    at y {\n  [cause]: Error: z\n}\n", Some("Error: x")),
             ("    at y\n", None),
         ] {
             assert_eq!(last_words(stderr).as_deref(), words, "{stderr:?}");

@@ -162,6 +162,16 @@ pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
 
 const LOCK_SUFFIX: &str = ".lock";
 
+/// The lock file of a run's directory, where it has one: beside it, and so nothing of its own.
+pub fn lock_beside(directory: &Path) -> PathBuf {
+    lock_path(directory)
+}
+
+/// Whether a path is in the directory of a run that is not this one.
+pub fn is_in_other_run(path: &Path, directory: &Path) -> bool {
+    !path.starts_with(directory) && path.ancestors().any(|folder| is_ours(folder.file_name()))
+}
+
 fn lock_path(directory: &Path) -> PathBuf {
     let mut name = directory.as_os_str().to_owned();
     name.push(LOCK_SUFFIX);

@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
+use super::policy::{Layer, Measured, PerLayer, Policy};
 use super::protocol::{
     Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Opening, Report, Sample, StartRequest,
     Supervision, Usage, frame, frame_length,
@@ -41,6 +42,8 @@ pub struct Start<'a> {
     pub held: Vec<OwnedFd>,
     /// How it is watched.
     pub supervision: Supervision,
+    /// What it may do; all that its user may, where there is none.
+    pub policy: Option<Policy>,
 }
 
 /// How a process ended.
@@ -63,6 +66,8 @@ pub struct Running {
     pub containment: Containment,
     /// What the tree uses, where [`Supervision`] asks for it.
     pub samples: watch::Sender<Sample>,
+    /// What was found of each layer of its policy, except its processes.
+    pub layers: Option<Box<PerLayer<Measured>>>,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
     helper: Helper,
@@ -96,6 +101,19 @@ fn failed(cause: impl std::fmt::Display) -> RunnerError {
     RunnerError::new(Code::SpawnFailed, format!("Failed to start connector process: {cause}"))
 }
 
+/// A layer that is required cannot be enforced: what, why, and what can be done.
+fn unavailable(layer: Layer, reason: &str) -> RunnerError {
+    let name = layer.name();
+    RunnerError::new(
+        Code::IsolationUnavailable,
+        format!(
+            "isolation: the layer {name} cannot be enforced: {reason}. Nothing was started. {}; or do \
+             without it: isolation: {{ layers: {{ {name}: 'preferred' }} }}",
+            layer.remedy()
+        ),
+    )
+}
+
 fn supervisor_failed(path: &Path, cause: &io::Error) -> RunnerError {
     let remedy = match cause.kind() {
         io::ErrorKind::NotFound => "it is missing; reinstall the package",
@@ -118,6 +136,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         args: start.args,
         directory: text_of(start.directory)?,
         variables: start.variables,
+        policy: start.policy,
     };
     let opening = Opening {
         supervision: start.supervision,
@@ -147,9 +166,16 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     writer.write_all(&bytes[4..]).await.map_err(failed)?;
 
     match read_report(&mut reader).await {
-        Ok(Some(Report::Started { pid, containment })) => {
-            Ok(Running { pid, containment, samples: watch::Sender::default(), reader, writer, helper })
-        }
+        Ok(Some(Report::Started { pid, containment, layers })) => Ok(Running {
+            pid,
+            containment,
+            samples: watch::Sender::default(),
+            layers,
+            reader,
+            writer,
+            helper,
+        }),
+        Ok(Some(Report::Refused { layer, reason })) => Err(unavailable(layer, &reason)),
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
         Err(cause) => Err(failed(format!("the helper did not answer: {cause}"))),

@@ -6,6 +6,7 @@
 //! anything of the run. The socket is also the lifeline: when the host dies, it closes.
 
 mod launch;
+pub mod policy;
 mod programs;
 pub mod protocol;
 mod stdio;

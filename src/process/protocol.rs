@@ -5,6 +5,8 @@ use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
+use super::policy::{Layer, Measured, PerLayer, Policy};
+
 /// Largest frame, in bytes. The variables of a run may be several megabytes.
 const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
 
@@ -21,6 +23,8 @@ pub enum Namespace {
     /// Where the system allows it; otherwise the report says why not.
     #[default]
     Preferred,
+    /// Nothing starts without it.
+    Required,
     /// No.
     Off,
 }
@@ -65,6 +69,8 @@ pub struct StartRequest {
     pub directory: String,
     /// The whole environment.
     pub variables: Vec<(String, String)>,
+    /// What the process may do; all that its user may, where there is none.
+    pub policy: Option<Policy>,
 }
 
 /// What the host may say afterwards, any number of times.
@@ -86,6 +92,8 @@ pub struct Containment {
     pub namespace: bool,
     /// Descendants that left the process group are found and ended.
     pub descendants: bool,
+    /// There can only be so many of them.
+    pub bounded: bool,
     /// Why something is missing.
     pub reason: Option<String>,
 }
@@ -106,7 +114,7 @@ pub enum Cause {
 }
 
 /// What the supervisor tells the host, in this order: `Started`, `Exited` and `Finished`, or only
-/// `Failed`. Then it closes the socket. Samples come between `Started` and `Finished`.
+/// `Refused` or `Failed`. Then it closes the socket. Samples come between `Started` and `Finished`.
 #[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub enum Report {
@@ -116,6 +124,15 @@ pub enum Report {
         pid: u32,
         /// What keeps its tree together.
         containment: Containment,
+        /// What was found of each layer of its policy, except its processes.
+        layers: Option<Box<PerLayer<Measured>>>,
+    },
+    /// It was not started, since a layer that is required cannot be enforced.
+    Refused {
+        /// The layer.
+        layer: Layer,
+        /// Why not.
+        reason: String,
     },
     /// It could not be started.
     Failed {

@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::report::{Environment, Isolation, Layer, Report, Resources, State, Timings, signal_name};
+use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
-use crate::environment::EnvironmentInfo;
+use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::{Confined, Grant, Ground, IsolationReport, SeatBelt};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
+use crate::process::policy::Layer;
 use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
@@ -36,6 +38,8 @@ pub struct Job<'a> {
     pub cancellation: &'a Cancellation,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Paths that its configuration grants.
+    pub grants: &'a [Grant],
 }
 
 /// What came of it.
@@ -45,7 +49,8 @@ pub struct Execution {
     ended: Ended,
     stop: Option<Stop>,
     memory_limit_mb: Option<u64>,
-    layer: Layer,
+    isolation: IsolationReport,
+    warnings: Vec<String>,
     spawn_ms: u64,
     total_ms: u64,
     inspector: Inspector,
@@ -73,11 +78,16 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     cancellation.check()?;
     observer.phase(Phase::Spawn).await;
     let begun = Instant::now();
-    let mut wiring = job.stdio.open()?;
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
-    let namespace = supervision.namespace;
+    let mut confined = confine(&mut job, &node, host)?;
+    let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
+    let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
+    if let Some(seat_belt) = &seat_belt {
+        args.extend_from_slice(seat_belt.flags());
+        seat_belt.silence(&mut job.variables);
+    }
     if let Some(configuration) = secrets::take(&mut job.variables)? {
         args.extend([
             host.bootstrap().display().to_string(),
@@ -97,10 +107,20 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         descriptors: wiring.child,
         held: job.held,
         supervision,
+        policy: confined.policy.take(),
     })
     .await?;
     let pid = running.pid;
-    let layer = Layer::of_processes(namespace, std::mem::take(&mut running.containment));
+    if let (Some(seat_belt), Some(layers)) = (seat_belt, &mut running.layers) {
+        seat_belt.improve(&mut layers[Layer::Files]);
+    }
+    let isolation = IsolationReport::new(
+        &options.isolation,
+        std::mem::take(&mut running.containment),
+        running.layers.as_deref(),
+        confined.gap.as_deref(),
+    );
+    let warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
     observer.phase(Phase::Execution).await;
     observer.started(pid).await;
@@ -120,7 +140,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
         never = record_usage(recorded, observer) => match never {},
-        never = pass_on_usage(samples, options.usage_every_ms(), observer) => match never {},
+        never = pass_on_usage(samples, options.listeners.usage_every_ms, observer) => match never {},
     };
 
     let mut inspector = Inspector::default();
@@ -139,13 +159,38 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         ended,
         stop: cancellation.requested(),
         memory_limit_mb: options.limits.memory_mb,
-        layer,
+        isolation,
+        warnings,
         spawn_ms,
         total_ms: milliseconds(begun),
         inspector,
         stderr_tail,
         is_undelivered: progress.is_abandoned(),
     })
+}
+
+/// What the run may do.
+fn confine(job: &mut Job<'_>, node: &Path, host: &Host) -> Result<Confined> {
+    let options = job.options;
+    let mut own: Vec<_> = host.supervisor.parent().map(Path::to_owned).into_iter().collect();
+    own.extend(store_root(options.store.dir.as_deref(), host).ok());
+    let mut shared = vec![host.package_root.clone()];
+    shared.extend(runs_root(options.runs_dir.as_deref(), host).ok());
+    for folder in own.iter_mut().chain(&mut shared) {
+        if let Ok(resolved) = std::fs::canonicalize(&folder) {
+            *folder = resolved;
+        }
+    }
+    let ground = Ground {
+        directory: job.directory,
+        node,
+        bootstrap: &host.bootstrap(),
+        grants: job.grants,
+        own: &own,
+        shared: &shared,
+        host,
+    };
+    options.isolation.confine(&ground, &mut job.variables)
 }
 
 /// What `node` runs.
@@ -267,6 +312,7 @@ impl Execution {
         let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
+        warnings.extend(self.warnings);
         if self.is_undelivered {
             warnings.push("some output was not delivered: whoever takes it did not come back in time".into());
         }
@@ -292,7 +338,7 @@ impl Execution {
             last_status,
             state,
             warnings,
-            isolation: Isolation { mode: "none", layers: vec![self.layer] },
+            isolation: self.isolation,
         };
         Outcome { report: Some(report), failure: error.map(Failure::from), stderr_tail: self.stderr_tail }
     }

@@ -17,7 +17,7 @@ pub use cancel::{Cancellation, Stop, StopReason};
 pub use control::{Control, Place, Registered, Turn};
 pub use execute::{Execution, Job, execute};
 pub use phase::Phase;
-pub use report::{Isolation, Layer, Report, Resources, State, Timings};
+pub use report::{Report, Resources, State, Timings};
 pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Package};
@@ -25,6 +25,7 @@ use crate::environment::store::Lease;
 use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::Grant;
 use crate::manifest::Dependency;
 use crate::options::Options;
 use crate::output::Observer;
@@ -149,6 +150,8 @@ pub struct NodeEnvironment<'a, O> {
     pub options: &'a Options,
     /// What must not leave it.
     pub secrets: Option<Arc<Secrets>>,
+    /// Paths that its configuration grants.
+    pub grants: Vec<Grant>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -185,6 +188,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             options,
             cancellation,
             secrets: None,
+            grants: Vec::new(),
             warnings: Vec::new(),
             folder: None,
             lease: None,
@@ -237,6 +241,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             options: self.options,
             cancellation: &self.cancellation,
             secrets: self.secrets.clone(),
+            grants: &self.grants,
         };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::verdict::Status;
-use crate::process::{Containment, Namespace};
+use crate::isolation::IsolationReport;
 
 /// What is known of a run that was started. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, Serialize)]
@@ -37,7 +37,7 @@ pub struct Report {
     /// Where the next incremental run goes on.
     pub state: Option<State>,
     /// What was asked of isolation and what was enforced.
-    pub isolation: Isolation,
+    pub isolation: IsolationReport,
 }
 
 /// Times by phase, in milliseconds.
@@ -90,47 +90,6 @@ pub struct Resources {
 pub struct State {
     /// The last `updateLastRequstedDate`, as the connector printed it.
     pub date: String,
-}
-
-/// What was asked of isolation and what was enforced. This version enforces nothing beyond a
-/// process, a session and a directory of its own, and says so; the layer is the supervisor's.
-#[derive(Debug, Clone, Serialize)]
-pub struct Isolation {
-    /// Always `none`.
-    pub mode: &'static str,
-    /// One by one.
-    pub layers: Vec<Layer>,
-}
-
-/// One layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Layer {
-    /// What it is for.
-    pub name: &'static str,
-    /// `preferred` or `off`.
-    pub requested: &'static str,
-    /// `full`, `partial` or `none`.
-    pub enforced: &'static str,
-    /// By what.
-    pub mechanism: &'static str,
-    /// Why it is not all that was asked for.
-    pub reason: Option<String>,
-}
-
-impl Layer {
-    /// Whether processes can outlive their run.
-    pub fn of_processes(namespace: Namespace, containment: Containment) -> Self {
-        let (enforced, mechanism) = match (containment.namespace, containment.descendants) {
-            (true, _) => ("full", "PID namespace"),
-            (false, true) => ("partial", "supervisor that takes in orphans"),
-            (false, false) => ("partial", "process group"),
-        };
-        let requested = match namespace {
-            Namespace::Preferred => "preferred",
-            Namespace::Off => "off",
-        };
-        Self { name: "processes", requested, enforced, mechanism, reason: containment.reason }
-    }
 }
 
 /// Names of the signals 1 to 31, as Node has them.

@@ -4,10 +4,11 @@
 //! It runs as a small process of its own with one thread, so it may fork and prepare the child
 //! between fork and exec, which the addon inside Node must never do.
 
+mod attributes;
 mod cgroup;
+mod confine;
 mod memory;
 mod namespace;
-mod policy;
 mod processes;
 mod start;
 mod tree;
@@ -18,13 +19,17 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Opening, Report, StartRequest, read_content};
+use crate::policy::Layer;
+use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Namespace, Opening, Report, StartRequest, read_content};
+use attributes::Attributes;
 use cgroup::Group;
+use confine::{Confinement, Found, Refusal};
 use memory::Meter;
 use start::{parking, start};
 use tree::{Keeper, Tree};
@@ -50,28 +55,64 @@ fn supervise() -> io::Result<()> {
     socket.read_exact(&mut prefix)?;
     let request: StartRequest = read_content(&socket, prefix)?;
     let mut host = Host::new(socket, host)?;
+    if supervision.namespace == Namespace::Required && !containment.namespace {
+        keeper.discard();
+        let reason = containment.reason.unwrap_or_default();
+        return host.send(&Report::Refused { layer: Layer::Processes, reason });
+    }
 
     let group = match supervision.memory_limit_bytes {
         Some(limit) if !supervision.portable => Group::delegated(limit),
         _ => None,
     };
-    let group_door = group.as_ref().and_then(|group| group.door().ok());
-    let started = start(&request, descriptors, keeper.namespace(), group_door, !supervision.portable);
-    let main = match started {
-        Ok(child) => child.id(),
-        Err(error) => {
+    let started = start_confined(&request, descriptors, &keeper, group.as_ref(), !supervision.portable);
+    let (main, found) = match started {
+        Ok(started) => started,
+        Err(report) => {
             keeper.discard();
-            return host.send(&Report::Failed { message: explain(&request, &error) });
+            return host.send(&report);
         }
     };
+    let writable = request.policy.as_ref().map(|policy| policy.writes.as_slice()).unwrap_or_default();
+    let attributes = found.listener.map(|listener| Attributes::new(listener, writable));
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
     let sample_every = supervision.sample_every_ms.map(Duration::from_millis);
     let meter = Meter::new(supervision.memory_limit_bytes, group, sample_every);
-    let watch = Watch::new(Tree::new(pid, keeper), meter);
+    let watch = Watch::new(Tree::new(pid, keeper), meter, attributes);
     // A host that is gone is noticed by watching, in which all ends well.
-    let _ = host.send(&Report::Started { pid: main, containment });
+    let _ = host.send(&Report::Started { pid: main, containment, layers: found.layers.map(Box::new) });
     watch.run(&mut host)
+}
+
+/// Starts the process under its policy; gives its id and what was found of each layer.
+fn start_confined(
+    request: &StartRequest,
+    descriptors: Vec<OwnedFd>,
+    keeper: &Keeper,
+    group: Option<&Group>,
+    dies_with_supervisor: bool,
+) -> Result<(u32, Found), Report> {
+    let refused = |refusal: Refusal| Report::Refused { layer: refusal.layer, reason: refusal.reason };
+    let namespace = keeper.namespace();
+    let confinement = Confinement::prepare(request.policy.as_ref(), namespace.is_some()).map_err(refused)?;
+    let confinement = Arc::new(Mutex::new(confinement));
+    let group_door = group.and_then(|group| group.door().ok());
+    let started = start(request, descriptors, namespace, group_door, dies_with_supervisor, &confinement);
+    let found = match Arc::into_inner(confinement).map(Mutex::into_inner) {
+        Some(Ok(confinement)) => confinement.outcome(started.is_ok()),
+        _ => Ok(Found::default()),
+    };
+    match (started, found) {
+        (Ok(child), Ok(found)) => Ok((child.id(), found)),
+        (Ok(mut child), Err(refusal)) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(refused(refusal))
+        }
+        (Err(_), Err(refusal)) => Err(refused(refusal)),
+        (Err(error), Ok(_)) => Err(Report::Failed { message: explain(request, &error) }),
+    }
 }
 
 /// Receives the first frame and the descriptors that came with its first bytes: those of the
@@ -113,6 +154,21 @@ fn explain(request: &StartRequest, error: &io::Error) -> String {
             format!(
                 "spawn {program} E2BIG: the environment is too large; its largest variable is \
                  {name} with {bytes} bytes, and Linux allows 131,071 for one"
+            )
+        }
+        Some(rustix::io::Errno::NOENT) if std::path::Path::new(program).exists() => {
+            format!(
+                "spawn {program} ENOENT: the program is there, but not the loader or interpreter that it \
+                 names (its first line, or what readelf -l says), or else the directory {} does not exist",
+                request.directory
+            )
+        }
+        Some(rustix::io::Errno::ACCESS)
+            if request.policy.as_ref().is_some_and(|policy| policy.reads.is_some()) =>
+        {
+            format!(
+                "spawn {program}: {error}; in isolation 'strict' a program whose loader or interpreter is not \
+                 among the system's libraries needs it granted (isolation.read)"
             )
         }
         Some(rustix::io::Errno::NOENT) => {

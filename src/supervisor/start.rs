@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::Signal;
 
+use super::confine::Confinement;
 use super::namespace::PidNamespace;
 use crate::protocol::StartRequest;
 
@@ -29,6 +31,7 @@ pub fn start(
     namespace: Option<&PidNamespace>,
     group_door: Option<File>,
     dies_with_supervisor: bool,
+    confinement: &Arc<Mutex<Confinement>>,
 ) -> io::Result<Child> {
     let mut parked = Vec::with_capacity(descriptors.len());
     for descriptor in descriptors {
@@ -59,6 +62,7 @@ pub fn start(
     let mut group_door = group_door;
     let mut enter = namespace.map(|namespace| namespace.entrance(&request.directory)).transpose()?;
     let is_inside = namespace.is_some();
+    let confinement = confinement.clone();
     // SAFETY: this process has one thread, and the closure only makes system calls.
     unsafe {
         command.pre_exec(move || {
@@ -69,6 +73,8 @@ pub fn start(
                 enter()?;
             }
             rustix::process::setsid()?;
+            let mut confinement = confinement.lock().unwrap_or_else(PoisonError::into_inner);
+            confinement.give_up_privileges()?;
             if dies_with_supervisor {
                 // If this supervisor is killed, the process must not go on unwatched. Set after
                 // the fork by the child itself; the check covers a supervisor that died before.
@@ -78,7 +84,7 @@ pub fn start(
                     return Err(io::Error::from(rustix::io::Errno::SRCH));
                 }
             }
-            super::policy::confine()
+            confinement.restrict()
         });
     }
     command.spawn()

@@ -48,13 +48,13 @@ impl Keeper {
     /// The best there is, within what was asked for, and what is missing.
     pub fn choose(supervision: &Supervision) -> (Self, Containment) {
         let partly = |reason: &str| Containment {
+            bounded: false,
             namespace: false,
             descendants: true,
             reason: Some(reason.to_owned()),
         };
         let group = |reason: &str| {
-            let missing =
-                Containment { namespace: false, descendants: false, reason: Some(reason.to_owned()) };
+            let missing = Containment { reason: Some(reason.to_owned()), ..Containment::default() };
             (Self::Group, missing)
         };
         if supervision.portable {
@@ -70,7 +70,8 @@ impl Keeper {
         }
         match PidNamespace::create() {
             Ok(namespace) => {
-                let containment = Containment { namespace: true, descendants: true, reason: None };
+                let bounded = namespace.bounded;
+                let containment = Containment { namespace: true, descendants: true, bounded, reason: None };
                 (Self::Namespace(namespace), containment)
             }
             Err(reason) => (Self::Subreaper, partly(&format!("no PID namespace: {reason}"))),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, PidfdFlags};
 
+use super::attributes::Attributes;
 use super::memory::Meter;
 use super::tree::Tree;
 use crate::protocol::{Cause, Command, Report, frame, read_content};
@@ -80,12 +81,14 @@ pub struct Watch {
     /// When SIGKILL is due.
     kill_at: Option<Instant>,
     host_is_there: bool,
+    /// Whom the filter of the tree asks.
+    attributes: Option<Attributes>,
 }
 
 impl Watch {
     /// Watches a tree that has just been started.
-    pub fn new(tree: Tree, meter: Meter) -> Self {
-        Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true }
+    pub fn new(tree: Tree, meter: Meter, attributes: Option<Attributes>) -> Self {
+        Self { tree, meter, cause: Cause::Itself, kill_at: None, host_is_there: true, attributes }
     }
 
     /// Watches to the end, and tells the host of it.
@@ -146,6 +149,8 @@ impl Watch {
         }
         let of_host = watched.len();
         watched.extend(pidfd.map(|pidfd| PollFd::from_borrowed_fd(pidfd, PollFlags::IN)));
+        let of_tree = watched.len();
+        watched.extend(self.attributes.as_ref().map(|attributes| PollFd::new(attributes, PollFlags::IN)));
         let timeout =
             Timespec { tv_sec: pause.as_secs().cast_signed(), tv_nsec: i64::from(pause.subsec_nanos()) };
         match rustix::event::poll(&mut watched, Some(&timeout)) {
@@ -155,7 +160,15 @@ impl Watch {
         let happened = |index: usize| watched.get(index).is_some_and(|fd| !fd.revents().is_empty());
         let said = of_host > 0 && happened(0);
         let died = of_host > 1 && happened(1);
+        let asked = watched.get(of_tree).map_or(PollFlags::empty(), PollFd::revents);
         drop(watched);
+        if !asked.is_empty() {
+            let goes_on = asked.contains(PollFlags::IN)
+                && self.attributes.as_ref().is_some_and(|attributes| attributes.answer().is_ok());
+            if !goes_on {
+                self.attributes = None; // nobody is left who could ask
+            }
+        }
         match if said { host.hear() } else { None } {
             Some(Command::Terminate { grace_ms }) => {
                 self.begin(Cause::Stopped, Duration::from_millis(grace_ms));

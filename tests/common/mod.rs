@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use owox_connector_runner::error::RunnerError;
+use owox_connector_runner::process::policy::Policy;
 use owox_connector_runner::process::{Namespace, Running, Start, Supervision, start};
 
 /// The helper that Cargo has built.
@@ -55,6 +56,7 @@ pub struct Script {
     pub mark: String,
     pub supervisor: PathBuf,
     pub supervision: Supervision,
+    pub policy: Option<Policy>,
 }
 
 impl Script {
@@ -66,6 +68,7 @@ impl Script {
             mark: format!("SUPERVISION_TEST={}-{number}", std::process::id()),
             supervisor: PathBuf::from(SUPERVISOR),
             supervision: mode.supervision(),
+            policy: None,
         }
     }
 
@@ -96,6 +99,7 @@ impl Script {
             descriptors,
             held,
             supervision: self.supervision.clone(),
+            policy: self.policy.clone(),
         })
         .await
     }

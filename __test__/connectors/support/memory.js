@@ -86,6 +86,11 @@ class MemoryStorage extends Core.AbstractStorage {
     return { rows: length, duplicates: 0, total: length, location: 'memory', look: 'look' };
   }
 
+  async discard() {
+    this.calls.push('discard');
+    this.rows = [];
+  }
+
   async close() {
     this.calls.push('close');
   }

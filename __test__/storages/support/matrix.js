@@ -5,12 +5,12 @@
 const assert = require('node:assert/strict');
 const { after, before, test } = require('node:test');
 
-const { runnerOf } = require('./runs');
+const { runnerOf } = require('../../support/runs');
 const { ROWS, SOURCES } = require('./sources');
 const { target: targetOf } = require('./targets');
 
 const TYPES = ['INCREMENTAL', 'MANUAL_BACKFILL', 'FULL_REFRESH'];
-const ISOLATIONS = ['none'];
+const ISOLATIONS = ['none', 'standard', 'strict'];
 
 /** The rows in the order of all their values: databases sort texts in several ways. */
 function sorted(rows) {
@@ -19,7 +19,7 @@ function sorted(rows) {
 }
 
 /** Compares tables with what they must hold, types included. */
-async function assertHolds(target, place, expected) {
+async function assertTables(target, place, expected) {
   for (const [table, { kinds, rows }] of Object.entries(expected)) {
     const types = Object.entries(kinds).map(([name, kind]) => [name, target.types[kind]]);
     assert.deepEqual(await target.typesOf(place, table), Object.fromEntries(types), table);
@@ -29,17 +29,31 @@ async function assertHolds(target, place, expected) {
     wanted.forEach((row, at) => assert.deepEqual(found[at], row, `${table}, row ${at}`));
     assert.equal(found.length, wanted.length, table);
   }
+}
+
+/** The same, and that there is nothing else. */
+async function assertHolds(target, place, expected) {
+  await assertTables(target, place, expected);
   assert.deepEqual(await target.tables(place), Object.keys(expected).sort());
   assert.deepEqual(await target.leftFiles(place), []);
+}
+
+/** The strict mode with no more of the network than the cell needs. */
+function policyOf(isolation, source, target) {
+  if (isolation !== 'strict') return isolation;
+  const ports = [source, target].map(({ port }) => port).filter((port) => port !== undefined);
+  return { mode: 'strict', tcpPorts: ports };
 }
 
 /** One cell: a run that is compared, and a second one that must change nothing. */
 async function cell(t, target, place, { source: name, type, isolation }) {
   const source = await SOURCES[name](t);
-  const run = runnerOf(t, source, target.storage(place, source.storageParameters), isolation);
+  const storage = target.storage(place, source.storageParameters);
+  const run = runnerOf(t, source, storage, policyOf(isolation, source, target));
   const succeed = async (more) => {
     const result = await run({ type, ...more });
     assert.equal(result.status, 'success', `${result.message} ${result.stderrTail}`);
+    assert.equal(result.isolation.mode, isolation);
     return result;
   };
   const range = Object.entries(source.range);
@@ -79,4 +93,4 @@ function matrix(storage) {
   }
 }
 
-module.exports = { assertHolds, matrix };
+module.exports = { assertHolds, assertTables, matrix };

@@ -160,8 +160,8 @@ async function tikTokAds(t) {
       const campaigns = fake.served['campaign/get/'].map(campaign);
       const days = fake.served['report/integrated/get/'].map(report);
       return {
-        campaigns: { kinds: CAMPAIGN, rows: campaigns },
-        ad_insights: { kinds: REPORT, rows: days },
+        tiktok_ads_campaigns: { kinds: CAMPAIGN, rows: campaigns },
+        tiktok_ads_ad_insights: { kinds: REPORT, rows: days },
       };
     },
   };

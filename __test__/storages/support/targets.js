@@ -32,6 +32,26 @@ const FROM_TEXT = {
   json: JSON.parse,
 };
 
+/** Of an emulator. */
+function portOf({ origin }) {
+  return origin && Number(new URL(origin).port);
+}
+
+/** What two tables with the rows of dataset.js have in common only if they are the same. */
+const DIGEST = [
+  'count(*) AS n',
+  'count(DISTINCT id) AS ids',
+  'sum(id) AS total',
+  'sum(length(text)) AS size',
+  "count(DISTINCT concat(text, '|', code)) AS texts",
+  'min(moment) AS first',
+  'max(local) AS last',
+  'count(flag) AS flags',
+  'count(tags) AS lists',
+  'count(DISTINCT amount) AS amounts',
+  'count(DISTINCT day) AS days',
+].join(', ');
+
 function readRows(rows, kinds) {
   const names = Object.keys(kinds);
   return rows.map((values) =>
@@ -102,11 +122,19 @@ async function duckDb(folder) {
   };
 }
 
-/** A dataset of the emulator for each place. */
-async function googleBigQuery(folder, python) {
-  const { client, stop } = await startBigQuery(python, folder);
+/**
+ * A dataset for each place.
+ *
+ * @param {object} connection
+ * @param {object} connection.client Google's
+ * @param {string} connection.project
+ * @param {object} [connection.access] parameters that a configuration needs to get there
+ */
+function bigQueryTarget({ client, project, access = {}, ...connection }) {
   const sql = async (query) => (await client.query({ query, wrapIntegers: true }))[0];
   return {
+    ...connection,
+    port: portOf(connection),
     name: 'GoogleBigQuery',
     types: {
       string: 'STRING',
@@ -120,7 +148,7 @@ async function googleBigQuery(folder, python) {
     },
     storage: (place, more = {}) => ({
       name: 'GOOGLE_BIGQUERY',
-      config: { DestinationDatasetID: `${PROJECT}.${place}`, ...more },
+      config: { ...access, DestinationDatasetID: `${project}.${place}`, ...more },
     }),
     async typesOf(place, table) {
       const [{ schema }] = await client.dataset(place).table(table).getMetadata();
@@ -133,7 +161,7 @@ async function googleBigQuery(folder, python) {
         kinds[name] === 'timestamptz' ? `UNIX_MICROS(\`${name}\`) AS \`${name}\`` : `\`${name}\``,
       );
       const rows = await sql(
-        `SELECT ${columns.join(', ')} FROM \`${PROJECT}.${place}.${table}\` ORDER BY 1, 2`,
+        `SELECT ${columns.join(', ')} FROM \`${project}.${place}.${table}\` ORDER BY 1, 2`,
       );
       const plain = (value, kind) => {
         if (value === null) return null;
@@ -145,15 +173,12 @@ async function googleBigQuery(folder, python) {
       );
     },
     async count(place, table) {
-      const [{ n }] = await sql(`SELECT COUNT(*) AS n FROM \`${PROJECT}.${place}.${table}\``);
+      const [{ n }] = await sql(`SELECT COUNT(*) AS n FROM \`${project}.${place}.${table}\``);
       return Number(n.value);
     },
     async digest(place, table) {
-      const [row] = await sql(
-        'SELECT COUNT(*) AS n, COUNT(DISTINCT id) AS ids, SUM(id) AS total, SUM(LENGTH(text)) AS size, ' +
-          `MIN(text) AS least, MAX(text) AS most FROM \`${PROJECT}.${place}.${table}\``,
-      );
-      return Object.values(row).map((value) => String(value.value ?? value));
+      const [row] = await sql(`SELECT ${DIGEST} FROM \`${project}.${place}.${table}\``);
+      return Object.values(row).map((value) => String(value?.value ?? value));
     },
     async tables(place) {
       const [exists] = await client.dataset(place).exists();
@@ -162,14 +187,21 @@ async function googleBigQuery(folder, python) {
       return tables.map(({ id }) => id).sort();
     },
     leftFiles: async () => [],
-    stop,
   };
 }
 
-/** A database and a folder of the bucket for each place. */
-async function awsAthena(folder, python) {
-  const { athena, files, put, stop } = await startAthena(python, folder);
+/**
+ * A database and a folder of the bucket for each place.
+ *
+ * @param {object} connection
+ * @param {import('../../../packages/connectors/src/Storages/AwsAthena/Athena').Athena} connection.athena
+ * @param {(prefix: string) => Promise<string[]>} connection.files
+ * @param {object} connection.access parameters that a configuration needs to get there
+ */
+function athenaTarget({ athena, files, access, ...connection }) {
   return {
+    ...connection,
+    port: portOf(connection),
     name: 'AwsAthena',
     types: {
       string: 'varchar',
@@ -183,7 +215,7 @@ async function awsAthena(folder, python) {
     },
     storage: (place, more = {}) => ({
       name: 'AWS_ATHENA',
-      config: { ...ACCESS, S3Prefix: place, AthenaDatabaseName: place, ...more },
+      config: { ...access, S3Prefix: place, AthenaDatabaseName: place, ...more },
     }),
     async typesOf(place, table) {
       const rows = await athena.rows(
@@ -203,12 +235,7 @@ async function awsAthena(folder, python) {
     count: async (place, table) =>
       Number((await athena.rows(`SELECT count(*) AS n FROM "${place}"."${table}"`))[0][0]),
     digest: async (place, table) =>
-      (
-        await athena.rows(
-          'SELECT count(*) AS n, count(DISTINCT id) AS ids, sum(id) AS total, sum(length(text)) AS size, ' +
-            `min(text) AS least, max(text) AS most FROM "${place}"."${table}"`,
-        )
-      )[0],
+      (await athena.rows(`SELECT ${DIGEST} FROM "${place}"."${table}"`))[0],
     tables: async (place) =>
       (
         await athena.rows(
@@ -216,12 +243,29 @@ async function awsAthena(folder, python) {
         )
       ).flat(),
     leftFiles: (place) => files(`${place}/owox_staging_`),
-    put,
-    stop,
   };
 }
 
-const STARTERS = { DuckDb: duckDb, GoogleBigQuery: googleBigQuery, AwsAthena: awsAthena };
+const STARTERS = {
+  DuckDb: duckDb,
+  GoogleBigQuery: async (folder, python) =>
+    bigQueryTarget({ project: PROJECT, ...(await startBigQuery(python, folder)) }),
+  AwsAthena: async (folder, python) =>
+    athenaTarget({ access: ACCESS, ...(await startAthena(python, folder)) }),
+};
+
+/**
+ * Starts a storage.
+ *
+ * @param {string} name
+ * @param {string} folder for what it keeps
+ * @returns {Promise<{ reason: string } | object>} `reason` says why it cannot be had here; `stop()`
+ *   ends the others
+ */
+async function startTarget(name, folder) {
+  const { python, reason } = name === 'DuckDb' ? { reason: false } : available();
+  return reason ? { reason } : STARTERS[name](folder, python);
+}
 
 /**
  * A storage to test with, which is started before the file's tests and ended after them.
@@ -231,14 +275,20 @@ const STARTERS = { DuckDb: duckDb, GoogleBigQuery: googleBigQuery, AwsAthena: aw
  *   tests begin
  */
 function target(name, { before, after }) {
-  const { python, reason } = name === 'DuckDb' ? { reason: false } : available();
+  const { reason } = name === 'DuckDb' ? { reason: false } : available();
   const started = {};
   const folder = tempFolder({ after });
   before(async () => {
-    if (!reason) Object.assign(started, await STARTERS[name](folder, python));
+    if (!reason) Object.assign(started, await startTarget(name, folder));
   });
   after(() => started.stop?.());
   return { options: { skip: reason }, target: started };
 }
 
-module.exports = { STORAGES: Object.keys(STARTERS), target };
+module.exports = {
+  STORAGES: Object.keys(STARTERS),
+  athenaTarget,
+  bigQueryTarget,
+  startTarget,
+  target,
+};

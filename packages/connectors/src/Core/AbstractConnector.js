@@ -1,6 +1,6 @@
 'use strict';
 
-const { ConnectorError } = require('./errors');
+const { ConnectorError, SourceChangedError } = require('./errors');
 const { DateSpan } = require('./DateSpan');
 const { importRange, lastDate } = require('./importRange');
 const { RUN_TYPE } = require('./AbstractRunConfig');
@@ -11,6 +11,8 @@ const { TypeInference } = require('./TypeInference');
 /** Between two signs of life, and how many of them also come as a sentence. */
 const PROGRESS_EVERY_MS = 1000;
 const SENTENCE_EVERY = 10;
+/** A source that changes more often while it is loaded is never loaded whole. */
+const TIMES_TO_START = 3;
 
 /**
  * One run: which dates, fetch, save, state, messages. It is the same for every source, so a
@@ -61,23 +63,21 @@ class AbstractConnector {
     config.log(announcementOf(config, runConfig, range));
 
     const summaries = [];
-    const spans = [];
     try {
       await storage.open();
       for (const table of tables) {
-        const span = new DateSpan();
-        spans.push(span);
-        summaries.push(await this.#importTable(table, range, span, tables.length === 1));
+        summaries.push(await this.#importTable(table, range, tables.length === 1));
       }
     } finally {
       await storage.close();
     }
-    this.#printState(spans);
+    this.#printState(summaries);
     return summaries;
   }
 
-  async #importTable(table, range, span, isOnly) {
-    const { config, runConfig, source, storage } = this;
+  /** What changes while it is loaded is loaded anew, since its rows do not belong together. */
+  async #importTable(table, range, isOnly) {
+    const { config, runConfig, storage } = this;
     const { uniqueKeys = [], dateColumn = null } = table;
     const name = storage.tableNameFor(table, { isOnly });
     const replace = runConfig.type === RUN_TYPE.FULL_REFRESH;
@@ -87,11 +87,27 @@ class AbstractConnector {
           'keys nor a date column: set them, or use FULL_REFRESH',
       );
     }
+    const plan = { name, uniqueKeys, dateColumn, replace };
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#importOnce(table, range, plan);
+      } catch (error) {
+        if (!(error instanceof SourceChangedError) || attempt === TIMES_TO_START) throw error;
+        await storage.discard();
+        const [what] = error.message.split(': run again');
+        config.addWarningToCurrentStatus(`${what}, so it is loaded from its beginning again`);
+      }
+    }
+  }
 
+  async #importOnce(table, range, plan) {
+    const { config, source, storage } = this;
+    const { name, uniqueKeys, dateColumn } = plan;
     const types = new TypeInference(table.types, table);
+    const span = new DateSpan();
     const progress = new Progress(config, name);
     try {
-      await storage.begin({ name, uniqueKeys, dateColumn, replace });
+      await storage.begin(plan);
       for await (const rows of source.fetch(table, range)) {
         types.observe(rows);
         if (dateColumn !== null) span.observe(rows, dateColumn);
@@ -146,12 +162,12 @@ class AbstractConnector {
   }
 
   /** Only called when all rows are committed: a state ahead of the data would lose rows. */
-  #printState(spans) {
+  #printState(summaries) {
     const { config, runConfig, source } = this;
     const moves = [RUN_TYPE.INCREMENTAL, RUN_TYPE.FULL_REFRESH].includes(runConfig.type);
     if (!moves || !source.hasDates) return;
     // A row from the future must not keep the next run from loading what comes before it.
-    const loaded = spans.map(({ last }) => last).filter((last) => last !== null);
+    const loaded = summaries.map((summary) => summary.lastDate).filter((day) => day !== null);
     const candidates = loaded.map((last) => (last < today() ? last : today()));
     if (runConfig.type === RUN_TYPE.INCREMENTAL) candidates.push(lastDate(config, runConfig));
     const state = candidates

@@ -8,6 +8,8 @@ const { parametersOf } = require('./parameters');
  *
  * @typedef {object} Table what a source fetches into one table of the storage
  * @property {string} name unique within the source
+ * @property {string} [destinationName] name in the storage, where its parameters give none; `name`
+ *   by default
  * @property {string[]} [uniqueKeys] columns that identify a row; without them see the README
  * @property {string} [dateColumn] column with the row's date, which the state is made of
  * @property {Record<string, string>} [types] column types that are known; the rest is inferred

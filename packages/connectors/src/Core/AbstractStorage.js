@@ -5,7 +5,8 @@ const { parametersOf } = require('./parameters');
 
 /**
  * Where rows go. A run calls `open()`, then for each table `begin()`, `write()` as often as needed
- * and `commit()`, and at the end, also after a failure, `close()`.
+ * and `commit()`, or `discard()` and `begin()` again where the source changed meanwhile, and at the
+ * end, also after a failure, `close()`.
  *
  * Rows must be invisible until `commit()`, and all of them visible after it: a run that is killed
  * leaves the table as it was. Column types are known only at `commit()`, so rows are staged as text
@@ -36,16 +37,17 @@ class AbstractStorage {
   }
 
   /**
-   * The name of the table for one of the source's tables: `DestinationTableName`, with the
-   * table's own name appended where the source has several.
+   * The name of the table for one of the source's tables. `DestinationTableName` is the table's
+   * name; where the source has several, or where it ends in "_", what each name begins with.
    *
-   * @param {{ name: string }} table
+   * @param {import('./AbstractSource').Table} table
    * @param {{ isOnly: boolean }} options
    * @returns {string}
    */
   tableNameFor(table, { isOnly }) {
     const name = this.config.getValue('DestinationTableName');
-    if (name === null) return table.name;
+    if (name === null) return table.destinationName ?? table.name;
+    if (name.endsWith('_')) return `${name}${table.name}`;
     return isOnly ? name : `${name}_${table.name}`;
   }
 
@@ -70,6 +72,11 @@ class AbstractStorage {
    */
   async commit(_columns) {
     throw new NotImplementedError(this, 'commit');
+  }
+
+  /** Drops what was written since `begin()`: the source starts over, and another `begin()` comes. */
+  async discard() {
+    throw new NotImplementedError(this, 'discard');
   }
 
   /** Drops what was not committed and lets go of everything. Never throws. */

@@ -12,6 +12,15 @@ class ConnectorError extends Error {
   }
 }
 
+/** What is being loaded is not what it was: the rows so far are of no use, and the run starts over. */
+class SourceChangedError extends ConnectorError {
+  /** @param {string} message for when it changes again and again */
+  constructor(message) {
+    super(message);
+    this.name = 'SourceChangedError';
+  }
+}
+
 /** A method of a base class that a source or storage has to write itself. */
 class NotImplementedError extends ConnectorError {
   /**
@@ -24,4 +33,4 @@ class NotImplementedError extends ConnectorError {
   }
 }
 
-module.exports = { ConnectorError, NotImplementedError };
+module.exports = { ConnectorError, NotImplementedError, SourceChangedError };

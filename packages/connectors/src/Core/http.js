@@ -9,6 +9,7 @@ const LONGEST_PAUSE_MS = 60_000;
 /** A server that asks for more is not waited for: the next run is the better time. */
 const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
 const SHOWN_BODY = 200;
+const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
 
 /**
  * The JSON that an address answers with; integers beyond 2^53 are BigInts. Waits and asks again when
@@ -38,8 +39,8 @@ async function fetchJson(url, options = {}) {
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await ask(url, options);
     if (outcome.answer) return outcome.answer;
-    const ms = outcome.retryAfterMs ?? backOff(attempt);
-    if (!outcome.mayPass || attempt >= attempts || ms > LONGEST_RETRY_AFTER_MS) {
+    const ms = waitingTime(attempt, outcome.retryAfter);
+    if (!outcome.mayPass || attempt >= attempts || ms === null) {
       const tries = attempt > 1 ? ` (asked ${attempt} times)` : '';
       throw new ConnectorError(`${outcome.problem}${tries}`, { cause: outcome.cause });
     }
@@ -56,18 +57,15 @@ async function ask(url, options) {
     response = await fetch(url, { headers, redirect, signal: AbortSignal.timeout(timeoutMs) });
     text = await response.text();
   } catch (cause) {
-    const isLate = cause.name === 'TimeoutError';
-    const reason = isLate ? `no answer within ${timeoutMs / 1000} s` : reasonOf(cause);
-    const problem = `Cannot reach ${shown(url)}: ${reason}; check the address and the network`;
-    return { problem, cause, mayPass: true };
+    return unreachable(url, cause, timeoutMs);
   }
   const { status, statusText } = response;
-  const retryAfterMs = retryAfter(response.headers.get('retry-after'));
+  const retryAfter = response.headers.get('retry-after');
   if (!response.ok) {
     return {
       problem: `${shown(url)} answered ${status} ${statusText}: ${remedyFor(status)}${startOf(text)}`,
       mayPass: status === 429 || status >= 500,
-      retryAfterMs,
+      retryAfter,
     };
   }
   let body;
@@ -78,18 +76,42 @@ async function ask(url, options) {
     return { problem, cause, mayPass: false };
   }
   const refusal = judge(body);
-  if (refusal !== null) return { ...refusal, retryAfterMs };
+  if (refusal !== null) return { ...refusal, retryAfter };
   return { answer: { body, headers: response.headers } };
 }
 
-/** Twice as long each time, and never the same for two who wait. */
-function backOff(attempt) {
+/** Why there is no answer, and whether to ask again. */
+function unreachable(url, cause, timeoutMs) {
+  const isLate = cause.name === 'TimeoutError';
+  const reason = isLate ? `no answer within ${timeoutMs / 1000} s` : reasonOf(cause);
+  const isUntrusted = UNTRUSTED.test(reason);
+  const remedy = isUntrusted
+    ? 'its certificate is not trusted: where a CA of your own signs, set NODE_EXTRA_CA_CERTS to the ' +
+      "path of the CA's certificate"
+    : 'check the address and the network';
+  return {
+    problem: `Cannot reach ${shown(url)}: ${reason}; ${remedy}`,
+    cause,
+    mayPass: !isUntrusted,
+  };
+}
+
+/**
+ * How long to wait after an attempt: as long as `Retry-After` asks for, by seconds or a date, or
+ * else twice as long each time, and never the same for two who wait.
+ *
+ * @param {number} attempt from 1
+ * @param {string | null} [retryAfter] the header
+ * @returns {number | null} milliseconds; `null` where the next run is the better time
+ */
+function waitingTime(attempt, retryAfter = null) {
+  const asked = askedFor(retryAfter);
+  if (asked !== undefined) return asked > LONGEST_RETRY_AFTER_MS ? null : asked;
   const longest = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS);
   return longest / 2 + (Math.random() * longest) / 2;
 }
 
-/** Milliseconds that a `Retry-After` header asks for: seconds, or a date. */
-function retryAfter(header) {
+function askedFor(header) {
   if (header === null) return undefined;
   if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
   const date = Date.parse(header);
@@ -119,4 +141,4 @@ function shown(location) {
   return origin + pathname;
 }
 
-module.exports = { fetchJson, reasonOf, remedyFor, shown };
+module.exports = { fetchJson, remedyFor, shown, unreachable, waitingTime };

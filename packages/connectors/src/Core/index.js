@@ -1,6 +1,6 @@
 'use strict';
 
-const { ConnectorError, NotImplementedError } = require('./errors');
+const { ConnectorError, NotImplementedError, SourceChangedError } = require('./errors');
 const { AbstractConfig } = require('./AbstractConfig');
 const { NodeJsConfig } = require('./NodeJsConfig');
 const { AbstractRunConfig, RUN_TYPE } = require('./AbstractRunConfig');
@@ -14,6 +14,7 @@ const { TypeInference } = require('./TypeInference');
 module.exports = {
   ConnectorError,
   NotImplementedError,
+  SourceChangedError,
   AbstractConfig,
   NodeJsConfig,
   AbstractRunConfig,

@@ -1,5 +1,5 @@
 'use strict';
-// What the storages in the cloud have in common.
+// What storages have in common.
 
 const { ConnectorError } = require('../Core/errors');
 
@@ -43,7 +43,7 @@ function refusePlaceholders(config, names) {
 /**
  * The columns of a run that a table takes, with the type that each has or gets there.
  *
- * @param {{ name: string, uniqueKeys: string[], dateColumn: string | null }} plan
+ * @param {import('../Core/AbstractStorage').Plan} plan
  * @param {Map<string, string>} staged the staging column by the rows' column
  * @param {Map<string, import('../Core/TypeInference').Column>} types
  * @param {Map<string, string> | null} existing the table's types by name in lower case
@@ -52,7 +52,7 @@ function refusePlaceholders(config, names) {
  * @param {(have: string | undefined, column: object) => string | null} dialect.typeFor
  * @throws {ConnectorError}
  */
-function planColumns({ name, uniqueKeys, dateColumn }, staged, types, existing, dialect) {
+function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, existing, dialect) {
   for (const needed of [...uniqueKeys, ...(dateColumn === null ? [] : [dateColumn])]) {
     if (staged.has(needed)) continue;
     throw new ConnectorError(
@@ -73,6 +73,8 @@ function planColumns({ name, uniqueKeys, dateColumn }, staged, types, existing, 
     seen.set(target.toLowerCase(), source);
     const have = existing?.get(target.toLowerCase());
     const isKey = uniqueKeys.includes(source);
+    if (isKey && existing !== null && have === undefined && !replace)
+      throw noKeyColumn(name, source);
     // A column gets its type with its first value: it could not be changed then.
     if (inferred.type === null && have === undefined && !isKey) continue;
     const sqlType = dialect.typeFor(have, inferred);
@@ -99,10 +101,18 @@ function misfit(table, source, have, { type, example }) {
   );
 }
 
+/** Rows that are there would have no value in it, and be neither found nor replaced. */
+function noKeyColumn(table, source) {
+  return new ConnectorError(
+    `Table "${table}" has no column "${source}", which is a unique key of the rows: choose another ` +
+      'table, or run a FULL_REFRESH, which makes it anew',
+  );
+}
+
 function noKeyValue(source, rows) {
   return new ConnectorError(
     `The unique key "${source}" has no value in ${rows} rows: choose other unique keys`,
   );
 }
 
-module.exports = { noKeyValue, overriddenName, planColumns, refusePlaceholders };
+module.exports = { noKeyColumn, noKeyValue, overriddenName, planColumns, refusePlaceholders };

@@ -65,7 +65,8 @@ class CsvFileSource extends AbstractSource {
 
   async *#records() {
     const parser = new CsvParser({ delimiter: this.#delimiter() });
-    const text = readText(this.config.getValue('Path'), this.config.getValue('Encoding'));
+    const value = (name) => this.config.getValue(name);
+    const text = readText(value('Path'), value('Encoding'), { attempts: value('MaxAttempts') });
     for await (const chunk of text) yield parser.write(chunk);
     yield parser.end();
   }

@@ -4,7 +4,8 @@ const { createReadStream } = require('node:fs');
 const { isAbsolute } = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { ConnectorError } = require('../../Core/errors');
-const { reasonOf, remedyFor, shown } = require('../../Core/http');
+const { shown } = require('../../Core/http');
+const { Download } = require('./download');
 
 const CHUNK_BYTES = 256 * 1024;
 
@@ -13,10 +14,11 @@ const CHUNK_BYTES = 256 * 1024;
  *
  * @param {string} location absolute path, or http, https or file URL
  * @param {string} encoding a label that `TextDecoder` knows
+ * @param {{ attempts: number }} options see `Download`
  * @returns {AsyncGenerator<string>}
  * @throws {ConnectorError}
  */
-async function* readText(location, encoding) {
+async function* readText(location, encoding, options) {
   const decoder = decoderFor(encoding);
   const decode = (bytes, options) => {
     try {
@@ -28,7 +30,7 @@ async function* readText(location, encoding) {
       );
     }
   };
-  for await (const bytes of readBytes(location)) yield decode(bytes, { stream: true });
+  for await (const bytes of readBytes(location, options)) yield decode(bytes, { stream: true });
   yield decode();
 }
 
@@ -44,8 +46,8 @@ function decoderFor(encoding) {
   }
 }
 
-function readBytes(location) {
-  if (/^https?:/i.test(location)) return download(location);
+function readBytes(location, options) {
+  if (/^https?:/i.test(location)) return new Download(location, options).bytes();
   if (/^file:/i.test(location)) return readFile(fileURLToPath(location));
   if (isAbsolute(location)) return readFile(location);
   throw new ConnectorError(
@@ -67,47 +69,6 @@ async function* readFile(path) {
     if (cause.syscall === undefined) throw cause;
     const reason = FILE_ERRORS[cause.code] ?? cause.message;
     throw new ConnectorError(`Cannot read ${path}: ${reason}`, { cause });
-  }
-}
-
-async function* download(url) {
-  let bytes = 0;
-  let response;
-  try {
-    response = await fetch(url);
-  } catch (cause) {
-    throw new ConnectorError(
-      `Cannot reach ${shown(url)}: ${reasonOf(cause)}; check the address and the network`,
-      { cause },
-    );
-  }
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw new ConnectorError(
-      `${shown(url)} answered ${response.status} ${response.statusText}: ${remedyFor(response.status, 'check that the address may be read without login')}`,
-    );
-  }
-  const body = response.body[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { done, value } = await nextOf(
-        body,
-        () => `${shown(url)} broke off after ${bytes} bytes`,
-      );
-      if (done) return;
-      bytes += value.length;
-      yield value;
-    }
-  } finally {
-    await body.return?.();
-  }
-}
-
-async function nextOf(iterator, description) {
-  try {
-    return await iterator.next();
-  } catch (cause) {
-    throw new ConnectorError(`${description()} (${reasonOf(cause)}): run again`, { cause });
   }
 }
 

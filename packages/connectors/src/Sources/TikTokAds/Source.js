@@ -24,6 +24,7 @@ class TikTokAdsSource extends AbstractSource {
     this.#selected = new Map(selectionOf(this.config).map((object) => [object.name, object]));
     return [...this.#selected.values()].map(({ name, uniqueKeys, dateColumn, types }) => ({
       name,
+      destinationName: `tiktok_ads_${name}`,
       uniqueKeys,
       dateColumn,
       types,

@@ -119,6 +119,10 @@ class AwsAthenaStorage extends AbstractStorage {
     });
   }
 
+  async discard() {
+    await this.#drop();
+  }
+
   async close() {
     await this.#drop();
     this.#bucket?.destroy();

@@ -1,6 +1,7 @@
 'use strict';
 
 const { ConnectorError } = require('../../Core/errors');
+const { noKeyColumn } = require('../common');
 const { SQL_TYPES, reconcile } = require('./columnTypes');
 const {
   insertFrom,
@@ -132,6 +133,10 @@ class Publication {
       const name = quote(source);
       const have = existing.get(source.toLowerCase());
       const column = types.get(source);
+      const isKey = uniqueKeys.includes(source);
+      if (isKey && have === undefined && existing.size > 0 && !replace) {
+        throw noKeyColumn(this.#plan.name, source);
+      }
       const isFree = replace && column.type !== null;
       const differs = column.type !== null && have !== SQL_TYPES[column.type];
       const isEmpty = have !== undefined && !isFree && differs && (await this.#isEmpty(name));
@@ -144,7 +149,7 @@ class Publication {
         source,
         staged,
         value: `CAST(${staged} AS ${plan.sqlType})`,
-        isKey: uniqueKeys.includes(source),
+        isKey,
       });
     }
     for (const needed of [...uniqueKeys, ...(dateColumn === null ? [] : [dateColumn])]) {

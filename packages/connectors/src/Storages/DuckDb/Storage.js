@@ -68,6 +68,11 @@ class DuckDbStorage extends AbstractStorage {
     return { ...result, location, look: lookAt(location, this.#plan) };
   }
 
+  async discard() {
+    await this.#staging.finish();
+    await this.#staging.drop();
+  }
+
   /** Closing writes the log into the database file, drops what is staged, and frees the lock. */
   async close() {
     this.#connection?.closeSync();

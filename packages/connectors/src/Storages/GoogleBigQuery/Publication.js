@@ -1,5 +1,6 @@
 'use strict';
 
+const { randomUUID } = require('node:crypto');
 const { ConnectorError } = require('../../Core/errors');
 const { noKeyValue, planColumns } = require('../common');
 const { API_TYPES, castTo, quote, typeFor } = require('./sql');
@@ -163,7 +164,16 @@ class Publication {
   }
 
   async #query(query, params, types) {
-    const [rows] = await this.#client.query({ query, params, types });
+    const jobId = `owox_${randomUUID()}`;
+    const job = await this.#client.createQueryJob({ query, params, types, jobId }).then(
+      ([created]) => created,
+      (cause) => {
+        // The answer was lost and the client asked again: the job is there, and may be done.
+        if (cause.code !== 409) throw cause;
+        return this.#client.job(jobId, { location: this.#client.location });
+      },
+    );
+    const [rows] = await job.getQueryResults();
     return rows;
   }
 }

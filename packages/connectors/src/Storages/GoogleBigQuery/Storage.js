@@ -74,6 +74,10 @@ class GoogleBigQueryStorage extends AbstractStorage {
     });
   }
 
+  async discard() {
+    await this.#drop();
+  }
+
   async close() {
     await this.#drop();
   }
@@ -177,8 +181,11 @@ async function answerOf(request) {
 }
 
 function remedyFor({ code, message }) {
-  if (/invalid_grant|DECODER|private key|default credentials/i.test(message)) {
+  if (code === 401 || /invalid_grant|DECODER|private key|default credentials/i.test(message)) {
     return 'check ServiceAccountJson: the key may be cut, deleted or of another account';
+  }
+  if (/datasets\.create/.test(message)) {
+    return 'make the dataset yourself, or give the service account the role BigQuery Data Editor on the project';
   }
   if (code === 403 && !/rate|quota/i.test(message)) {
     return 'give the service account the roles BigQuery Job User on the project and BigQuery Data Editor on the dataset';

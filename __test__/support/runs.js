@@ -1,8 +1,8 @@
 'use strict';
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
-const { referencePackage } = require('../../support/duckdb');
-const { tempFolder } = require('../../support/temp');
+const { referencePackage } = require('./duckdb');
+const { tempFolder } = require('./temp');
 
 /**
  * Runs a source into a storage.

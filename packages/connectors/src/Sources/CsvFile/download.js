@@ -1,0 +1,172 @@
+'use strict';
+
+const { createHash } = require('node:crypto');
+const { setTimeout: pause } = require('node:timers/promises');
+const { ConnectorError, SourceChangedError } = require('../../Core/errors');
+const { remedyFor, shown, unreachable, waitingTime } = require('../../Core/http');
+
+/** Longer than any pause of a server that is alive. */
+const SILENCE_MS = 5 * 60_000;
+
+/**
+ * The bytes of an http(s) address. Where the connection breaks, the download goes on where it broke:
+ * by a range, if the server knows one and says by `ETag` that the file is the same; else from the
+ * beginning, and what came already is compared by its hash.
+ */
+class Download {
+  #url;
+  #attempts;
+  #received = 0;
+  #hash = createHash('sha256');
+  #validator = null;
+
+  /**
+   * @param {string} url
+   * @param {{ attempts: number }} options how often to ask without getting any further
+   */
+  constructor(url, { attempts }) {
+    this.#url = url;
+    this.#attempts = attempts;
+  }
+
+  /**
+   * @returns {AsyncGenerator<Uint8Array>}
+   * @throws {SourceChangedError} when the file is another one than the bytes so far are of
+   * @throws {ConnectorError}
+   */
+  async *bytes() {
+    for (let attempt = 1; ; attempt += 1) {
+      const before = this.#received;
+      const outcome = await this.#ask();
+      if (outcome.body) {
+        try {
+          yield* this.#read(outcome);
+          return;
+        } catch (cause) {
+          if (!(cause instanceof BrokenOff)) throw cause;
+          outcome.problem = `${shown(this.#url)} broke off after ${this.#received} bytes (${cause.message}): run again`;
+          outcome.mayPass = true;
+          outcome.cause = cause.cause;
+        }
+      }
+      if (this.#received > before) attempt = 1;
+      const ms = waitingTime(attempt, outcome.retryAfter);
+      if (!outcome.mayPass || attempt >= this.#attempts || ms === null) {
+        throw new ConnectorError(outcome.problem, { cause: outcome.cause });
+      }
+      await pause(ms);
+    }
+  }
+
+  /** One request: a body and how many of its bytes are known already, or a problem. */
+  async #ask() {
+    const from = this.#validator === null ? 0 : this.#received;
+    const headers =
+      from > 0
+        ? // What is compressed on the way has no bytes that could be counted on.
+          { range: `bytes=${from}-`, 'if-range': this.#validator, 'accept-encoding': 'identity' }
+        : {};
+    let response;
+    try {
+      response = await fetch(this.#url, { headers });
+    } catch (cause) {
+      // The first time it is more likely a wrong address than a bad moment.
+      const mayPass = this.#received > 0;
+      return { problem: unreachable(this.#url, cause).problem, cause, mayPass };
+    }
+    const { body, headers: answered, status, statusText } = response;
+    if (status === 206 && from > 0) {
+      if (startOf(answered.get('content-range')) === from) return { body, known: 0 };
+      await body.cancel();
+      return {
+        problem: `${shown(this.#url)} answered with another range than asked for: run again`,
+      };
+    }
+    if (status === 416 && from > 0) {
+      await body?.cancel();
+      throw changed(this.#url);
+    }
+    if (!response.ok) {
+      await body?.cancel();
+      return {
+        problem: `${shown(this.#url)} answered ${status} ${statusText}: ${remedyFor(status, 'check that the address may be read without login')}`,
+        mayPass: status === 429 || status >= 500,
+        retryAfter: answered.get('retry-after'),
+      };
+    }
+    this.#validator = validatorOf(answered);
+    return { body, known: this.#received };
+  }
+
+  /** Reads a body; of a whole one, the bytes that are known are only compared. */
+  async *#read({ body, known }) {
+    const wanted = known > 0 ? this.#hash.copy().digest('hex') : null;
+    let again = known > 0 ? createHash('sha256') : null;
+    let left = known;
+    for await (let chunk of chunksOf(body)) {
+      if (left > 0) {
+        const part = chunk.subarray(0, left);
+        again.update(part);
+        left -= part.length;
+        if (left > 0) continue;
+        if (again.digest('hex') !== wanted) throw changed(this.#url);
+        again = null;
+        chunk = chunk.subarray(part.length);
+        if (chunk.length === 0) continue;
+      }
+      this.#hash.update(chunk);
+      this.#received += chunk.length;
+      yield chunk;
+    }
+    if (left > 0) throw changed(this.#url);
+  }
+}
+
+class BrokenOff extends Error {}
+
+async function* chunksOf(body) {
+  const chunks = body[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { done, value } = await nextOf(chunks);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await chunks.return?.().catch(() => {});
+  }
+}
+
+async function nextOf(chunks) {
+  let timer;
+  const silence = new Promise((_, reject) => {
+    const message = `nothing came for ${SILENCE_MS / 1000} s`;
+    timer = setTimeout(() => reject(new BrokenOff(message)), SILENCE_MS);
+  });
+  try {
+    return await Promise.race([chunks.next(), silence]);
+  } catch (cause) {
+    if (cause instanceof BrokenOff) throw cause;
+    throw new BrokenOff(cause.cause?.code ?? cause.cause?.message ?? cause.message, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What says that a file is the same to the byte; a weak ETag and a date do not. */
+function validatorOf(headers) {
+  const tag = headers.get('etag');
+  const isWhole = !headers.has('content-encoding') && headers.get('accept-ranges') !== 'none';
+  return tag !== null && !tag.startsWith('W/') && isWhole ? tag : null;
+}
+
+/** 5 for "bytes 5-9/10" */
+function startOf(range) {
+  return Number(/^bytes (\d+)-/.exec(range ?? '')?.[1] ?? NaN);
+}
+
+function changed(url) {
+  return new SourceChangedError(`${shown(url)} changed while it was loaded: run again`);
+}
+
+module.exports = { Download };
