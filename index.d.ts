@@ -279,6 +279,18 @@ export interface RunOptions {
    * Needs the built-in environment.
    */
   onMessage?: (message: ConnectorMessage) => unknown;
+  /**
+   * Path of a file, from the current directory: an HTML page about the run is written there,
+   * however the run ends, readable without network and script. It shows the verdict, the phases,
+   * memory and CPU, rows and dates by time, warnings and errors with their place in the log, the
+   * isolation and the configuration. Secrets are replaced as in all that leaves a run; secret
+   * parameters of the configuration also where `redact` is false. The file (mode 0600) is replaced
+   * in one step, and never anything but a regular file. Needs the built-in environment.
+   *
+   * A path that cannot be written is refused before the run with `INVALID_CONFIG`. When writing
+   * fails at the end, `warnings` says so, or the error's `hint`.
+   */
+  report?: string;
 }
 
 /** Fields that every message of a connector may have. */
@@ -482,6 +494,8 @@ export interface RunResult {
    * (each 20 ms with `memoryLimitMb`, otherwise each 200 ms); CPU time, ms.
    */
   resources: { peakRssBytes: number; cpuMs: number };
+  /** Rows that were saved, as far as the connector said so: the sum of its `summary.rows`. */
+  rows: number | null;
   /** The last `updateCurrentStatus`; 5 means error. */
   lastStatus: number | null;
   /** Warnings of the connector, and of the runner about itself. */
@@ -547,6 +561,46 @@ export class ConnectorRunError extends Error {
   readonly stderrTail?: string;
   /** More help where the message is fixed, such as npm's output. */
   readonly hint?: string;
+}
+
+// ---------------------------------------------------------------------------------------------
+// Observing: docs/observability.md
+// ---------------------------------------------------------------------------------------------
+
+/**
+ * What subscribers of the tracing channel `owox:connector-runner:run` get
+ * (`diagnostics_channel.tracingChannel`): one object for one run, at all of its events. Fields that
+ * the caller gave are absent where they were no text.
+ */
+export interface RunTrace {
+  readonly datamartId?: string;
+  readonly runId?: string;
+  /** Names of the configuration, its source and its storage. */
+  readonly name?: string;
+  readonly source?: string;
+  readonly storage?: string;
+  readonly runType?: string;
+  /** From `asyncStart` on, where the run did its work; absent for custom environments. */
+  readonly result?: RunResult;
+  /** From `error` on, where it did not. */
+  readonly error?: unknown;
+}
+
+/** The phases of a run, in this order, as in {@link RunResult.timings}. */
+export type RunPhase = 'queue' | 'environment' | 'spawn' | 'execution' | 'cleanup';
+
+/** What subscribers of `owox:connector-runner:run:phase` get when a phase begins. */
+export interface RunPhaseEvent {
+  readonly run: RunTrace;
+  readonly phase: RunPhase;
+  /** When, in milliseconds since 1970, with fractions. */
+  readonly time: number;
+}
+
+/** What subscribers of `owox:connector-runner:run:message` get, as `onMessage` would. */
+export interface RunMessageEvent {
+  readonly run: RunTrace;
+  readonly message: ConnectorMessage;
 }
 
 /** Runs connectors. */

@@ -165,9 +165,9 @@ test('missing parts and unknown names', async (t) => {
 test('malformed JSON and a missing file', async (t) => {
   const { stdout, code } = await check(t, '{\n  "name": "x",\n  "source": }\n');
   assert.equal(code, 1);
-  assert.match(stdout, /^config\.json: line 3, column 13: expected value\n/);
+  assert.match(stdout, /^config\.json:3:13: error: expected value\n/);
   assert.match((await found(t, '{"a": 1,}'))[0], /^error {2}the file is not valid JSON/);
   const missing = await runScript('src/cli-wrapper.js', ['check', 'nope.json'], { env });
   assert.deepEqual([missing.stdout, missing.code], ['', 1]);
-  assert.match(missing.stderr, /nope\.json cannot be read/);
+  assert.match(missing.stderr, /there is no configuration nope\.json/);
 });

@@ -55,7 +55,7 @@ for (const [signal, exitCode] of [
     assert.equal(code, exitCode);
     assert.equal(stdout, 'ready\nfinished cleanly\n');
     assert.match(stderr, new RegExp(`Stopping \\(${signal}\\)`));
-    assert.match(stderr, /code ABORT_ERR/);
+    assert.match(stderr, new RegExp(`Code +ABORT_ERR, exit code ${exitCode};`));
     assert.deepEqual(processes(), []);
   });
 }

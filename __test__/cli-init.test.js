@@ -89,7 +89,7 @@ test('a file that is there stays without --force', async (t) => {
   assert.equal(refused.code, 1);
   assert.match(
     refused.stderr,
-    /my config\.json is there already; .*--force.*\n {2}code INVALID_CONFIG/,
+    /my config\.json is there already; .*--force.*\n {2}Code +INVALID_CONFIG/,
   );
   assert.equal(fs.readFileSync(file, 'utf8'), 'mine');
   const dangling = path.join(folder, 'link.json');

@@ -106,3 +106,27 @@ test('the schema accepts what runs and refuses what does not', async () => {
   const ofReal = new Ajv({ strict: false }).compile(JSON.parse(real.stdout));
   assert.equal(ofReal(example), true, JSON.stringify(ofReal.errors));
 });
+
+test('a file beside the package that has its name is not taken for it', async (t) => {
+  const folder = connectorsPackage(t, { sources: { Weather: 'run() {}' } });
+  fs.writeFileSync(`${folder}.json`, '{}');
+  const { stdout } = await spec('--connectors', folder);
+  assert.match(stdout, /^ {2}Weather$/m);
+});
+
+test('the schema that the examples name is that of the reference package', async () => {
+  const file = path.join(root, 'packages', 'connectors', 'config.schema.json');
+  const { stdout } = await spec('--schema', '--connectors', path.dirname(file));
+  if (process.env.UPDATE_SNAPSHOTS) fs.writeFileSync(file, stdout);
+  const advice = 'the manifests have changed: UPDATE_SNAPSHOTS=1 writes it anew';
+  assert.ok(fs.readFileSync(file, 'utf8') === stdout, `${file}: ${advice}`);
+  for (const name of ['quickstart.json', 'http-json.json']) {
+    const example = path.join(root, 'examples', name);
+    const { $schema } = JSON.parse(fs.readFileSync(example, 'utf8'));
+    assert.equal(path.resolve(path.dirname(example), $schema), file, name);
+    const { stdout: checked } = await runScript('src/cli-wrapper.js', ['check', example], {
+      env: { ...process.env, OWOX_CONNECTORS_PACKAGE: path.dirname(file) },
+    });
+    assert.match(checked, /is fine/, name);
+  }
+});

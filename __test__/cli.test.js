@@ -2,7 +2,6 @@
 // Contract, section 9: the command line, up to and around one run.
 
 const assert = require('node:assert/strict');
-const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { after, test } = require('node:test');
@@ -10,7 +9,7 @@ const { after, test } = require('node:test');
 const { ConnectorRunnerCli } = require('@owox/connector-runner');
 const { version } = require('@owox/connector-runner/package.json');
 const { configOf, connectorsPackage } = require('./support/connectors');
-const { ended, runHost, runScript } = require('./support/host');
+const { runHost, runScript } = require('./support/host');
 const { tempFolder, writeFiles } = require('./support/temp');
 
 const SCRIPTS = ['src/cli-wrapper.js', 'src/cli/connector-runner-cli.js'];
@@ -69,20 +68,6 @@ test('lines of the connector pass unchanged on stdout, and all of ours is on std
   assert.doesNotMatch(stderr, /plain|"type"/);
   assert.equal(stderr.includes('\u001b'), false, 'no colours');
   assert.deepEqual(fs.readdirSync(runsDir), []);
-});
-
-const script = spawnSync('script', ['--version']).error ? 'script is not installed' : false;
-test('on a terminal, messages are shown as text', { skip: script }, async (t) => {
-  const command = `${process.execPath} ${SCRIPTS[0]} ${configFile(t, configOf('Prints'))}`;
-  const child = spawn('script', ['-qec', command, '/dev/null'], {
-    cwd: path.join(__dirname, '..'),
-    env,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  const { stdout, code } = await ended(child);
-  assert.equal(code, 0);
-  for (const line of [/plain ✓\r\n/, /\nж\r\n/, /\nend\r\n/]) assert.match(stdout, line);
-  assert.doesNotMatch(stdout, /"type"/);
 });
 
 test('the run has the documented ids and an INCREMENTAL run config', async (t) => {

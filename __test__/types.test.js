@@ -110,6 +110,7 @@ const DIFFERENCES = {
       'plan',
       'preparing',
       'readState',
+      'reportRefusal',
       'render',
       'summary',
       'writeState',

@@ -16,6 +16,7 @@ const {
   isUntouched,
   withRunOptions,
 } = require('./nodejs-environment');
+const { observed } = require('./observe');
 const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
 const RunContext = require('./run-context');
 const { listen } = require('./signals');
@@ -27,7 +28,15 @@ function asConfig(config) {
   return isPlain ? new Config(config) : config;
 }
 
-const LIMITS = ['timeoutMs', 'stallTimeoutMs', 'graceMs', 'memoryLimitMb', 'isolation', 'onUsage'];
+const LIMITS = [
+  'timeoutMs',
+  'stallTimeoutMs',
+  'graceMs',
+  'memoryLimitMb',
+  'isolation',
+  'onUsage',
+  'report',
+];
 
 /** The options of a run that are about its process, for an environment that derives from ours. */
 function limitsOf(layers) {
@@ -46,7 +55,13 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     this.executionEnvironment = executionEnvironment ?? new NodeJsEnvironment(options);
   }
 
-  async execute(datamartId, runId, givenConfig, runConfig, stdio = 'inherit', options = undefined) {
+  async execute(datamartId, runId, config, runConfig, stdio = 'inherit', options = undefined) {
+    return observed({ datamartId, runId, config, runConfig }, (watcher) =>
+      this.#execute(watcher, datamartId, runId, config, runConfig, stdio, options),
+    );
+  }
+
+  async #execute(watcher, datamartId, runId, givenConfig, runConfig, stdio, options) {
     const environment = this.executionEnvironment;
     const isOurs = environment instanceof NodeJsEnvironment;
     const config = datamartId && runId ? asConfig(givenConfig) : givenConfig;
@@ -66,16 +81,18 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       ownEnvironment: !isUntouched(environment),
       nodeEnvironment: isOurs,
       environmentVariables: () => context.getEnvironmentVariables(),
+      wantsPhases: watcher.wantsPhases,
+      wantsMessages: watcher.wantsMessages,
     });
 
     let directory;
     let reported;
     const thrown = {};
-    const onMessage = messageCallback(layers);
+    const onMessage = messageCallback(layers, watcher);
     // The last three call the user's object; native code says when.
     const handlers = {
       ...outputHandlers(stdio, onMessage),
-      ...progressHandlers(layers),
+      ...progressHandlers(layers, watcher),
       ...signals.handlers,
       stop: () => inner.abort(),
       createEnvironment: async (dependencies) => {

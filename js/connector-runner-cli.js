@@ -2,7 +2,6 @@
 // The command line. What to do and what to print is decided natively; this file only moves
 // arguments, files and texts.
 
-const { readFileSync } = require('node:fs');
 const path = require('node:path');
 
 const { Config } = require('./config');
@@ -11,39 +10,12 @@ const { request } = require('./host');
 const { native } = require('./native');
 const { ConnectorRunError, inCallersRealm, settle } = require('./realm');
 const { RunConfig } = require('./run-config');
+const { Screen } = require('./screen');
 
-/** Writes and waits until the stream takes more. */
-function write(stream, text) {
-  if (!text) return undefined;
-  return new Promise((resolve) => {
-    stream.write(text, () => resolve());
-  });
-}
+/** What decides how texts look. */
+const VARIABLES = ['CI', 'FORCE_COLOR', 'HOME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'NO_COLOR', 'TERM'];
 
-let shown;
-
-/** Shows a line that changes each second on a terminal, or once elsewhere. */
-function showProgress(textAt) {
-  if (!process.stderr.isTTY) {
-    const text = textAt(0);
-    if (text !== shown) process.stderr.write(`${text}\n`);
-    shown = text;
-    return () => {};
-  }
-  const begun = Date.now();
-  const show = () => {
-    const seconds = Math.floor((Date.now() - begun) / 1000);
-    process.stderr.write(`\r\u001b[2K${textAt(seconds)}`);
-  };
-  show();
-  let timer = setInterval(show, 1000);
-  return () => {
-    if (!timer) return;
-    clearInterval(timer);
-    timer = undefined;
-    process.stderr.write('\r\u001b[2K');
-  };
-}
+const now = () => new Date().toISOString();
 
 /**
  * SIGINT and SIGTERM end the run as everything else does: the first lets the connector end by
@@ -56,18 +28,22 @@ function catchSignals() {
   const stop = (name) => {
     received.push(name);
     if (received.length === 1) {
-      process.stderr.write(`Stopping (${name}); once more kills the connector\n`);
+      stops.say?.(name);
       controller.abort(name);
     } else if (received.length === 2 && stops.force) {
       stops.force();
     } else {
+      stops.leave?.();
       process.exit(name === 'SIGINT' ? 130 : 143);
     }
   };
   const stops = {
     signal: controller.signal,
     received: () => received[0],
+    say: undefined,
     force: undefined,
+    leave: undefined,
+    wasCalled: false, // whether the run itself was
     release: () => names.forEach((name) => process.removeListener(name, stop)),
   };
   for (const name of names) process.on(name, stop);
@@ -76,7 +52,15 @@ function catchSignals() {
 
 class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   constructor() {
-    super(Boolean(process.stderr.isTTY) && !process.env.NO_COLOR);
+    const given = VARIABLES.filter((name) => process.env[name] !== undefined);
+    super(
+      JSON.stringify({
+        stdout: Boolean(process.stdout.isTTY),
+        stderr: Boolean(process.stderr.isTTY),
+        columns: process.stderr.columns || process.stdout.columns || undefined,
+        variables: Object.fromEntries(given.map((name) => [name, String(process.env[name])])),
+      }),
+    );
   }
 
   /**
@@ -85,34 +69,51 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
    */
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv]));
-    const stops = plan.action === 'run' ? catchSignals() : undefined;
+    const isRun = plan.action === 'run';
+    const stops = isRun ? catchSignals() : undefined;
+    const isLive = isRun && super.isLive();
+    const screen = new Screen(isLive && ((...moment) => super.liveLine(...moment)));
     let exitCode = 0;
     try {
-      if (stops) await this.#runConnector(plan, stops);
-      else
-        exitCode = await this.#print(plan.action === 'perform' ? await this.#perform(argv) : plan);
+      if (isRun) {
+        await this.#runConnector(plan, stops, screen);
+      } else {
+        const printed = plan.action === 'perform' ? await this.#perform(argv) : plan;
+        await screen.write([printed.stdout, printed.stderr]);
+        ({ exitCode } = printed);
+      }
     } catch (error) {
-      const { message = String(error), hint, code } = error ?? {};
-      await write(process.stderr, super.failure(message, plan.config, hint, code));
-      exitCode = super.exitCode(code, stops?.received());
+      const { message = String(error), code, hint, stderrTail, result } = error ?? {};
+      const signal = stops?.received();
+      const told = JSON.stringify({ message, code, hint, stderrTail, result, signal });
+      const failed = JSON.parse(super.failed(told, now()));
+      screen.stop();
+      await screen.say(failed.texts);
+      ({ exitCode } = failed);
+      if (isRun && !stops.wasCalled) {
+        await this.#reportRefusal(plan, { message, code, hint });
+      }
     }
+    if (isRun && plan.options.report && !plan.look.json && !plan.look.quiet) {
+      if (existsSync(plan.options.report))
+        await screen.say(['', `  Report   ${plan.options.report}\n`]);
+    }
+    screen.stop();
     stops?.release();
     process.exitCode = exitCode;
     return exitCode;
   }
 
-  async #print({ stdout, stderr, exitCode }) {
-    await write(process.stdout, stdout);
-    await write(process.stderr, stderr);
-    return exitCode;
+  /** A report of an earlier run must not be taken for this one's, which was refused. */
+  async #reportRefusal({ config, options }, { message, code = 'INTERNAL', hint }) {
+    if (!options.report) return;
+    const asked = { report: options.report, config, message, code, hint };
+    await settle(super.reportRefusal(request([], asked))).catch(() => {}); // the first error counts
   }
 
   /** Commands other than `run`. */
   async #perform(argv) {
-    const asked = request([], {
-      argv: JSON.stringify(argv),
-      colours: Boolean(process.stdout.isTTY) && !process.env.NO_COLOR,
-    });
+    const asked = request([], { argv: JSON.stringify(argv) });
     const { value } = await settle(inCallersRealm(() => super.perform(asked)));
     return JSON.parse(value);
   }
@@ -124,14 +125,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   }
 
   #readConfig(file) {
-    let text;
-    try {
-      text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '');
-    } catch (cause) {
-      throw new ConnectorRunError(`the configuration ${file} cannot be read: ${cause.message}`, {
-        code: 'INVALID_CONFIG',
-      });
-    }
+    const text = inCallersRealm(() => super.readConfig(request([], { config: file })));
     try {
       return JSON.parse(text);
     } catch (cause) {
@@ -142,8 +136,10 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector(plan, stops) {
+  async #runConnector(plan, stops, screen) {
     const { config: file, runType, data, state: givenState, ownState, options } = plan;
+    stops.say = (name) => screen.say(super.stopping(name));
+    stops.leave = () => screen.stop();
     const given = this.#readConfig(file);
     const stateFile =
       givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
@@ -154,8 +150,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const found = await settle(
       inCallersRealm(() => super.findPathParameters(request([options], { config: given }))),
     );
-    const { paths, notice } = JSON.parse(found.value);
-    if (notice) await write(process.stderr, `${notice}\n`);
+    const { paths, notice, connectors } = JSON.parse(found.value);
     const folder = path.dirname(path.resolve(file));
     inCallersRealm(() =>
       super.completeConfig(
@@ -164,41 +159,42 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     );
     const config = new Config({ datamartId: 'cli-runner', ...given });
     const runConfig = new RunConfig({ type: runType, data, state });
+    const runId = now();
+    const beginning = {
+      runId,
+      source: config.source.name,
+      storage: config.storage.name,
+      connectors,
+      notice,
+      stateFile,
+      stateDate: typeof state.date === 'string' ? state.date : undefined,
+    };
+    await screen.say(super.begun(JSON.stringify(beginning), now()));
 
-    let stopProgress = () => {};
-    const onProgress = (step) => {
-      stopProgress();
-      stopProgress = showProgress((seconds) =>
-        super.preparing(config.storage.name, JSON.stringify(step), seconds),
-      );
-    };
-    // A terminal gets what a person reads; anything else gets the connector's lines unchanged.
-    const rendered = (text) => super.render(text);
-    const onStdout = (text) => {
-      const readable = rendered(text); // also remembers the connector's summary
-      return write(process.stdout, process.stdout.isTTY ? readable : text);
-    };
-    const onStderr = (text) => write(process.stderr, text);
+    const onStdout = (text) => screen.write(super.stdout(text, now()) ?? [text, '']);
+    const onStderr = (text) => screen.write(super.stderr(text, now()) ?? ['', text]);
+    const onSpawn = (pid) => void screen.say(super.spawned(pid, now()));
+    const onProgress = (step) => void screen.say(super.step(JSON.stringify(step), now()));
+    const onUsage = (usage) => void screen.say(super.usage(JSON.stringify(usage), now()));
     const service = new ConnectorExecutionService(null, options);
-    const runId = new Date().toISOString();
+    stops.wasCalled = true;
     stops.force = () => service.cancel(runId, { graceMs: 0 });
-    let result;
-    try {
-      result = await service.execute(
-        'cli-runner',
-        runId,
-        config,
-        runConfig,
-        { logCapture: { onStdout, onStderr }, onSpawn: () => stopProgress() },
-        { onProgress, signal: stops.signal },
-      );
-    } finally {
-      stopProgress();
-    }
+    const result = await service.execute(
+      'cli-runner',
+      runId,
+      config,
+      runConfig,
+      { logCapture: { onStdout, onStderr }, onSpawn },
+      {
+        onProgress,
+        onUsage: plan.look.json || super.isLive() ? onUsage : undefined,
+        signal: stops.signal,
+      },
+    );
     const written =
       stateFile && inCallersRealm(() => super.writeState(stateFile, runType, result.state?.date));
-    result.warnings = result.warnings.filter((warning) => warning !== notice);
-    await write(process.stderr, super.summary(result, written ? stateFile : undefined));
+    screen.stop();
+    await screen.say(super.succeeded(JSON.stringify(result), Boolean(written), now()));
   }
 }
 

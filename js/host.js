@@ -93,17 +93,27 @@ function callbackOf(name, layers) {
   return layers.reduce((found, layer) => optionOf(layer, name) ?? found, undefined);
 }
 
-/** The callback for messages. */
-function messageCallback(layers) {
-  return callbackOf('onMessage', layers);
+/** The callback for messages; with a watcher who wants them, it tells that one first. */
+function messageCallback(layers, watcher = undefined) {
+  const onMessage = callbackOf('onMessage', layers);
+  if (!watcher?.wantsMessages) return onMessage;
+  return (message) => {
+    watcher.message(message);
+    return onMessage?.(message);
+  };
 }
 
 /** Handlers for what happens before a connector can start, and for what it uses then. */
-function progressHandlers(layers) {
+function progressHandlers(layers, watcher = undefined) {
   const onProgress = callbackOf('onProgress', layers);
   const onUsage = callbackOf('onUsage', layers);
   return {
-    progress: (step) => void callBack('onProgress', onProgress, JSON.parse(step)),
+    progress: (text) => {
+      const step = JSON.parse(text);
+      watcher?.step?.(step);
+      callBack('onProgress', onProgress, step);
+    },
+    phase: (event) => watcher?.phase?.(JSON.parse(event)),
     usage: (usage) => void callBack('onUsage', onUsage, JSON.parse(usage)),
   };
 }

@@ -22,7 +22,9 @@ function build() {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const built = output.split('\n').filter((line) => line.includes('"executable":"'));
-  return JSON.parse(built.at(-1)).executable;
+  const programs = built.map((line) => JSON.parse(line).executable);
+  // the helper is built with it
+  return programs.find((program) => path.basename(program).startsWith('degraded-'));
 }
 
 /** Program, arguments and variables that start a command on such a machine. */
@@ -51,13 +53,14 @@ function main(given) {
     console.log(`\n=== on a machine that answers ${machine}`);
     const { file, args, variables } = on(machine, tool, command);
     const env = { ...process.env, ...variables };
-    const { status, stdout } = spawnSync(file, args, {
+    const { status, stdout, error } = spawnSync(file, args, {
       cwd: root,
       env,
       encoding: 'utf8',
       maxBuffer: 2 ** 28,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
+    if (error) console.error(`${file} cannot be started: ${error.message}`);
     const isTold = (line) => /^ *(✖|﹣)|^ℹ (tests|pass|fail|skipped)/.test(line);
     console.log(status === 0 ? stdout.split('\n').filter(isTold).join('\n') : stdout);
     return status !== 0;

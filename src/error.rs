@@ -40,6 +40,30 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them.
+    const ALL: [Code; 15] = [
+        Code::InvalidConfig,
+        Code::StorageNotFound,
+        Code::StorageUnsupported,
+        Code::InvalidId,
+        Code::ConnectorsNotFound,
+        Code::InstallFailed,
+        Code::SpawnFailed,
+        Code::ConnectorFailed,
+        Code::Timeout,
+        Code::Stalled,
+        Code::MemoryLimit,
+        Code::Aborted,
+        Code::StoreLockTimeout,
+        Code::IsolationUnavailable,
+        Code::Internal,
+    ];
+
+    /// The code that JavaScript sees as this; `INTERNAL` for what is none.
+    pub fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|code| code.as_str() == name).unwrap_or(Code::Internal)
+    }
+
     /// The code as JavaScript sees it.
     pub fn as_str(self) -> &'static str {
         match self {

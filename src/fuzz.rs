@@ -9,11 +9,12 @@ use proptest::sample::Index;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::cli::{Renderer, explain};
+use crate::cli::{Facts, RunPlan, Session, explain};
 use crate::connectors::{Catalog, parameters, secret_names};
 use crate::output::redact::{Marked, Redaction, Secrets};
 use crate::output::{BatchKind, Framer, Inspector, StreamKind, is_json_objects, messages};
 use crate::process::protocol::{Command, Opening, Report, StartRequest, frame, frame_length, read_content};
+use crate::report::Recorder;
 
 /// So many cases, or as many as `FUZZ_CASES` says where that is more. Failing cases are printed,
 /// not kept in files.
@@ -201,12 +202,16 @@ proptest! {
     fn verdicts_of_any_bytes(output in any_output(), cuts in any_cuts()) {
         let read = |pieces: &[&[u8]]| {
             let mut inspector = Inspector::default();
-            let mut renderer = Renderer::new(true);
+            let terminal = Facts { stdout: true, stderr: true, ..Facts::default() };
+            let mut session = Session::new(&RunPlan::default(), terminal);
+            let recorder = Recorder::default();
             for batch in frame_lines(pieces) {
                 if batch.kind == BatchKind::Json {
                     inspector.read(&batch.text);
                 }
-                renderer.render(&batch.text);
+                session.stdout(&batch.text, "");
+                session.line(0, 80);
+                recorder.lines(StreamKind::Stdout, std::slice::from_ref(&batch));
             }
             (inspector.last_status, inspector.date, inspector.warnings)
         };

@@ -24,6 +24,8 @@ pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
+pub mod report;
 pub mod run;
 pub mod specifier;
+pub mod suggest;
 pub mod template;

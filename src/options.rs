@@ -53,6 +53,8 @@ pub struct Options {
     pub max_concurrent_runs: Option<usize>,
     /// What the caller listens to.
     pub listeners: Listeners,
+    /// Where a report of the run is written.
+    pub report: Option<String>,
     /// Whether all modules are loaded at start, instead of at first use.
     pub eager: bool,
     /// Where dependencies come from.
@@ -66,8 +68,8 @@ pub struct Options {
 pub struct Listeners {
     /// Parsed messages.
     pub messages: bool,
-    /// What the run's processes use.
-    pub usage: bool,
+    /// What the run's processes use, and in milliseconds how often.
+    pub usage_every_ms: Option<u64>,
 }
 
 /// What a run may use.
@@ -95,8 +97,11 @@ const SUPERVISION: &str = "OWOX_RUNNER_SUPERVISION";
 /// Longest time in milliseconds: a month. More is taken for a mistake of units.
 const MAX_MS: f64 = 31.0 * 24.0 * 3600.0 * 1000.0;
 
+/// From one point of a report's charts to the next, while a run is young.
+const CHART_EVERY_MS: u64 = 25;
+
 /// From one `onUsage` to the next.
-const SAMPLE_EVERY_MS: u64 = 1000;
+const USAGE_EVERY_MS: u64 = 1000;
 
 const KNOWN: &[&str] = &[
     "connectorsPackage",
@@ -106,6 +111,7 @@ const KNOWN: &[&str] = &[
     "isolation",
     "onMessage",
     "onProgress",
+    "report",
     "onUsage",
     "store",
     "storeDir",
@@ -182,10 +188,14 @@ impl Options {
                 return Err(invalid("option allowSpecs must be an array of 'file', 'git' and 'url'".into()));
             }
             // JavaScript calls the one and listens to the other
-            ("onUsage", OptionValue::Function) => self.listeners.usage = true,
+            ("onUsage", OptionValue::Function) => self.listeners.usage_every_ms = Some(USAGE_EVERY_MS),
             ("onUsage", _) => return Err(invalid("option onUsage must be a function".into())),
             ("onProgress", OptionValue::Function) | ("signal", OptionValue::Signal) => {}
             ("onProgress", _) => return Err(invalid("option onProgress must be a function".into())),
+            ("report", OptionValue::Text(text)) if !text.is_empty() && !text.contains('\0') => {
+                self.report = Some(text);
+            }
+            ("report", _) => return Err(invalid("option report must be the path of a file".into())),
             ("redact", value) => self.redact = redaction(value)?,
             ("connectorsPackage", _) => {
                 return Err(invalid(
@@ -265,7 +275,11 @@ impl Options {
             namespace: self.isolation.namespace(),
             portable: host.variable(SUPERVISION) == Some("portable"),
             memory_limit_bytes: self.limits.memory_mb.map(|limit| limit * 1024 * 1024),
-            sample_every_ms: self.listeners.usage.then_some(SAMPLE_EVERY_MS),
+            sample_every_ms: if self.report.is_some() {
+                Some(CHART_EVERY_MS)
+            } else {
+                self.listeners.usage_every_ms
+            },
         }
     }
 }

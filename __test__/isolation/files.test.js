@@ -149,6 +149,7 @@ for (const user of users) {
       act('own chmod', () => { fs.chmodSync('own', 0o640); return modeOf('own'); });
       act('own chmod, absolute', () => { fs.chmodSync(process.cwd() + '/own', 0o604); return modeOf('own'); });
       act('own fchmod', () => { fs.fchmodSync(fs.openSync('own', 'r'), 0o644); return modeOf('own'); });
+      act('own chmod, by descriptor', () => { fs.chmodSync('/proc/self/fd/' + fs.openSync('own', 'r'), 0o600); return modeOf('own'); });
       act('own utimes', () => { fs.utimesSync('own', 1, 2); return String(fs.statSync('own').mtimeMs); });
       act('own lutimes', () => { fs.lutimesSync('link', 1, 3); return String(fs.lstatSync('link').mtimeMs); });
       act('own futimes', () => { fs.futimesSync(fs.openSync('own', 'r'), 1, 4); return String(fs.statSync('own').mtimeMs); });
@@ -165,6 +166,7 @@ for (const user of users) {
       'own chmod': '640',
       'own chmod, absolute': '604',
       'own fchmod': '644',
+      'own chmod, by descriptor': '600',
       'own utimes': '2000',
       'own lutimes': '3000',
       'own futimes': '4000',
@@ -181,7 +183,7 @@ for (const user of users) {
         const opened = ['fchmod', 'futimes'].includes(name) && mode === 'strict';
         assert.equal(outcome, works[name] ?? (opened ? 'EACCES' : 'EPERM'), `${mode}: ${name}`);
       }
-      assert.equal(Object.keys(outcomes).length, 18);
+      assert.equal(Object.keys(outcomes).length, 19);
     }
     const after = fs.statSync(path.join(folder, 'other/secret.txt'));
     assert.deepEqual([after.mode, after.mtimeMs], [before.mode, before.mtimeMs]);

@@ -85,8 +85,9 @@ const PRELUDE = `
 /**
  * Runs a connector under a host of this user.
  * @param {string} script its main.js after the prelude; may call \`act\`, \`tryCall\`, \`show\`
- * @param {object} how user, isolation, further options, the host's env, files beside main.js, and
- *   stdio of executeConnector as code (it sees \`stdio\`, which captures)
+ * @param {object} how user, isolation, further options, the host's env, files beside main.js,
+ *   stdio of executeConnector as code (it sees \`stdio\`, which captures), and what makes another
+ *   command of the host's
  * @returns outcomes, and the run's result or error as JSON has it; the host's pid
  */
 async function play(t, script, how = {}) {
@@ -97,6 +98,7 @@ async function play(t, script, how = {}) {
     env = {},
     files = {},
     stdio = 'stdio',
+    through = (command) => asUser(user, command),
   } = how;
   const folder = world(t, user, { 'main.js': PRELUDE + script, ...files });
   fs.copyFileSync(probeProgram(), path.join(folder, 'isolation-probe'));
@@ -116,7 +118,7 @@ async function play(t, script, how = {}) {
       (result) => console.log(JSON.stringify({ result, output })),
       ({ code, message, result }) => console.log(JSON.stringify({ code, message, result, output })),
     );`;
-  const [program, ...args] = asUser(user, [process.execPath, '-e', host]);
+  const [program, ...args] = through([process.execPath, '-e', host]);
   const home = world(t, user);
   const child = spawn(program, args, {
     env: { ...process.env, HOME: home, ...env },
@@ -127,7 +129,7 @@ async function play(t, script, how = {}) {
   const { stdout, stderr } = await ended(child);
   let told;
   try {
-    told = JSON.parse(stdout);
+    told = JSON.parse(stdout.slice(stdout.indexOf('{'))); // the command may have said something first
   } catch {
     throw new Error(`the host said ${stdout}${stderr}`);
   }

@@ -39,6 +39,16 @@ module.exports = [
     full: [{ count: 41 }],
   },
   {
+    name: 'isolation',
+    title: 'Isolation, warm run',
+    rival: "isolation 'none'",
+    measurement: ['runs', 'isolation'],
+    target: { atMost: 1.1 },
+    otherTargets: { added: { atMost: 5, of: 'ours' } },
+    quick: each('mode', ['standard', 'strict'], { count: 5 }),
+    full: each('mode', ['standard', 'strict'], { count: 101 }),
+  },
+  {
     name: 'first-line',
     title: 'Spawn to first line',
     rival: 'node -e 0',

@@ -41,6 +41,21 @@ async function bareRun({ count }) {
   return [{ unit: 'ms', samples }];
 }
 
+/** The same run, isolated and not; also what isolation adds, by pairs of one round. */
+async function isolation({ mode, count }) {
+  const given = setting('Null');
+  const runner = new ConnectorRunner(given.options);
+  const config = given.configOf('Ok');
+  const run = (isolation) => () =>
+    timed(() => runner.run('bench', 'run', config, {}, capture, { isolation }));
+  const samples = await alternate(count, { ours: run(mode), rival: run('none') });
+  const added = samples.ours.map((ours, round) => ours - samples.rival[round]);
+  return [
+    { label: mode, unit: 'ms', samples },
+    { label: `${mode}, added`, unit: 'ms', samples: { ...samples, ours: added }, judge: 'added' },
+  ];
+}
+
 /** From the call to the first line in the host's callback, and a whole `node -e 0`. */
 async function firstLine({ count }) {
   const { environment, variablesOf } = setting('Null');
@@ -148,5 +163,5 @@ async function disk({ set }) {
 }
 
 module.exports = {
-  cases: { atOnce, bareRun, coldEnvironment, disk, firstLine, wantAtOnce, warmRun },
+  cases: { atOnce, bareRun, coldEnvironment, disk, firstLine, isolation, wantAtOnce, warmRun },
 };

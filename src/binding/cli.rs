@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use napi::Env;
-use napi::bindgen_prelude::{JsObjectValue, Object, PromiseRaw, Unknown};
+use napi::bindgen_prelude::{Object, PromiseRaw};
 use napi_derive::napi;
 
-use super::catch::{JsError, LetThrough, Result};
-use super::js_values::{as_object, is_truthy, text_of};
+use super::catch::{JsError, Result};
+use super::js_values::text_of;
 use super::outcome::promise;
 use super::request::Request;
-use crate::cli::{self, Renderer, SummaryFacts, Terminal};
+use crate::cli::{self, Facts, Plan, Session, Terminal, Texts};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
@@ -19,7 +19,20 @@ use crate::run::find_connectors;
 
 #[napi]
 pub struct ConnectorRunnerCli {
-    renderer: Renderer,
+    facts: Facts,
+    /// The run that was asked for.
+    session: Session,
+}
+
+/// What JavaScript hands over as JSON.
+fn parsed<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|cause| JsError::from(RunnerError::new(Code::Internal, cause.to_string())))
+}
+
+/// Texts for stdout and stderr, in this order.
+fn both(texts: Texts) -> Vec<String> {
+    vec![texts.stdout, texts.stderr]
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String> {
@@ -29,15 +42,21 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String> {
 
 #[napi]
 impl ConnectorRunnerCli {
-    #[napi(constructor)]
-    pub fn new(colours: bool) -> Self {
-        Self { renderer: Renderer::new(colours) }
+    /// `facts` is JSON of what JavaScript knows of the terminal.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(facts: String) -> Result<Self> {
+        let facts: Facts = parsed(&facts)?;
+        Ok(Self { session: Session::default(), facts })
     }
 
     /// JSON of what `process.argv` asks for.
     #[napi(catch_unwind)]
-    pub fn plan(&self, argv: Vec<String>) -> Result<String> {
-        json(&cli::plan(&argv))
+    pub fn plan(&mut self, argv: Vec<String>) -> Result<String> {
+        let plan = cli::plan(&argv, self.facts.columns);
+        if let Plan::Run(run) = &plan {
+            self.session = Session::new(run, self.facts.clone());
+        }
+        json(&plan)
     }
 
     /// What a command other than `run` prints: JSON of the texts and the exit code.
@@ -47,13 +66,23 @@ impl ConnectorRunnerCli {
         let host = request.host()?;
         let argv: Vec<String> = serde_json::from_str(&request.text("argv")?)
             .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?;
-        let terminal = Terminal { colours: request.flag("colours")? };
+        let terminal = Terminal { colours: self.facts.colours(self.facts.stdout, false) };
+        let facts = self.facts.clone();
         promise(env, async move {
-            let printed = cli::perform(&argv, &host, terminal).await;
+            let mut printed = cli::perform(&argv, &host, terminal).await;
+            printed.stdout = facts.fitted(&printed.stdout, facts.stdout);
+            printed.stderr = facts.fitted(&printed.stderr, facts.stderr);
             serde_json::to_string(&printed)
                 .map(Some)
                 .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))
         })
+    }
+
+    /// The text of the configuration that is `request.config`, a path.
+    #[napi(catch_unwind)]
+    pub fn read_config<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<String> {
+        let request = Request::new(env, &request)?;
+        Ok(cli::read_config(&request.text("config")?, &request.host()?)?)
     }
 
     /// Why the configuration's text is not JSON, by line and column.
@@ -81,8 +110,11 @@ impl ConnectorRunnerCli {
         promise(env, async move {
             let connectors = find_connectors(options.connectors_package.as_deref(), &host).await?;
             let paths = cli::path_parameters(&connectors.catalog, &source, &storage);
-            let answer =
-                serde_json::json!({ "paths": paths, "notice": connectors.package.fallback_notice() });
+            let answer = serde_json::json!({
+                "paths": paths,
+                "notice": connectors.package.fallback_notice(),
+                "connectors": connectors.package.title(),
+            });
             Ok::<_, RunnerError>(Some(answer.to_string()))
         })
     }
@@ -148,65 +180,93 @@ impl ConnectorRunnerCli {
         Ok(cli::write_state(Path::new(&path), &run_type, date.as_deref())?)
     }
 
-    /// A connector's lines for a person.
-    #[napi(catch_unwind)]
-    pub fn render(&mut self, lines: String) -> String {
-        self.renderer.render(&lines)
-    }
-
-    /// The line shown while the environment is not ready; `step` is JSON of what is done.
+    /// Whether there is a line that changes while a connector runs.
     #[napi]
-    pub fn preparing(&self, storage: String, step: String, seconds: u32) -> String {
-        cli::preparing(&storage, &step, seconds.into())
+    pub fn is_live(&self) -> bool {
+        self.session.is_live()
     }
 
-    /// The block at the end of a successful run.
+    /// That line at a moment.
     #[napi(catch_unwind)]
-    pub fn summary(&self, env: &Env, result: Object, state_file: Option<String>) -> Result<String> {
-        let _ = env;
-        let number = |object: &Object, name: &str| -> Result<u64> {
-            let value: f64 = object.get_named_property(name).let_through()?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "whole milliseconds of ours"
-            )]
-            Ok(value as u64)
-        };
-        let timings: Object = result.get_named_property("timings").let_through()?;
-        let state: Unknown = result.get_named_property("state").let_through()?;
-        let date = if is_truthy(&state)? {
-            Some(as_object(&state).get_named_property("date").let_through()?)
-        } else {
-            None
-        };
-        let facts = SummaryFacts {
-            duration_ms: number(&result, "durationMs")?,
-            environment_ms: number(&timings, "environmentMs")?,
-            execution_ms: number(&timings, "executionMs")?,
-            warnings: result.get_named_property("warnings").let_through()?,
-            date,
-            state_file,
-        };
-        Ok(cli::summary(&self.renderer, &facts))
+    pub fn live_line(&self, elapsed_ms: f64, columns: u32) -> String {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole milliseconds of ours"
+        )]
+        self.session.line(elapsed_ms as u64, columns as usize)
     }
 
-    /// The exit code for an error's code and the signal that asked to stop.
-    #[napi]
-    pub fn exit_code(&self, error: Option<String>, signal: Option<String>) -> i32 {
-        cli::exit_code(error.as_deref(), signal.as_deref())
-    }
-
-    /// What is printed for a failure.
+    /// Writes the report (`request.report`) of a run that was refused before it was called for.
     #[napi(catch_unwind)]
-    pub fn failure(
+    pub fn report_refusal<'env>(
         &self,
-        message: String,
-        config_file: Option<String>,
-        hint: Option<String>,
-        code: Option<String>,
-    ) -> String {
-        let field = cli::missing_field(&message).zip(config_file.as_deref());
-        cli::failure_text(&message, field, hint.as_deref(), code.as_deref())
+        env: &'env Env,
+        request: Object<'env>,
+    ) -> Result<PromiseRaw<'env, String>> {
+        let request = Request::new(env, &request)?;
+        let path = request.host()?.absolute(request.text("report")?);
+        let name = request.text("config")?;
+        let mut error = RunnerError::new(Code::named(&request.text("code")?), request.text("message")?);
+        if request.flag("hint")? {
+            error = error.with_hint(request.text("hint")?);
+        }
+        promise(env, async move { crate::report::write_refusal(path, name, error).await.map(|()| None) })
+    }
+
+    /// What to print when a run begins; `beginning` is JSON.
+    #[napi(catch_unwind)]
+    pub fn begun(&mut self, beginning: String, at: String) -> Result<Vec<String>> {
+        Ok(both(self.session.begin(parsed(&beginning)?, &at)))
+    }
+
+    /// What to print of a step before the connector can start; `step` is JSON.
+    #[napi(catch_unwind)]
+    pub fn step(&mut self, step: String, at: String) -> Vec<String> {
+        both(self.session.step(&step, &at))
+    }
+
+    /// What to print when the connector has started.
+    #[napi(catch_unwind)]
+    pub fn spawned(&mut self, pid: u32, at: String) -> Vec<String> {
+        both(self.session.spawned(pid, &at))
+    }
+
+    /// What to print of what its processes use; `usage` is JSON.
+    #[napi(catch_unwind)]
+    pub fn usage(&mut self, usage: String, at: String) -> Vec<String> {
+        both(self.session.usage(&usage, &at))
+    }
+
+    /// What to print when a signal came.
+    #[napi(catch_unwind)]
+    pub fn stopping(&mut self, signal: String) -> Vec<String> {
+        both(self.session.stopping(&signal))
+    }
+
+    /// What to print of a connector's lines; nothing where they are to be printed as they are.
+    #[napi(catch_unwind)]
+    pub fn stdout(&mut self, lines: String, at: String) -> Option<Vec<String>> {
+        self.session.stdout(&lines, &at).map(both)
+    }
+
+    /// The same for its stderr.
+    #[napi(catch_unwind)]
+    pub fn stderr(&mut self, text: String, at: String) -> Option<Vec<String>> {
+        self.session.stderr(&text, &at).map(both)
+    }
+
+    /// What to print at the end of a successful run; `result` is JSON.
+    #[napi(catch_unwind)]
+    pub fn succeeded(&mut self, result: String, moved: bool, at: String) -> Vec<String> {
+        both(self.session.succeed(&result, moved, &at))
+    }
+
+    /// What to print for a failure, JSON of an error and of the signal that asked to stop; and the
+    /// exit code, as JSON.
+    #[napi(catch_unwind)]
+    pub fn failed(&mut self, error: String, at: String) -> Result<String> {
+        let (texts, exit_code) = self.session.fail(&error, &at);
+        json(&serde_json::json!({ "texts": both(texts), "exitCode": exit_code }))
     }
 }

@@ -1,5 +1,6 @@
 //! `ConnectorExecutionService` (contract, section 5).
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use napi::Env;
@@ -21,11 +22,13 @@ use crate::host::Host;
 use crate::isolation::granted_by;
 use crate::manifest::Dependency;
 use crate::options::{Limits, Options};
+use crate::output::Observer;
 use crate::output::redact::{Marked, Secrets};
 use crate::process::Reserved;
+use crate::report::{self, Facts, Recorded, Reporting};
 use crate::run::{
-    Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Place, find_connectors,
-    lifecycle, run_in_node,
+    Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Phase, Place,
+    find_connectors, lifecycle, run_in_node,
 };
 
 #[napi]
@@ -85,7 +88,8 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let options = request.options()?;
         let host = request.host()?;
-        let port = Port::new(port).with_messages(options.listeners.messages);
+        let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
+        let port = Port::new(port).with_messages(wants_messages).with_phases(request.flag("wantsPhases")?);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
             let is_foreign = !request.flag("nodeEnvironment")?;
@@ -107,12 +111,17 @@ impl ConnectorExecutionService {
         let stdio = request.stdio_for(&options)?;
         let variables = request.call("environmentVariables")?;
         let variables = options.variables(read_variables(&request.values, &variables)?);
+        let ids = (datamart_id, run_id.clone());
+        let report = options.report.as_ref().map(|path| {
+            let facts = Facts::of(ids.clone(), &options, &variables, stdio.is_read());
+            (host.absolute(path), facts)
+        });
+        let asked = Asked { ids, variables, stdio, report };
         let (run, place) = self.control.register(&run_id);
         request.stop_if_aborted(&run.cancellation)?;
         promise(env, async move {
-            let ids = (datamart_id, run_id);
             let stop = &run.cancellation;
-            let work = Box::pin(run_here(&port, &options, &host, &names, ids, variables, stdio, place, stop));
+            let work = Box::pin(run_here(&port, &options, &host, &names, asked, place, stop));
             listening(&port, has_signal, stop, work).await
         })
     }
@@ -120,9 +129,13 @@ impl ConnectorExecutionService {
 
 /// A process that an object of the caller's has started is not seen here.
 fn refuse_what_only_ours_can(options: &Options) -> Result<()> {
-    if options.listeners.messages {
-        let message = "option onMessage needs the built-in environment: one of the caller's own reads its output itself";
-        return Err(RunnerError::new(Code::InvalidConfig, message).into());
+    for (name, is_set) in [("onMessage", options.listeners.messages), ("report", options.report.is_some())] {
+        if is_set {
+            let message = format!(
+                "option {name} needs the built-in environment: one of the caller's own reads its output itself"
+            );
+            return Err(RunnerError::new(Code::InvalidConfig, message).into());
+        }
     }
     let Limits { stall, memory_mb, .. } = &options.limits;
     for (name, is_set) in [("stallTimeoutMs", stall.is_some()), ("memoryLimitMb", memory_mb.is_some())] {
@@ -156,24 +169,61 @@ fn names(request: &Request) -> Result<Names> {
     Ok(Names { storage, source: name_of("source")? })
 }
 
-#[expect(clippy::too_many_arguments, reason = "all of what a run is")]
+/// What a run in our own environment was asked for, beside its options.
+struct Asked {
+    ids: (String, String),
+    variables: Vec<(String, String)>,
+    stdio: Reserved,
+    report: Option<(PathBuf, Facts)>,
+}
+
+/// Runs, and writes the report where one is wanted, however the run ended.
 async fn run_here(
     port: &Port,
     options: &Options,
     host: &Host,
     names: &Names,
-    ids: (String, String),
-    variables: Vec<(String, String)>,
-    stdio: Reserved,
+    mut asked: Asked,
     place: Place,
     cancellation: &Cancellation,
 ) -> Outcome {
+    let mut reporting = match asked.report.take() {
+        Some((path, facts)) => match report::target(path).await {
+            Ok(target) => Some(Reporting::new(target, facts)),
+            Err(error) => return error.into(),
+        },
+        None => None,
+    };
+    let recorder = reporting.as_ref().map(|reporting| reporting.recorder.clone());
+    let observer = Recorded { observer: port, recorder };
+    let facts = reporting.as_mut().map(|reporting| &mut reporting.facts);
+    let outcome = run_watched(&observer, options, host, names, asked, place, cancellation, facts).await;
+    match reporting {
+        Some(reporting) => reporting.write(outcome).await,
+        None => outcome,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of what a run is")]
+async fn run_watched(
+    observer: &Recorded<'_, Port>,
+    options: &Options,
+    host: &Host,
+    names: &Names,
+    asked: Asked,
+    place: Place,
+    cancellation: &Cancellation,
+    facts: Option<&mut Facts>,
+) -> Outcome {
     let called = Instant::now();
+    observer.phase(Phase::Queue).await;
+    let Asked { ids, variables, stdio, .. } = asked;
     let _turn = match place.turn(cancellation).await {
         Ok(turn) => turn,
         Err(error) => return error.into(),
     };
     let queued = called.elapsed();
+    observer.phase(Phase::Environment).await;
     let run = async {
         let prepared = async {
             let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
@@ -190,9 +240,12 @@ async fn run_here(
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
                 let granted = granted_by(&connectors.catalog, &variables);
+                if let Some(facts) = facts {
+                    facts.found(&connectors.package, marked, secrets.clone());
+                }
                 let mut environment = NodeEnvironment::new(
                     host,
-                    port,
+                    observer,
                     &connectors.package,
                     root,
                     ids,
@@ -224,10 +277,12 @@ async fn run_elsewhere(
     place: Place,
     cancellation: &Cancellation,
 ) -> Outcome {
+    port.phase(Phase::Queue).await;
     let _turn = match place.turn(cancellation).await {
         Ok(turn) => turn,
         Err(error) => return error.into(),
     };
+    port.phase(Phase::Environment).await;
     let run = async {
         let prepared = async {
             let connectors = find_connectors(options.connectors_package.as_deref(), host).await?;
@@ -280,6 +335,7 @@ impl ExecutionEnvironment for CallersEnvironment<'_> {
     }
 
     async fn execute(&mut self) -> Outcome {
+        self.port.phase(Phase::Execution).await;
         match self.ask("executeConnector", Payload::Nothing).await {
             Ok(_) => Outcome::default(),
             Err(failure) => failure.into(),
@@ -287,6 +343,7 @@ impl ExecutionEnvironment for CallersEnvironment<'_> {
     }
 
     async fn cleanup(&mut self) -> Result<(), Failure> {
+        self.port.phase(Phase::Cleanup).await;
         self.port.ask("cleanup", Payload::Nothing).await.map(drop)
     }
 }

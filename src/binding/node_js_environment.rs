@@ -24,6 +24,7 @@ use crate::host::Host;
 use crate::isolation::{Grant, granted_by};
 use crate::options::Options;
 use crate::output::redact::{Marked, Secrets};
+use crate::report::{self, Facts, Recorded, Reporting};
 use crate::run::{Cancellation, Failure, Job, Outcome, execute, find_connectors};
 
 #[napi]
@@ -111,7 +112,22 @@ impl NodeJsEnvironment {
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.variables(variables);
         let port = Port::new(port).with_messages(options.listeners.messages);
+        let report = options.report.as_ref().map(|path| {
+            let of = |name: &str| variables.iter().find(|(known, _)| known == name);
+            let id = |name| of(name).map(|(_, value)| value.clone()).unwrap_or_default();
+            let ids = (id("OW_DATAMART_ID"), id("OW_RUN_ID"));
+            (host.absolute(path), Facts::of(ids, &options, &variables, stdio.is_read()))
+        });
         promise(env, async move {
+            let reporting = match report {
+                Some((path, facts)) => match report::target(path).await {
+                    Ok(target) => Some(Reporting::new(target, facts)),
+                    Err(error) => return Outcome::from(error),
+                },
+                None => None,
+            };
+            let recorder = reporting.as_ref().map(|reporting| reporting.recorder.clone());
+            let observer = Recorded { observer: &port, recorder };
             let lock = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
             let cancellation = &cancellation;
@@ -126,7 +142,7 @@ impl NodeJsEnvironment {
                 secrets: secrets.clone(),
                 grants: &grants,
             };
-            let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &port)));
+            let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &observer)));
             let outcome = match listening(&port, has_signal, cancellation, work).await {
                 Ok(execution) => {
                     let mut outcome = execution.into_outcome(None);
@@ -137,7 +153,11 @@ impl NodeJsEnvironment {
                 }
                 Err(error) => Outcome::from(Failure::from(error)),
             };
-            outcome.redacted(secrets.as_deref())
+            let outcome = outcome.redacted(secrets.as_deref());
+            match reporting {
+                Some(reporting) => reporting.write(outcome).await,
+                None => outcome,
+            }
         })
     }
 

@@ -2,6 +2,7 @@
 //! through it, in order: two functions would have two queues.
 
 use std::convert::Infallible;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Promise, ToNapiValue};
@@ -13,7 +14,7 @@ use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
 use crate::process::Sample;
-use crate::run::{Cancellation, Failure, StopReason};
+use crate::run::{Cancellation, Failure, Phase, StopReason};
 
 /// What is handed over with a call.
 pub enum Payload {
@@ -63,16 +64,22 @@ pub type PortFunction = ThreadsafeFunction<Arguments, Promise<Reply>, Arguments,
 pub struct Port {
     function: PortFunction,
     wants_messages: bool,
+    wants_phases: bool,
 }
 
 impl Port {
     pub fn new(function: PortFunction) -> Self {
-        Self { function, wants_messages: false }
+        Self { function, wants_messages: false, wants_phases: false }
     }
 
     /// The same, which also passes on messages if `wanted`.
     pub fn with_messages(self, wanted: bool) -> Self {
         Self { wants_messages: wanted, ..self }
+    }
+
+    /// The same, which also tells of phases if `wanted`.
+    pub fn with_phases(self, wanted: bool) -> Self {
+        Self { wants_phases: wanted, ..self }
     }
 
     /// Calls JavaScript and waits for its answer.
@@ -117,13 +124,23 @@ impl Observer for Port {
     }
 
     async fn usage(&self, sample: Sample) {
-        let Sample { rss_bytes, cpu_ms, processes } = sample;
+        let Sample { rss_bytes, cpu_ms, processes, .. } = sample;
         let usage = serde_json::json!({ "rssBytes": rss_bytes, "cpuMs": cpu_ms, "processes": processes });
         let _ = self.ask("usage", Payload::Text(usage.to_string())).await;
     }
 
     async fn started(&self, pid: u32) {
         let _ = self.ask("spawn", Payload::Number(pid)).await;
+    }
+
+    async fn phase(&self, phase: Phase) {
+        if !self.wants_phases {
+            return;
+        }
+        // the time of now: JavaScript may be busy
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let event = serde_json::json!({ "phase": phase, "time": now.as_secs_f64() * 1000.0 });
+        let _ = self.ask("phase", Payload::Text(event.to_string())).await;
     }
 }
 

@@ -26,27 +26,38 @@ const NO_PATH: &str = "Please provide a path to the json config file";
     // a path as first argument means `run`
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  \
-        owox-connector-runner examples/quickstart.json\n  \
-        owox-connector-runner config.json --state config.state.json\n  \
-        owox-connector-runner config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01 --data EndDate=2026-01-31\n\n\
-        Exit codes: 0 the connector succeeded, 124 it took longer than --timeout-ms, 125 it printed\n\
-        nothing for --stall-timeout-ms, 130 and 143 it was stopped by SIGINT or SIGTERM, 137 it ran\n\
-        out of memory, 1 anything else.\n\
-        The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
-        What the connector prints goes to stdout, everything else to stderr."
+    after_help = after_help()
 )]
 struct Cli {
     #[command(flatten)]
     run: RunArgs,
 
+    /// Print without colours; the variable `NO_COLOR` does the same
+    #[arg(long, global = true)]
+    no_color: bool,
+
     #[command(subcommand)]
     command: Option<Command>,
+}
+
+/// What the help of `run` ends with.
+fn after_help() -> String {
+    format!(
+        "Examples:\n  \
+         {NAME} examples/quickstart.json\n  \
+         {NAME} config.json --state config.state.json\n  \
+         {NAME} config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01\n\n\
+         {}\n\n\
+         The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
+         What the connector prints goes to stdout, everything else to stderr.",
+        super::exit::help()
+    )
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a connector; the word may be left out
+    #[command(after_help = after_help())]
     Run(Box<RunArgs>),
     /// Check a configuration without running it
     Check(CheckArgs),
@@ -74,6 +85,12 @@ pub enum Plan {
     Perform,
 }
 
+/// The definitions of all commands.
+#[cfg(test)]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Says so where the first argument is a command with a slip of the pen, and no file.
 fn mistyped(argv: &[String]) -> Option<Printed> {
     let first = argv.get(2)?;
@@ -92,10 +109,14 @@ fn mistyped(argv: &[String]) -> Option<Printed> {
     )))
 }
 
-fn parse(argv: &[String]) -> Result<Cli, clap::Error> {
+/// The widest that help gets, and its width where there is no terminal.
+const HELP_WIDTH: usize = 100;
+
+fn parse(argv: &[String], columns: Option<usize>) -> Result<Cli, clap::Error> {
     // the first two entries are node and the script
     let given = argv.iter().skip(2).map(String::as_str);
-    let matches = Cli::command().try_get_matches_from(std::iter::once(NAME).chain(given))?;
+    let command = Cli::command().term_width(columns.unwrap_or(HELP_WIDTH).min(HELP_WIDTH));
+    let matches = command.try_get_matches_from(std::iter::once(NAME).chain(given))?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -107,8 +128,8 @@ fn explain(error: &clap::Error) -> Printed {
     }
 }
 
-fn run_plan(run: RunArgs) -> Plan {
-    match run.into_plan() {
+fn run_plan(run: RunArgs, no_color: bool) -> Plan {
+    match run.into_plan(no_color) {
         Some(plan) => Plan::Run(plan),
         None => Plan::Print(Printed::error(format!(
             "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
@@ -116,14 +137,14 @@ fn run_plan(run: RunArgs) -> Plan {
     }
 }
 
-/// Reads `process.argv`.
-pub fn plan(argv: &[String]) -> Plan {
+/// Reads `process.argv`. `columns` is the terminal's width, where there is one.
+pub fn plan(argv: &[String], columns: Option<usize>) -> Plan {
     if let Some(printed) = mistyped(argv) {
         return Plan::Print(printed);
     }
-    match parse(argv) {
-        Ok(Cli { command: Some(Command::Run(run)), .. }) => run_plan(*run),
-        Ok(Cli { command: None, run }) => run_plan(run),
+    match parse(argv, columns) {
+        Ok(Cli { command: Some(Command::Run(run)), no_color, .. }) => run_plan(*run, no_color),
+        Ok(Cli { command: None, run, no_color }) => run_plan(run, no_color),
         Ok(_) => Plan::Perform,
         Err(error) => Plan::Print(explain(&error)),
     }
@@ -131,13 +152,14 @@ pub fn plan(argv: &[String]) -> Plan {
 
 /// Does what a command other than `run` asks for, and says what to print.
 pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printed {
-    let command = match parse(argv) {
-        Ok(cli) => cli.command,
+    let cli = match parse(argv, None) {
+        Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    match command {
-        Some(Command::Check(given)) => check(&given, host).await,
-        Some(Command::Spec(given)) => spec(&given, host).await,
+    let terminal = Terminal { colours: terminal.colours && !cli.no_color };
+    match cli.command {
+        Some(Command::Check(given)) => check(&given, host, terminal).await,
+        Some(Command::Spec(given)) => spec(&given, host, terminal).await,
         Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
         Some(Command::State(given)) => state(&given, host),
@@ -155,7 +177,7 @@ mod tests {
 
     fn of(args: &[&str]) -> Plan {
         let all: Vec<_> = ["node", "cli.js"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        plan(&all)
+        plan(&all, None)
     }
 
     fn printed(args: &[&str]) -> (String, bool, i32) {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
-use super::common::{ConnectorsArgs, Printed, nearest, suggestion};
-use super::config_file::explain;
+use super::common::{ConnectorsArgs, Printed, Terminal, nearest, suggestion};
+use super::config_file::{explain, read_config};
 use super::findings::{Findings, Member, Severity, members};
+use super::look::Paint;
 use crate::config::storage_name;
 use crate::connectors::{Manifests, Parameter, parameters, storage_dependencies};
-use crate::error::{Code, Result, RunnerError};
+use crate::error::Result;
 use crate::host::Host;
 use crate::run::{Connectors, find_connectors};
 
@@ -31,44 +33,42 @@ pub struct CheckArgs {
 }
 
 /// Checks a configuration. The exit code is 1 where a run would fail.
-pub async fn check(args: &CheckArgs, host: &Host) -> Printed {
-    act(args, host).await.unwrap_or_else(Printed::from)
+pub async fn check(args: &CheckArgs, host: &Host, terminal: Terminal) -> Printed {
+    act(args, host, Paint { colours: terminal.colours }).await.unwrap_or_else(Printed::from)
 }
 
-async fn act(args: &CheckArgs, host: &Host) -> Result<Printed> {
-    let path = host.absolute(&args.config);
-    let text = std::fs::read_to_string(&path).map_err(|cause| {
-        let message = format!("the configuration {} cannot be read: {cause}", args.config);
-        RunnerError::new(Code::InvalidConfig, message)
-    })?;
-    let text = text.trim_start_matches('\u{FEFF}');
+async fn act(args: &CheckArgs, host: &Host, paint: Paint) -> Result<Printed> {
+    let text = read_config(&args.config, host)?;
+    let text = text.as_str();
     if let Some(explained) = explain(text) {
-        return Ok(malformed(args, text, &explained));
+        return Ok(malformed(args, text, &explained, paint));
     }
     let connectors = find_connectors(args.connectors.connectors.as_deref(), host).await?;
     let mut findings = Findings::new(text);
-    Checker { text, connectors: &connectors, findings: &mut findings }.config();
-    Ok(shown(args, &findings, Some(&connectors.package.title())))
+    let folder = host.absolute(&args.config).parent().map(Path::to_owned).unwrap_or_default();
+    Checker { text, folder, connectors: &connectors, findings: &mut findings }.config();
+    Ok(shown(args, &findings, Some(&connectors.package.title()), paint))
 }
 
 /// The answer for a text that is not JSON.
-fn malformed(args: &CheckArgs, text: &str, explained: &str) -> Printed {
-    if !args.json {
-        return Printed {
-            stdout: format!("{}: {explained}\n", args.config),
-            exit_code: 1,
-            ..Printed::default()
-        };
-    }
+fn malformed(args: &CheckArgs, text: &str, explained: &str, paint: Paint) -> Printed {
     let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err();
     let (line, column) = error.as_ref().map_or((1, 1), |error| (error.line(), error.column()));
+    if !args.json {
+        // what it is, and below it the line
+        let explained = explained.split_once(": ").map_or(explained, |(_, rest)| rest);
+        let (config, label) = (&args.config, paint.error("error:"));
+        let place = paint.bold(&format!("{config}:{line}:{column}:"));
+        let stdout = format!("{place} {label} {explained}\n{config} is not valid JSON\n");
+        return Printed { stdout, exit_code: 1, ..Printed::default() };
+    }
     let reason = error.map(|error| error.to_string()).unwrap_or_default();
     let finding = json!({ "severity": "error", "path": "", "message": format!("the file is not valid JSON: {reason}"), "line": line, "column": column });
     let answer = json!({ "ok": false, "connectors": null, "findings": [finding] });
     Printed { stdout: format!("{answer}\n"), exit_code: 1, ..Printed::default() }
 }
 
-fn shown(args: &CheckArgs, findings: &Findings, package: Option<&str>) -> Printed {
+fn shown(args: &CheckArgs, findings: &Findings, package: Option<&str>, paint: Paint) -> Printed {
     let failed = findings.has_errors();
     let exit_code = i32::from(failed);
     if args.json {
@@ -77,10 +77,13 @@ fn shown(args: &CheckArgs, findings: &Findings, package: Option<&str>) -> Printe
     }
     let mut stdout = String::new();
     for finding in &findings.all {
-        let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
+        let severity = match finding.severity {
+            Severity::Error => paint.error("error:"),
+            Severity::Warning => paint.warning("warning:"),
+        };
         let about = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
-        let place = format!("{}:{}:{}", args.config, finding.line, finding.column);
-        let _ = writeln!(stdout, "{place}: {severity}: {about}{}", finding.message);
+        let place = paint.bold(&format!("{}:{}:{}:", args.config, finding.line, finding.column));
+        let _ = writeln!(stdout, "{place} {severity} {about}{}", finding.message);
     }
     let count = |severity, one: &str| {
         let number = findings.all.iter().filter(|finding| finding.severity == severity).count();
@@ -88,7 +91,7 @@ fn shown(args: &CheckArgs, findings: &Findings, package: Option<&str>) -> Printe
     };
     let (errors, warnings) = (count(Severity::Error, "error"), count(Severity::Warning, "warning"));
     let _ = match (failed, findings.all.is_empty()) {
-        (_, true) => writeln!(stdout, "{} is fine", args.config),
+        (_, true) => writeln!(stdout, "{}", paint.good(&format!("{} is fine", args.config))),
         (false, _) => writeln!(stdout, "{} can be run: {warnings}", args.config),
         (true, _) => writeln!(stdout, "{} has {errors}, {warnings}", args.config),
     };
@@ -102,6 +105,8 @@ fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
 
 struct Checker<'a, 'f> {
     text: &'a str,
+    /// From which relative paths count.
+    folder: PathBuf,
     connectors: &'f Connectors,
     findings: &'f mut Findings<'a>,
 }
@@ -266,10 +271,24 @@ impl<'a> Checker<'a, '_> {
         {
             self.error(path, member.at, format!("must be {minimum} or more"));
         }
+        // a storage makes its file where it is missing
+        if choices && parameter.format.as_deref() == Some("path") {
+            self.source_file(path, member, value);
+        }
         if parameter.secret && is_text(value) {
             let message =
                 "is a secret in plain text; keep the file out of version control and readable for you only";
             self.warning(path, member.at, message.into());
+        }
+    }
+
+    /// It may come to be before the run, so that this is a warning.
+    fn source_file(&mut self, path: &str, member: &Member<'a>, value: &str) {
+        let Ok(name) = serde_json::from_str::<String>(value) else { return };
+        let is_local = !name.is_empty() && !name.contains("://") && !name.starts_with("file:");
+        if is_local && !name.contains(['*', '?']) && !self.folder.join(&name).exists() {
+            let message = format!("there is no {} now", self.folder.join(&name).display());
+            self.warning(path, member.at, message);
         }
     }
 

@@ -1,12 +1,14 @@
 //! What commands share: options, facts about the terminal, and what they answer.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::render::failure_text;
+use super::summary::code_row;
 use crate::error::RunnerError;
+pub use crate::suggest::{nearest, suggestion};
 
 /// The command's name, as people type it.
 pub const NAME: &str = "owox-connector-runner";
@@ -21,6 +23,7 @@ pub struct ConnectorsArgs {
 
 /// Options of every command that makes an environment.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Environment")]
 pub struct EnvironmentArgs {
     /// Folder of the store [default: the variable `OWOX_RUNNER_STORE`, else in the user's cache folder]
     #[arg(long, value_name = "DIR")]
@@ -56,22 +59,6 @@ impl EnvironmentArgs {
     }
 }
 
-/// The name that was probably meant; `None` where nothing is near.
-pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let simple = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
-    let wanted = simple(given);
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(&wanted, &simple(name)), name));
-    scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
-}
-
-/// What to say of a name that is not there: the one that was probably meant, or all there are.
-pub fn suggestion<'a, N: IntoIterator<Item = &'a str>>(given: &str, known: impl Fn() -> N) -> String {
-    match nearest(given, known()) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => format!("there are {}", known().into_iter().collect::<Vec<_>>().join(", ")),
-    }
-}
-
 /// Facts about the terminal, taken from JavaScript.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Terminal {
@@ -101,38 +88,16 @@ impl Printed {
     pub fn error(stderr: impl Into<String>) -> Self {
         Self { stderr: stderr.into(), exit_code: 1, ..Self::default() }
     }
-
-    /// The answer to a command that a later version will have.
-    pub fn later(command: &str) -> Self {
-        Self::error(format!("{NAME} {command} is not part of this version; see {NAME} --help\n"))
-    }
 }
 
 /// A command that could not do its work: message, hint and code on stderr, exit code 1.
 impl From<RunnerError> for Printed {
     fn from(error: RunnerError) -> Self {
-        let text = failure_text(&error.message, None, error.hint.as_deref(), Some(error.code.as_str()));
-        Self::error(text.replacen("Error running connector: ", "Error: ", 1))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_the_one_that_was_meant() {
-        let known = ["StartDate", "EndDate", "Path", "UniqueKeys"];
-        for (given, meant) in [
-            ("start_date", Some("StartDate")),
-            ("StratDate", Some("StartDate")),
-            ("endDate", Some("EndDate")),
-            ("UniqueKey", Some("UniqueKeys")),
-            ("path", Some("Path")),
-            ("Colour", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(given, known), meant, "{given}");
+        let mut text = format!("Error: {}\n", error.message);
+        for line in error.hint.iter().flat_map(|hint| hint.trim_end().lines()) {
+            let _ = writeln!(text, "  {line}"); // a String takes everything
         }
+        let _ = writeln!(text, "  Code     {}", code_row(error.code.as_str(), 1));
+        Self::error(text)
     }
 }

@@ -1,9 +1,58 @@
 //! The configuration file: where it is malformed, which field it lacks, which of its parameters
 //! are paths.
 
+use std::path::Path;
+
 use serde::de::IgnoredAny;
 
 use crate::connectors::{Catalog, parameters};
+use crate::error::{Code, Result, RunnerError};
+use crate::host::Host;
+use crate::suggest::nearest;
+
+/// The text of a configuration's file, without a byte order mark.
+///
+/// # Errors
+/// `INVALID_CONFIG`, for a file that is not there with what its folder has instead.
+pub fn read_config(config: &str, host: &Host) -> Result<String> {
+    let path = host.absolute(config);
+    let text = std::fs::read_to_string(&path).map_err(|cause| {
+        if cause.kind() != std::io::ErrorKind::NotFound {
+            let message = format!("the configuration {config} cannot be read: {cause}");
+            return RunnerError::new(Code::InvalidConfig, message);
+        }
+        let there = beside(&path).map(|there| format!("; {there}")).unwrap_or_default();
+        RunnerError::new(Code::InvalidConfig, format!("there is no configuration {config}{there}"))
+    })?;
+    Ok(text.strip_prefix('\u{FEFF}').map(ToOwned::to_owned).unwrap_or(text))
+}
+
+/// Most files that are listed.
+const LISTED: usize = 8;
+
+/// What there is beside a file that is not there.
+fn beside(missing: &Path) -> Option<String> {
+    let folder = missing.parent()?;
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Some(format!("its folder {} is not there either", folder.display()));
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<_> = names
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "json"))
+        .filter(|name| !matches!(name.as_str(), "package.json" | "package-lock.json" | "tsconfig.json"))
+        .filter(|name| !name.ends_with(".lock.json") && !name.starts_with('.'))
+        .collect();
+    names.sort();
+    let wanted = missing.file_name()?.to_string_lossy();
+    // what all of them end with makes no name nearer
+    let stem = |name: &'_ str| name.strip_suffix(".json").unwrap_or(name).to_owned();
+    let stems: Vec<_> = names.iter().map(|name| stem(name)).collect();
+    if let Some(meant) = nearest(&stem(&wanted), stems.iter().map(String::as_str)) {
+        return Some(format!("did you mean {meant}.json?"));
+    }
+    names.truncate(LISTED);
+    if names.is_empty() { None } else { Some(format!("its folder has {}", names.join(", "))) }
+}
 
 /// Why a text is not JSON, with line and column; `None` where it is.
 pub fn explain(text: &str) -> Option<String> {
@@ -69,6 +118,24 @@ mod tests {
         );
         assert!(explain("").unwrap().starts_with("line 1, column 0: EOF"));
         assert_eq!(explain("{}"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_missing_is_told_with_what_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = Host { cwd: folder.path().to_owned(), ..Host::default() };
+        let read = |config| read_config(config, &host);
+        let missing = |config| read(config).unwrap_err().message;
+        assert_eq!(missing("a.json"), "there is no configuration a.json");
+        assert!(missing("no/a.json").ends_with("no is not there either"));
+        for name in ["config.json", "other.json", "package.json", "config.lock.json", "x.txt"] {
+            std::fs::write(folder.path().join(name), "\u{FEFF}{}").unwrap();
+        }
+        assert!(missing("confg.json").ends_with("confg.json; did you mean config.json?"));
+        assert!(missing("a.json").ends_with("a.json; its folder has config.json, other.json"));
+        assert_eq!(read("config.json").unwrap(), "{}");
+        std::fs::write(folder.path().join("x.txt"), [0xFF]).unwrap();
+        assert!(missing("x.txt").starts_with("the configuration x.txt cannot be read: "));
     }
 
     #[test]

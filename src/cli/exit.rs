@@ -1,19 +1,59 @@
 //! Exit codes. Only verdicts that the original did not have get one of their own (contract,
 //! section 9); they are those that `timeout` and shells use.
 
+/// One exit code of the command.
+#[derive(Debug)]
+pub struct ExitCode {
+    /// The code.
+    pub code: i32,
+    /// The run's `status`.
+    pub status: &'static str,
+    /// The error's `code`; for the code of a general failure those that have no other.
+    pub error: &'static str,
+    /// What happened.
+    pub meaning: &'static str,
+}
+
+const fn entry(code: i32, status: &'static str, error: &'static str, meaning: &'static str) -> ExitCode {
+    ExitCode { code, status, error, meaning }
+}
+
+/// Every exit code. Help, documentation and the command itself use this table.
+pub const EXIT_CODES: [ExitCode; 7] = [
+    entry(0, "success", "", "the connector succeeded"),
+    entry(1, "failed", "", "it failed, could not be started, or the arguments are wrong"),
+    entry(124, "timeout", "TIMEOUT", "it took longer than --timeout-ms"),
+    entry(125, "stalled", "STALLED", "it printed nothing for --stall-timeout-ms"),
+    entry(130, "cancelled", "ABORT_ERR", "it was stopped by SIGINT (Ctrl-C)"),
+    entry(137, "memory_limit", "MEMORY_LIMIT", "it ran out of memory, or of --memory-limit-mb"),
+    entry(143, "cancelled", "ABORT_ERR", "it was stopped by SIGTERM"),
+];
+
 /// For everything that has no code of its own.
 const FAILURE: i32 = 1;
 
+/// What a signal makes of a run that was stopped.
+const BY_SIGTERM: i32 = 143;
+
 /// The exit code for an error's code; `signal` is what the command itself was asked to stop by.
 pub fn exit_code(error: Option<&str>, signal: Option<&str>) -> i32 {
-    match error {
-        Some("TIMEOUT") => 124,
-        Some("STALLED") => 125,
-        Some("MEMORY_LIMIT") => 137,
-        Some("ABORT_ERR") if signal == Some("SIGTERM") => 143,
-        Some("ABORT_ERR") => 130,
-        _ => FAILURE,
-    }
+    let of_error = |entry: &&ExitCode| error == Some(entry.error) && !entry.error.is_empty();
+    let by_signal = |entry: &&ExitCode| (entry.code == BY_SIGTERM) == (signal == Some("SIGTERM"));
+    let mut entries = EXIT_CODES.iter().filter(of_error);
+    let first = entries.clone().next();
+    entries.find(by_signal).or(first).map_or(FAILURE, |entry| entry.code)
+}
+
+/// The `status` for an error's code, also where there is no result.
+pub fn status_of(error: &str) -> &'static str {
+    let found = EXIT_CODES.iter().find(|entry| entry.error == error && !error.is_empty());
+    found.map_or("failed", |entry| entry.status)
+}
+
+/// The table as text for `--help`.
+pub fn help() -> String {
+    let lines = EXIT_CODES.iter().map(|entry| format!("  {:>3}  {}", entry.code, entry.meaning));
+    format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]
@@ -24,15 +64,32 @@ mod tests {
     fn new_verdicts_have_codes_of_their_own() {
         for (error, signal, code) in [
             (None, None, 1),
+            (Some(""), None, 1),
             (Some("CONNECTOR_FAILED"), None, 1),
             (Some("CONNECTOR_FAILED"), Some("SIGTERM"), 1),
             (Some("TIMEOUT"), None, 124),
+            (Some("TIMEOUT"), Some("SIGTERM"), 124),
             (Some("STALLED"), None, 125),
             (Some("MEMORY_LIMIT"), None, 137),
+            (Some("MEMORY_LIMIT"), Some("SIGINT"), 137),
+            (Some("ABORT_ERR"), None, 130),
             (Some("ABORT_ERR"), Some("SIGINT"), 130),
             (Some("ABORT_ERR"), Some("SIGTERM"), 143),
         ] {
             assert_eq!(exit_code(error, signal), code, "{error:?} {signal:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_known_without_a_result() {
+        for (error, status) in [
+            ("TIMEOUT", "timeout"),
+            ("ABORT_ERR", "cancelled"),
+            ("MEMORY_LIMIT", "memory_limit"),
+            ("INVALID_CONFIG", "failed"),
+            ("", "failed"),
+        ] {
+            assert_eq!(status_of(error), status);
         }
     }
 }

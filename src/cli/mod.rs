@@ -9,17 +9,23 @@ mod doctor;
 mod exit;
 mod findings;
 mod init;
-mod render;
+mod live;
+mod look;
+#[cfg(test)]
+mod reference;
 mod run;
+mod seen;
+mod session;
 mod spec;
 mod state;
 mod state_file;
 mod store;
+mod summary;
 
 pub use args::{Plan, perform, plan};
 pub use common::{Printed, Terminal};
-pub use config_file::{explain, missing_field, path_parameters};
-pub use exit::exit_code;
-pub use render::{Renderer, SummaryFacts, failure_text, preparing, summary};
+pub use config_file::{explain, missing_field, path_parameters, read_config};
+pub use look::Facts;
 pub use run::RunPlan;
+pub use session::{Beginning, Session, Texts};
 pub use state_file::{default_file, incremental_date, read_state, write_state};

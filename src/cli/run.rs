@@ -40,22 +40,30 @@ pub struct RunArgs {
     environment: EnvironmentArgs,
 
     /// Install for this run alone, without the store
-    #[arg(long, conflicts_with_all = ["store", "refresh"])]
+    #[arg(long, conflicts_with_all = ["store", "refresh"], help_heading = "Environment")]
     no_store: bool,
 
     /// Folder for the run's temporary directory [default: the system's temporary folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Environment")]
     runs_dir: Option<String>,
+
+    /// Write an HTML page about the run, however it ends
+    #[arg(long, value_name = "FILE")]
+    report: Option<String>,
 
     #[command(flatten)]
     limits: LimitArgs,
 
     #[command(flatten)]
     isolation: IsolationArgs,
+
+    #[command(flatten)]
+    look: LookArgs,
 }
 
 /// They become the option `isolation`.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Isolation")]
 struct IsolationArgs {
     /// How strictly the connector is isolated: none, standard or strict [default: standard]
     #[arg(long = "isolation", value_name = "MODE")]
@@ -93,8 +101,22 @@ impl IsolationArgs {
     }
 }
 
+/// How it prints.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+struct LookArgs {
+    /// Print one JSON object a line on stdout, as docs/cli.md describes them
+    #[arg(long)]
+    json: bool,
+
+    /// Print nothing but warnings and errors
+    #[arg(long, short)]
+    quiet: bool,
+}
+
 /// They become the options of the same names, and are checked there.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// End the run when it takes longer [default: no limit]
     #[arg(long, value_name = "MS")]
@@ -147,7 +169,7 @@ fn field(text: &str) -> Result<(String, String), String> {
 }
 
 /// A run that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunPlan {
     /// Path of the configuration, as given.
@@ -163,11 +185,25 @@ pub struct RunPlan {
     /// Whether the configuration's own state file is used, for lack of `state`: what it says
     /// concerns incremental runs, and full ones begin it anew.
     pub own_state: bool,
+    /// How it prints.
+    pub look: Look,
+}
+
+/// How a run prints.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Look {
+    /// For a program that reads stdout.
+    pub json: bool,
+    /// Only warnings and errors.
+    pub quiet: bool,
+    /// Without colours.
+    pub no_color: bool,
 }
 
 impl RunArgs {
     /// The run; `None` without a configuration.
-    pub fn into_plan(self) -> Option<RunPlan> {
+    pub fn into_plan(self, no_color: bool) -> Option<RunPlan> {
         let data = self.data.into_iter();
         let config = self.config?;
         let mut options = serde_json::Map::new();
@@ -177,6 +213,7 @@ impl RunArgs {
             ("lockfile", self.environment.lockfile_for(Path::new(&config))),
             ("storeDir", self.environment.store),
             ("store", self.no_store.then(|| "off".to_owned())),
+            ("report", self.report),
         ];
         options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
         let limits = [
@@ -207,6 +244,7 @@ impl RunArgs {
             own_state: self.state.is_none() && !self.no_state,
             state: self.state,
             options: options.into(),
+            look: Look { json: self.look.json, quiet: self.look.quiet, no_color },
         })
     }
 }

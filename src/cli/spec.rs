@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::common::{ConnectorsArgs, Printed, suggestion};
+use super::common::{ConnectorsArgs, Printed, Terminal, suggestion};
+use super::look::Paint;
 use crate::connectors::{Catalog, Manifests, Parameter, parameters};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -33,11 +34,11 @@ pub struct SpecArgs {
 }
 
 /// Describes the connectors package.
-pub async fn spec(args: &SpecArgs, host: &Host) -> Printed {
-    act(args, host).await.unwrap_or_else(Printed::from)
+pub async fn spec(args: &SpecArgs, host: &Host, terminal: Terminal) -> Printed {
+    act(args, host, Paint { colours: terminal.colours }).await.unwrap_or_else(Printed::from)
 }
 
-async fn act(args: &SpecArgs, host: &Host) -> Result<Printed> {
+async fn act(args: &SpecArgs, host: &Host, paint: Paint) -> Result<Printed> {
     let connectors = find_connectors(args.connectors.connectors.as_deref(), host).await?;
     let catalog = &connectors.catalog;
     let title = connectors.package.title();
@@ -50,7 +51,7 @@ async fn act(args: &SpecArgs, host: &Host) -> Result<Printed> {
             let (sources, storages) = (all(&catalog.sources), all(&catalog.storages));
             pretty(&json!({ "package": title, "sources": sources, "storages": storages }))
         } else {
-            list(&title, catalog)
+            list(&title, catalog, paint)
         };
         return Ok(Printed::ok(text));
     };
@@ -70,7 +71,7 @@ async fn act(args: &SpecArgs, host: &Host) -> Result<Printed> {
             one["kind"] = kind.into();
             pretty(&one)
         } else {
-            detail(kind, name, manifests)
+            detail(kind, name, manifests, paint)
         }
     });
     Ok(Printed::ok(texts.collect::<Vec<_>>().join("\n")))
@@ -102,10 +103,10 @@ fn described(manifests: &Manifests, name: &str) -> Value {
     })
 }
 
-fn list(title: &str, catalog: &Catalog) -> String {
+fn list(title: &str, catalog: &Catalog, paint: Paint) -> String {
     let mut shown = format!("{title}\n");
     for (heading, manifests) in [("Sources", &catalog.sources), ("Storages", &catalog.storages)] {
-        let _ = writeln!(shown, "\n{heading}");
+        let _ = writeln!(shown, "\n{}", paint.bold(heading));
         let width = names(manifests).map(|name| name.chars().count()).max().unwrap_or(0);
         for name in names(manifests) {
             let about = text(manifests, name, "description").or_else(|| text(manifests, name, "title"));
@@ -116,9 +117,9 @@ fn list(title: &str, catalog: &Catalog) -> String {
     shown + "\nParameters of one: owox-connector-runner spec NAME\n"
 }
 
-fn detail(kind: &str, name: &str, manifests: &Manifests) -> String {
+fn detail(kind: &str, name: &str, manifests: &Manifests, paint: Paint) -> String {
     let about = text(manifests, name, "description").or_else(|| text(manifests, name, "title"));
-    let mut shown = format!("{name} ({kind})\n");
+    let mut shown = format!("{} ({kind})\n", paint.bold(name));
     if let Some(about) = about {
         let _ = writeln!(shown, "{about}");
     }
@@ -127,11 +128,11 @@ fn detail(kind: &str, name: &str, manifests: &Manifests) -> String {
         return shown + "\nIts manifest does not declare parameters; see its documentation.\n";
     }
     shown.push('\n');
-    each(&mut shown, &declared, 2);
+    each(&mut shown, &declared, 2, paint);
     shown
 }
 
-fn each(shown: &mut String, declared: &BTreeMap<String, Parameter>, indent: usize) {
+fn each(shown: &mut String, declared: &BTreeMap<String, Parameter>, indent: usize, paint: Paint) {
     let mut sorted: Vec<_> = declared.iter().collect();
     sorted.sort_by_key(|(_, parameter)| !parameter.required); // what is needed comes first
     for (name, parameter) in sorted {
@@ -148,13 +149,13 @@ fn each(shown: &mut String, declared: &BTreeMap<String, Parameter>, indent: usiz
         if let Some(minimum) = parameter.minimum {
             facts.push(format!("{minimum} or more"));
         }
-        let _ = writeln!(shown, "{:indent$}{name}  {}", "", facts.join(", "));
+        let _ = writeln!(shown, "{:indent$}{}  {}", "", paint.bold(name), paint.dim(&facts.join(", ")));
         if let Some(description) = &parameter.description {
             let _ = writeln!(shown, "{:indent$}    {description}", "");
         }
         for choice in &parameter.one_of {
             let _ = writeln!(shown, "{:indent$}    choice {}", "", choice.value);
-            each(shown, &choice.items, indent + 6);
+            each(shown, &choice.items, indent + 6, paint);
         }
     }
 }

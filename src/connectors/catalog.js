@@ -17,7 +17,8 @@ function manifestOf(group) {
 }
 
 try {
-  const { Connectors, Storages } = require(process.argv[1]);
+  // with the slash a file of the same name beside the folder, such as its .json, is not meant
+  const { Connectors, Storages } = require(`${process.argv[1]}/`);
   const describe = (groups) =>
     Object.fromEntries(
       Object.entries(groups ?? {}).map(([name, group]) => [name, manifestOf(group)]),

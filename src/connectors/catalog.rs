@@ -13,8 +13,10 @@ use serde_json::value::RawValue;
 use super::Package;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
 use crate::process::{self, EnvPolicy, Start, Supervision};
+use crate::suggest::nearest;
 
 const SCRIPT: &str = include_str!("catalog.js");
 
@@ -149,7 +151,8 @@ struct NodeEnvironment {
 /// `STORAGE_NOT_FOUND` or `STORAGE_UNSUPPORTED`, with the original's messages.
 pub fn storage_dependencies(catalog: &Catalog, package: &Package, storage: &str) -> Result<Vec<Dependency>> {
     let manifest = catalog.storages.get(storage).ok_or_else(|| {
-        not_found(Code::StorageNotFound, format!("Storage {storage} not found"), package, &catalog.storages)
+        let message = format!("Storage {storage} not found");
+        not_found(Code::StorageNotFound, message, storage, package, &catalog.storages)
     })?;
     let manifest = manifest.as_ref().ok_or_else(|| {
         RunnerError::new(Code::StorageNotFound, format!("Storage {storage} manifest not found"))
@@ -177,16 +180,19 @@ pub fn check_source(catalog: &Catalog, package: &Package, source: &str) -> Resul
     if catalog.sources.contains_key(source) {
         return Ok(());
     }
-    Err(not_found(Code::InvalidConfig, format!("Source {source} not found"), package, &catalog.sources))
+    let message = format!("Source {source} not found");
+    Err(not_found(Code::InvalidConfig, message, source, package, &catalog.sources))
 }
 
 /// Names what was searched and what is there. The message is the original's, and the rest a
 /// hint; but where only the reference package was there, the message itself says how to get the
 /// real one.
-fn not_found(code: Code, message: String, package: &Package, known: &Manifests) -> RunnerError {
+fn not_found(code: Code, message: String, name: &str, package: &Package, known: &Manifests) -> RunnerError {
     let names: Vec<_> = known.keys().map(String::as_str).collect();
+    let meant = nearest(name, names.iter().copied());
+    let meant = meant.map(|meant| format!("did you mean {meant}? ")).unwrap_or_default();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let searched = format!("{} has {names}", package.title());
+    let searched = format!("{meant}{} has {names}", package.title());
     if package.is_fallback {
         let message = format!(
             "{message}: {searched}. That is the reference package, which was searched because \
@@ -274,7 +280,8 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
             writer.into(),
         ],
         supervision: Supervision::default(),
-        policy: None,
+        // it is foreign code, and has nothing to do but to answer
+        policy: Some(for_helper(&[], false)),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -369,5 +376,8 @@ mod tests {
         let error = check_source(&catalog(), &package(false), "T").unwrap_err();
         assert_eq!(error.message, "Source T not found");
         assert_eq!(error.hint.unwrap(), "p without version has S");
+        let catalog = serde_json::from_str(r#"{"sources":{"CsvFile":null}}"#).unwrap();
+        let error = check_source(&catalog, &package(false), "CsvFiel").unwrap_err();
+        assert_eq!(error.hint.unwrap(), "did you mean CsvFile? p without version has CsvFile");
     }
 }

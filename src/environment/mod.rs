@@ -8,6 +8,7 @@ mod lock;
 mod lockfile;
 mod node;
 mod npm;
+mod npmrc;
 pub mod store;
 mod tree;
 
@@ -22,7 +23,8 @@ use serde::Serialize;
 use folder::refused;
 pub use folder::{Lock, RunFolder, cleanup, discard, is_in_other_run, lock_beside, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
-pub use npm::{Install, install};
+pub use node::{help as node_help, version as node_version};
+pub use npm::{Install, install, version as npm_version};
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};

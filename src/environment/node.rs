@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::process::{self, EnvPolicy, Start, Supervision};
 
-/// A program file and when it was changed.
-type Program = (PathBuf, Option<SystemTime>);
+/// A program file, when it was changed, and what it was asked.
+type Question = (PathBuf, Option<SystemTime>, &'static [&'static str]);
 
-static KNOWN: LazyLock<Mutex<HashMap<Program, String>>> = LazyLock::new(Mutex::default);
+static KNOWN: LazyLock<Mutex<HashMap<Question, String>>> = LazyLock::new(Mutex::default);
 
 /// `process.versions.modules` of this program. It is only asked where it is not the host's own.
 ///
@@ -25,23 +26,40 @@ pub async fn abi(node: &Path, host: &Host) -> Result<String> {
     if fs::canonicalize(&host.exec_path).is_ok_and(|own| own == node) && !host.node_abi.is_empty() {
         return Ok(host.node_abi.clone());
     }
-    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let program = (node.clone(), fs::metadata(&node).and_then(|metadata| metadata.modified()).ok());
-    if let Some(abi) = known().get(&program) {
-        return Ok(abi.clone());
+    let abi = ask(&node, &["-p", "process.versions.modules"], host).await?;
+    if abi.is_empty() || !abi.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(failed(&node, &format!("process.versions.modules is {abi:?}")));
     }
-    let abi = ask(&node, host).await?;
-    known().insert(program, abi.clone());
     Ok(abi)
 }
 
-async fn ask(node: &Path, host: &Host) -> Result<String> {
-    let answer = run(node, &["-p", "process.versions.modules"], Path::new("/"), host).await?;
-    let abi = answer.trim();
-    if abi.is_empty() || !abi.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(failed(node, &format!("process.versions.modules is {abi:?}")));
+/// The options that this program knows, as its help has them.
+///
+/// # Errors
+/// `SPAWN_FAILED` when it cannot be started.
+pub async fn help(node: &Path, host: &Host) -> Result<String> {
+    ask(&fs::canonicalize(node).unwrap_or_else(|_| node.to_owned()), &["--help"], host).await
+}
+
+/// What a program answers to these arguments; it is asked once.
+async fn ask(node: &Path, args: &'static [&'static str], host: &Host) -> Result<String> {
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let changed = fs::metadata(node).and_then(|metadata| metadata.modified()).ok();
+    let question = (node.to_owned(), changed, args);
+    if let Some(answer) = known().get(&question) {
+        return Ok(answer.clone());
     }
-    Ok(abi.to_owned())
+    let answer = run(node, args, Path::new("/"), &[], host).await?.trim().to_owned();
+    known().insert(question, answer.clone());
+    Ok(answer)
+}
+
+/// `process.version` of this program, such as `v24.1.0`.
+///
+/// # Errors
+/// `SPAWN_FAILED` when it cannot be started.
+pub async fn version(node: &Path, host: &Host) -> Result<String> {
+    ask(node, &["-p", "process.version"], host).await
 }
 
 fn failed(node: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
@@ -49,7 +67,14 @@ fn failed(node: &Path, cause: &dyn std::fmt::Display) -> RunnerError {
 }
 
 /// Runs node to its end, without anything of the host's secrets, and gives what it wrote to stdout.
-async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Result<String> {
+/// It may write in these folders only, and has no network: packages that it loads are foreign code.
+async fn run(
+    node: &Path,
+    args: &[&str],
+    directory: &Path,
+    writable: &[PathBuf],
+    host: &Host,
+) -> Result<String> {
     let unusable = |cause: std::io::Error| failed(node, &cause);
     let nowhere = || fs::File::options().read(true).write(true).open("/dev/null").map(Into::into);
     let (mut reader, writer) = std::io::pipe().map_err(unusable)?;
@@ -64,7 +89,7 @@ async fn run(node: &Path, args: &[&str], directory: &Path, host: &Host) -> Resul
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
         held: Vec::new(),
         supervision: Supervision::default(),
-        policy: None,
+        policy: Some(for_helper(writable, false)),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
@@ -87,7 +112,8 @@ pub async fn compile(node: &Path, directory: &Path, packages: &[&str], host: &Ho
         return;
     }
     let args: Vec<_> = ["-e", COMPILE].into_iter().chain(packages.iter().copied()).collect();
-    let _ = tokio::time::timeout(COMPILE_LIMIT, run(node, &args, directory, host)).await;
+    let _ =
+        tokio::time::timeout(COMPILE_LIMIT, run(node, &args, directory, &[directory.to_owned()], host)).await;
 }
 
 /// Longest time that [`compile`] may take.

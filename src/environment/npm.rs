@@ -1,13 +1,15 @@
 //! Installing with npm.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::unix::pipe;
 
+use super::npmrc;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::for_helper;
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start, Supervision};
@@ -48,15 +50,24 @@ pub struct Install<'a> {
 /// npm's major version, read from its folder without starting it; `None` where there is no npm.
 /// 0 where it is not laid out as npm is.
 pub fn major_version(host: &Host) -> Option<u32> {
-    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path).ok()?;
-    let manifest = std::fs::canonicalize(npm)
+    let (version, _) = version(host).ok()?;
+    Some(version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0))
+}
+
+/// npm's version, where it is laid out as npm is, and where it was found.
+///
+/// # Errors
+/// `INSTALL_FAILED` where there is no npm.
+pub fn version(host: &Host) -> Result<(Option<String>, PathBuf)> {
+    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let manifest = std::fs::canonicalize(&npm)
         .ok()
         .and_then(|script| Some(script.parent()?.parent()?.join("package.json")))
         .and_then(|path| std::fs::read(path).ok())
         .and_then(|text| serde_json::from_slice::<PackageManifest>(&text).ok());
     let version =
         manifest.filter(|manifest| manifest.name.as_deref() == Some("npm")).and_then(|npm| npm.version);
-    Some(version.and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0))
+    Ok((version, npm))
 }
 
 /// Installs what the directory's `package.json` names. npm's output is kept for the error, and
@@ -126,6 +137,7 @@ async fn capture(
 ) -> Result<(Exit, String)> {
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
+    let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let writer = OwnedFd::from(writer);
     let mut running = process::start(Start {
@@ -133,11 +145,11 @@ async fn capture(
         program: npm,
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         directory,
-        variables: npm_variables(host),
+        variables: npmrc::variables(host, temporary.path()),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         held: Vec::new(),
         supervision: Supervision::default(),
-        policy: None,
+        policy: Some(for_helper(&npmrc::writable(directory, host), true)),
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));
@@ -158,46 +170,5 @@ async fn read_tail(reader: OwnedFd) -> std::io::Result<String> {
             0 => return Ok(tail.into_text()),
             count => tail.push(&buffer[..count]),
         }
-    }
-}
-
-/// npm gets the host's variables, so that proxies, registries and its configuration hold, but
-/// nothing of a run. Its script starts `node` by the PATH, so node's folder must be on it.
-fn npm_variables(host: &Host) -> Vec<(String, String)> {
-    let mut variables: Vec<_> = host
-        .variables
-        .iter()
-        .filter(|(name, _)| !name.starts_with("OW_") && name != "PATH")
-        .cloned()
-        .collect();
-    let node_folder = host.exec_path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
-    let path = match host.variable("PATH") {
-        Some(path) => format!("{path}:{node_folder}"),
-        None => node_folder,
-    };
-    variables.push(("PATH".to_owned(), path));
-    variables
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn npm_sees_the_hosts_settings_and_nothing_of_a_run() {
-        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let host = Host {
-            variables: vec![
-                variable("PATH", "/bin"),
-                variable("npm_config_registry", "r"),
-                variable("OW_CONFIG", "secret"),
-            ],
-            exec_path: "/node/bin/node".into(),
-            ..Host::default()
-        };
-        assert_eq!(
-            npm_variables(&host),
-            [variable("npm_config_registry", "r"), variable("PATH", "/bin:/node/bin")]
-        );
     }
 }

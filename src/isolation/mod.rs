@@ -5,11 +5,13 @@ mod paths;
 mod policy;
 mod probe;
 mod report;
+mod seat_belt;
 
 pub use grants::{Access, Grant, granted_by, manifest_grants};
-pub use policy::{Confined, Ground};
+pub use policy::{Confined, Ground, for_helper};
 pub use probe::probe;
 pub use report::{IsolationReport, LayerReport};
+pub use seat_belt::SeatBelt;
 
 use crate::error::{Code, Result, RunnerError};
 use crate::options::OptionValue;
@@ -65,6 +67,12 @@ pub struct Isolation {
     write: Vec<String>,
     /// Ports that TCP may connect to; all of them where absent.
     tcp_ports: Option<Vec<u16>>,
+}
+
+impl From<Mode> for Isolation {
+    fn from(mode: Mode) -> Self {
+        Self { mode, ..Self::default() }
+    }
 }
 
 fn invalid(message: String) -> RunnerError {

@@ -101,6 +101,8 @@ impl Isolation {
         // the program may be a symbolic link (nvm): the rule is for what it leads to
         reads.push(fs::canonicalize(ground.node).unwrap_or_else(|_| ground.node.to_owned()));
         reads.push(ground.bootstrap.to_owned());
+        // Node.js asks it for the kind of module, and does not start where it may not
+        reads.extend([ground.bootstrap, directory].into_iter().filter_map(nearest_manifest));
         if let Ok(modules) = fs::canonicalize(directory.join("node_modules")) {
             reads.push(modules.with_file_name("compiled"));
             reads.push(modules);
@@ -140,6 +142,29 @@ impl Isolation {
         confined.gap = Some(gap);
         Ok(Some(path.clone()))
     }
+}
+
+/// What a program of ours may do that works for a run before there is one: write in these places and
+/// read everything; with the network, or without. Each layer where the system has it.
+pub fn for_helper(writes: &[PathBuf], has_network: bool) -> Policy {
+    let mut demands = PerLayer::all(Demand::Preferred);
+    if has_network {
+        demands[Layer::UnixSockets] = Demand::Off;
+        demands[Layer::TcpPorts] = Demand::Off;
+    }
+    let devices = WRITABLE_DEVICES.map(PathBuf::from);
+    Policy {
+        demands,
+        reads: None,
+        writes: writes.iter().chain(&devices).filter_map(text).collect(),
+        tcp_ports: Vec::new(),
+        sentinel: None,
+    }
+}
+
+/// The `package.json` that holds for a script or folder.
+fn nearest_manifest(of: &Path) -> Option<PathBuf> {
+    of.ancestors().map(|folder| folder.join("package.json")).find(|file| file.is_file())
 }
 
 /// Paths that the caller grants: as they are, but they must be there.

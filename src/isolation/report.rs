@@ -74,7 +74,11 @@ impl LayerReport {
 /// Whether processes can outlive their run.
 fn of_processes(containment: Containment) -> Measured {
     match (containment.namespace, containment.reason) {
-        (true, reason) => Measured { reason, ..Measured::full("PID namespace") },
+        (true, reason) => {
+            let unbounded = (!containment.bounded)
+                .then(|| "how many processes there can be is not limited; Linux 6.14 can".to_owned());
+            Measured { reason: reason.or(unbounded), ..Measured::full("PID namespace") }
+        }
         (false, reason) => {
             let by =
                 if containment.descendants { "supervisor that takes in orphans" } else { "process group" };

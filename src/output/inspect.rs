@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 /// Warnings kept of one run; more are counted, not kept.
-const MAX_WARNINGS: usize = 1000;
+pub const MAX_WARNINGS: usize = 1000;
 
 /// Whether a line is one or more JSON objects, back to back or separated by white space.
 pub fn is_json_objects(line: &[u8]) -> bool {
@@ -40,6 +40,14 @@ struct Message<'a> {
     date: Option<&'a RawValue>,
     #[serde(borrow)]
     warning: Option<&'a RawValue>,
+    #[serde(borrow)]
+    summary: Option<&'a RawValue>,
+}
+
+/// What the reference package says of a table that it has saved.
+#[derive(Deserialize)]
+struct Summary {
+    rows: u64,
 }
 
 fn text(raw: Option<&RawValue>) -> Option<String> {
@@ -55,6 +63,8 @@ pub struct Inspector {
     pub warnings: Vec<String>,
     /// The date of the last `updateLastRequstedDate`, as the connector printed it.
     pub date: Option<String>,
+    /// The rows of all `summary`s.
+    pub rows: Option<u64>,
     dropped: usize,
 }
 
@@ -62,7 +72,8 @@ impl Inspector {
     /// Looks at a batch of JSON lines.
     pub fn read(&mut self, json_lines: &str) {
         // Most messages are logs; only lines that name one of these types are parsed.
-        let relevant = ["updateCurrentStatus", "addWarningToCurrentStatus", "updateLastRequstedDate"];
+        let relevant =
+            ["updateCurrentStatus", "addWarningToCurrentStatus", "updateLastRequstedDate", "\"summary\""];
         if !relevant.iter().any(|kind| memchr::memmem::find(json_lines.as_bytes(), kind.as_bytes()).is_some())
         {
             return;
@@ -78,6 +89,9 @@ impl Inspector {
     }
 
     fn take(&mut self, message: &Message) {
+        if let Some(Summary { rows }) = message.summary.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
+            self.rows = Some(self.rows.unwrap_or_default().saturating_add(rows));
+        }
         match text(message.kind).as_deref() {
             Some("updateCurrentStatus") => {
                 if let Some(status) = number(message.status) {

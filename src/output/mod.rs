@@ -9,7 +9,7 @@ mod pump;
 pub mod redact;
 mod tail;
 
-pub use inspect::{Inspector, is_json_objects};
+pub use inspect::{Inspector, MAX_WARNINGS, is_json_objects};
 pub use lines::{Batch, BatchKind, Framer};
 pub use messages::messages;
 pub use progress::Progress;

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
 use crate::process::Sample;
+use crate::run::Phase;
 
 /// Bytes read at once: several batches, since each way to JavaScript and back wakes two threads.
 const READ_BYTES: usize = 256 * 1024;
@@ -77,6 +78,19 @@ pub trait Observer: Send + Sync {
     }
     /// The process has started, and leads a session and process group of its own.
     fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
+    /// Sees all output of a stream that is read here, wherever it goes; must not block.
+    fn passes(&self, stream: StreamKind, batches: &[Batch]) {
+        let _ = (stream, batches);
+    }
+    /// Sees every sample of what the processes use; must not block.
+    fn sampled(&self, sample: Sample) {
+        let _ = sample;
+    }
+    /// A phase of the run begins.
+    fn phase(&self, phase: Phase) -> impl Future<Output = ()> + Send {
+        let _ = phase;
+        async {}
+    }
 }
 
 /// What was learnt from one stream.
@@ -102,6 +116,7 @@ pub async fn pump<O: Observer>(
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let (sender, receiver) = mpsc::channel(READS_AHEAD);
     let state = Stream {
+        observer,
         kind: stream,
         sink,
         redactor: Redactor::new(secrets),
@@ -156,7 +171,8 @@ fn in_groups<T>(all: Vec<T>) -> impl Iterator<Item = Vec<T>> {
     })
 }
 
-struct Stream<'a> {
+struct Stream<'a, O> {
+    observer: &'a O,
     progress: &'a Progress,
     kind: StreamKind,
     sink: Sink,
@@ -168,7 +184,7 @@ struct Stream<'a> {
     sender: mpsc::Sender<Delivery>,
 }
 
-impl Stream<'_> {
+impl<O: Observer> Stream<'_, O> {
     async fn read(mut self, reader: pipe::Receiver) -> io::Result<StreamReport> {
         let mut buffer = vec![0; READ_BYTES];
         loop {
@@ -230,6 +246,7 @@ impl Stream<'_> {
     }
 
     async fn hand_over(&mut self, mut batches: Vec<Batch>) {
+        self.observer.passes(self.kind, &batches);
         if self.kind == StreamKind::Stdout {
             for batch in batches.iter().filter(|batch| batch.kind == BatchKind::Json) {
                 self.inspector.read(&batch.text);

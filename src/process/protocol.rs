@@ -38,7 +38,8 @@ pub struct Supervision {
     pub portable: bool,
     /// Resident memory that the whole tree may have, in bytes.
     pub memory_limit_bytes: Option<u64>,
-    /// From one [`Report::Sample`] to the next, in milliseconds; none where nobody wants them.
+    /// From one [`Report::Sample`] to the next, in milliseconds; none where nobody wants them. Up
+    /// to a second it grows with the run's age.
     pub sample_every_ms: Option<u64>,
 }
 
@@ -91,6 +92,8 @@ pub struct Containment {
     pub namespace: bool,
     /// Descendants that left the process group are found and ended.
     pub descendants: bool,
+    /// There can only be so many of them.
+    pub bounded: bool,
     /// Why something is missing.
     pub reason: Option<String>,
 }
@@ -154,7 +157,9 @@ pub enum Report {
 /// What a tree of processes uses at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Resident size of all its processes together, in bytes.
+    /// Since the start, in milliseconds.
+    pub at_ms: u64,
+    /// Largest resident size of all its processes together since the sample before, in bytes.
     pub rss_bytes: u64,
     /// CPU time of all its processes since the start, also of those that have been waited for, in
     /// milliseconds.

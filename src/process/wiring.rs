@@ -43,6 +43,11 @@ pub struct Wiring {
 }
 
 impl Reserved {
+    /// Whether stdout and stderr are read here, and do not go straight to the caller's descriptors.
+    pub fn is_read(&self) -> bool {
+        !self.0.iter().take(3).skip(1).any(|slot| matches!(slot, Slot::Held(_)))
+    }
+
     /// Holds what was asked for. Standard input is `/dev/null` unless `inherit_stdin`.
     ///
     /// # Errors

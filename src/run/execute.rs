@@ -10,14 +10,15 @@ use tokio::sync::watch;
 
 use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
-use super::{Cancellation, Failure, Outcome, Stop, StopReason, milliseconds, secrets};
+use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
 use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::{Confined, Grant, Ground, IsolationReport};
+use crate::isolation::{Confined, Grant, Ground, IsolationReport, SeatBelt};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
+use crate::process::policy::Layer;
 use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
@@ -75,12 +76,18 @@ struct Ended {
 pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -> Result<Execution> {
     let (options, cancellation) = (job.options, job.cancellation);
     cancellation.check()?;
+    observer.phase(Phase::Spawn).await;
     let begun = Instant::now();
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
     let mut confined = confine(&mut job, &node, host)?;
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
+    let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
+    if let Some(seat_belt) = &seat_belt {
+        args.extend_from_slice(seat_belt.flags());
+        seat_belt.silence(&mut job.variables);
+    }
     if let Some(configuration) = secrets::take(&mut job.variables)? {
         args.extend([
             host.bootstrap().display().to_string(),
@@ -104,6 +111,9 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     })
     .await?;
     let pid = running.pid;
+    if let (Some(seat_belt), Some(layers)) = (seat_belt, &mut running.layers) {
+        seat_belt.improve(&mut layers[Layer::Files]);
+    }
     let isolation = IsolationReport::new(
         &options.isolation,
         std::mem::take(&mut running.containment),
@@ -112,15 +122,16 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     );
     let warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
+    observer.phase(Phase::Execution).await;
     observer.started(pid).await;
 
-    let samples = running.samples.subscribe();
+    let (samples, recorded) = (running.samples.subscribe(), running.samples.subscribe());
     let progress = Progress::default();
     let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
     let all = async {
         tokio::join!(
-            watch_process(&mut running, options, cancellation, &progress),
+            watch_process(&mut running, observer, options, cancellation, &progress),
             read(first, observer, job.secrets.as_ref(), &progress),
             read(second, observer, job.secrets.as_ref(), &progress),
         )
@@ -128,7 +139,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let (ended, first, second) = tokio::select! {
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
-        never = pass_on_usage(samples, observer) => match never {},
+        never = record_usage(recorded, observer) => match never {},
+        never = pass_on_usage(samples, options.listeners.usage_every_ms, observer) => match never {},
     };
 
     let mut inspector = Inspector::default();
@@ -193,8 +205,9 @@ fn heap_limit(memory_limit_mb: Option<u64>) -> Vec<String> {
 
 /// Waits for the exit and for the rest of the tree to go, then tells the streams, which need not
 /// wait any longer than their pipes take to empty.
-async fn watch_process(
+async fn watch_process<O: Observer>(
     running: &mut Running,
+    observer: &O,
     options: &Options,
     cancellation: &Cancellation,
     progress: &Progress,
@@ -206,7 +219,8 @@ async fn watch_process(
         never = watch_silence(options.limits.stall, cancellation, progress) => match never {},
     };
     let ran_ms = milliseconds(started);
-    let usage = running.tree_gone_unless(cancellation, grace).await;
+    let (usage, ()) =
+        tokio::join!(running.tree_gone_unless(cancellation, grace), observer.phase(Phase::Cleanup));
     progress.end();
     let (exit, usage, lost) = match (exit, usage) {
         (Ok(exit), Ok(usage)) => (exit, usage, None),
@@ -239,11 +253,29 @@ async fn give_up_delivery(grace: Duration, cancellation: &Cancellation, progress
     std::future::pending().await
 }
 
-/// Tells the observer what the run's processes use. Whoever is slow misses some.
-async fn pass_on_usage<O: Observer>(mut samples: watch::Receiver<Sample>, observer: &O) -> Infallible {
+/// Shows the observer what the run's processes use.
+async fn record_usage<O: Observer>(mut samples: watch::Receiver<Sample>, observer: &O) -> Infallible {
     while samples.changed().await.is_ok() {
         let sample = *samples.borrow_and_update();
-        observer.usage(sample).await;
+        observer.sampled(sample);
+    }
+    std::future::pending().await
+}
+
+/// Tells the observer of it once in so many milliseconds. Whoever is slow misses some.
+async fn pass_on_usage<O: Observer>(
+    mut samples: watch::Receiver<Sample>,
+    every_ms: Option<u64>,
+    observer: &O,
+) -> Infallible {
+    let Some(every_ms) = every_ms else { return std::future::pending().await };
+    let mut due_ms = 0;
+    while samples.changed().await.is_ok() {
+        let sample = *samples.borrow_and_update();
+        if sample.at_ms >= due_ms {
+            due_ms = sample.at_ms + every_ms;
+            observer.usage(sample).await;
+        }
     }
     std::future::pending().await
 }
@@ -277,7 +309,7 @@ impl Execution {
             Some(error) => (Status::Failed, Some(error)),
             None => verdict(&evidence),
         };
-        let last_status = self.inspector.last_status;
+        let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
@@ -302,6 +334,7 @@ impl Execution {
             },
             environment: environment.map(|info| Environment { key: info.key, cached: info.cached }),
             resources: Resources { peak_rss_bytes: usage.peak_rss_bytes, cpu_ms: usage.cpu_ms },
+            rows,
             last_status,
             state,
             warnings,

@@ -4,6 +4,7 @@
 mod cancel;
 mod control;
 mod execute;
+mod phase;
 mod report;
 mod secrets;
 mod verdict;
@@ -15,6 +16,7 @@ use std::time::Instant;
 pub use cancel::{Cancellation, Stop, StopReason};
 pub use control::{Control, Place, Registered, Turn};
 pub use execute::{Execution, Job, execute};
+pub use phase::Phase;
 pub use report::{Report, Resources, State, Timings};
 pub use verdict::{Evidence, Status, verdict};
 

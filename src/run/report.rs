@@ -28,6 +28,8 @@ pub struct Report {
     pub environment: Option<Environment>,
     /// What it used.
     pub resources: Resources,
+    /// How many rows were saved, as far as the connector said so.
+    pub rows: Option<u64>,
     /// The last `updateCurrentStatus`.
     pub last_status: Option<i64>,
     /// Warnings of the connector, and of the runner about itself.

@@ -116,7 +116,12 @@ impl Attributes {
                     let name = if folder == libc::AT_FDCWD { "cwd".into() } else { format!("fd/{folder}") };
                     fs::read_link(call.file(&name))?.join(path)
                 };
-                open(absolute.as_os_str().as_bytes(), follows)?
+                // C libraries name a descriptor of the caller's in this way
+                let meant = match absolute.strip_prefix("/proc/self") {
+                    Ok(rest) => PathBuf::from(call.file("")).join(rest),
+                    Err(_) => absolute,
+                };
+                open(meant.as_os_str().as_bytes(), follows)?
             }
         };
         let times = match change {

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::cgroup::Group;
-use super::processes::{cpu_ms, resident_bytes};
+use super::processes::resident_bytes;
 use super::tree::Tree;
 use crate::protocol::{Sample, Usage};
 
@@ -16,33 +16,40 @@ const SAMPLE_FOR_LIMIT: Duration = Duration::from_millis(20);
 /// Between two samples that only look for the peak.
 const SAMPLE_FOR_PEAK: Duration = Duration::from_millis(200);
 
+/// Longest time between two samples of which the host is told, unless it asked for a longer one.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
+
+/// Up to that it is this part of the run's age, so that short runs show something and long ones
+/// cost nothing.
+const TOLD_PER_AGE: u32 = 200;
+
 /// Samples the memory of one tree.
 #[derive(Debug)]
 pub struct Meter {
     limit: Option<u64>,
     group: Option<Group>,
     next: Instant,
+    telling: Option<Telling>,
     kills_before: Option<u64>,
     peak: u64,
     peak_processes: u32,
-    /// Between two samples for the host, and when the next one is due.
-    told: Option<(Duration, Instant)>,
-    latest: Sample,
 }
 
 impl Meter {
-    /// A meter for a tree that has just been started.
+    /// A meter for a tree that has just been started. With `tell_every`, [`Meter::due`] gives
+    /// samples.
     pub fn new(limit: Option<u64>, group: Option<Group>, tell_every: Option<Duration>) -> Self {
         let now = Instant::now();
+        let telling =
+            tell_every.map(|every| Telling { every, begun: now, due: now, sample: Sample::default() });
         Self {
             limit,
             group,
             next: now + SAMPLE_FOR_LIMIT,
+            telling,
             kills_before: kills_for_memory(),
             peak: 0,
             peak_processes: 0,
-            told: tell_every.map(|every| (every, now)),
-            latest: Sample::default(),
         }
     }
 
@@ -53,13 +60,13 @@ impl Meter {
 
     /// When the next sample is due.
     pub fn next(&self) -> Instant {
-        self.next
+        self.telling.as_ref().map_or(self.next, |telling| self.next.min(telling.due))
     }
 
     /// Takes a sample if one is due. Gives whether the tree has more than it may have.
     pub fn sample(&mut self, tree: &Tree) -> bool {
         let now = Instant::now();
-        if now < self.next {
+        if now < self.next() {
             return false;
         }
         self.next = now + if self.limit.is_some() { SAMPLE_FOR_LIMIT } else { SAMPLE_FOR_PEAK };
@@ -67,30 +74,39 @@ impl Meter {
         self.limit.is_some_and(|limit| total > limit)
     }
 
-    /// The last sample, where the host wants one and it is due.
-    pub fn due(&mut self, tree: &Tree) -> Option<Sample> {
-        let (every, due) = self.told?;
-        let now = Instant::now();
-        if now < due || self.latest.processes == 0 {
-            return None;
-        }
-        self.told = Some((every, now + every));
-        // what is below the tree's own processes has been waited for by this one
-        let own: u64 = tree.members().into_iter().filter_map(cpu_ms).sum();
-        Some(Sample { cpu_ms: own + children_usage().0, ..self.latest })
-    }
-
     /// What the tree has now, in bytes.
     pub fn look(&mut self, tree: &Tree) -> u64 {
-        let sizes: Vec<u64> = tree.members().into_iter().filter_map(resident_bytes).collect();
+        let members = tree.members();
+        let sizes: Vec<u64> = members.iter().copied().filter_map(resident_bytes).collect();
         let total: u64 = sizes.iter().sum();
         let processes = u32::try_from(sizes.len()).unwrap_or(u32::MAX);
         if total > self.peak {
             self.peak = total;
             self.peak_processes = processes;
         }
-        self.latest = Sample { rss_bytes: total, processes, ..self.latest };
+        if let Some(Telling { sample, .. }) = &mut self.telling {
+            sample.rss_bytes = sample.rss_bytes.max(total);
+            sample.processes = processes;
+            // what a process had used is missing between its end and its parent's knowing of it
+            sample.cpu_ms = sample.cpu_ms.max(tree.cpu_ms(&members));
+        }
         total
+    }
+
+    /// What to tell the host, if it is time.
+    pub fn due(&mut self) -> Option<Sample> {
+        let telling = self.telling.as_mut()?;
+        let now = Instant::now();
+        // what has ended and waits for its parent has no memory any more
+        if now < telling.due || telling.sample.rss_bytes == 0 {
+            return None;
+        }
+        let age = now - telling.begun;
+        telling.due = now + (age / TOLD_PER_AGE).min(TOLD_AFTER).max(telling.every);
+        let at_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        let told = Sample { at_ms, ..telling.sample };
+        telling.sample = Sample { cpu_ms: told.cpu_ms, ..Sample::default() };
+        Some(told)
     }
 
     /// What all was used, when the tree is gone.
@@ -109,6 +125,18 @@ impl Meter {
             left,
         }
     }
+}
+
+/// The samples of which the host is told.
+#[derive(Debug)]
+struct Telling {
+    /// Shortest time between two of them.
+    every: Duration,
+    begun: Instant,
+    /// When the next one is.
+    due: Instant,
+    /// What was seen since the last one.
+    sample: Sample,
 }
 
 /// How many processes the kernel has killed because memory ran out: in this process's own group

@@ -156,6 +156,21 @@ fn explain(request: &StartRequest, error: &io::Error) -> String {
                  {name} with {bytes} bytes, and Linux allows 131,071 for one"
             )
         }
+        Some(rustix::io::Errno::NOENT) if std::path::Path::new(program).exists() => {
+            format!(
+                "spawn {program} ENOENT: the program is there, but not the loader or interpreter that it \
+                 names (its first line, or what readelf -l says), or else the directory {} does not exist",
+                request.directory
+            )
+        }
+        Some(rustix::io::Errno::ACCESS)
+            if request.policy.as_ref().is_some_and(|policy| policy.reads.is_some()) =>
+        {
+            format!(
+                "spawn {program}: {error}; in isolation 'strict' a program whose loader or interpreter is not \
+                 among the system's libraries needs it granted (isolation.read)"
+            )
+        }
         Some(rustix::io::Errno::NOENT) => {
             format!(
                 "spawn {program} ENOENT: the program or the directory {} does not exist",

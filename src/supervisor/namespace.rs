@@ -13,12 +13,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, setrlimit};
 
 /// Says over the control socket that the identity of users is in place.
 const MAPPED: u8 = b'm';
 /// The answer: the namespace is ready.
 const READY: u8 = b'r';
+/// The same, and it holds only so many processes.
+const READY_AND_BOUNDED: u8 = b'b';
 /// Asks for SIGTERM to everything in the namespace.
 const TERMINATE: u8 = b't';
 /// The same with SIGKILL.
@@ -29,6 +31,10 @@ const KILL: u8 = b'k';
 pub struct PidNamespace {
     /// The first process of the namespace, a child of this one.
     pub init: Pid,
+    /// Whether it holds at most [`MOST_PROCESSES`].
+    pub bounded: bool,
+    /// Whether that is by a limit that its processes have to carry.
+    carries_limit: bool,
     pidfd: Option<OwnedFd>,
     control: UnixStream,
     mounts: File,
@@ -81,7 +87,8 @@ impl PidNamespace {
         control.write_all(&[MAPPED]).map_err(step("namespace init"))?;
         let mut answer = [0; 5];
         control.read_exact(&mut answer[..1]).map_err(step("namespace init"))?;
-        if answer[0] != READY {
+        let is_bounded = answer[0] == READY_AND_BOUNDED;
+        if answer[0] != READY && !is_bounded {
             control.read_exact(&mut answer[1..]).map_err(step("namespace init"))?;
             let errno = i32::from_le_bytes([answer[1], answer[2], answer[3], answer[4]]);
             return Err(step("mount of /proc")(io::Error::from_raw_os_error(errno)));
@@ -93,7 +100,9 @@ impl PidNamespace {
         }
         set_namespace(pids.as_raw_fd(), libc::CLONE_NEWPID).map_err(step("setns pid"))?;
         let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).ok();
-        Ok(Self { init, pidfd, control, mounts })
+        // In a user namespace of its own the limit counts nobody else's processes.
+        let carries_limit = with_user && !is_bounded;
+        Ok(Self { init, bounded: is_bounded || carries_limit, carries_limit, pidfd, control, mounts })
     }
 
     /// What the child itself has to do between fork and exec, before anything that takes rights
@@ -104,8 +113,13 @@ impl PidNamespace {
     ) -> io::Result<impl FnMut() -> io::Result<()> + Send + Sync + 'static> {
         let mounts = self.mounts.as_raw_fd();
         let directory = CString::new(directory)?;
+        let carries_limit = self.carries_limit;
         Ok(move || {
             set_namespace(mounts, libc::CLONE_NEWNS)?;
+            if carries_limit {
+                let most = Some(MOST_PROCESSES);
+                setrlimit(Resource::Nproc, Rlimit { current: most, maximum: most })?;
+            }
             // joining has led to the root directory
             // SAFETY: the path ends with NUL and lives as long as this closure.
             check(unsafe { libc::chdir(directory.as_ptr()) })
@@ -188,7 +202,7 @@ fn init_main(mut control: UnixStream) -> ! {
         leave();
     }
     let answered = match mount_proc() {
-        Ok(()) => control.write_all(&[READY]),
+        Ok(()) => control.write_all(&[if bound_processes() { READY_AND_BOUNDED } else { READY }]),
         Err(error) => {
             let mut answer = [0; 5];
             answer[1..].copy_from_slice(&error.raw_os_error().unwrap_or(libc::EIO).to_le_bytes());
@@ -200,6 +214,22 @@ fn init_main(mut control: UnixStream) -> ! {
         leave();
     }
     serve(&mut control)
+}
+
+/// Most processes and threads of a run: more than any connector needs, and few enough that the
+/// machine stays usable.
+pub const MOST_PROCESSES: u64 = 2048;
+
+/// First Linux in which the highest process id belongs to a namespace.
+const OWN_HIGHEST_ID: (u32, u32) = (6, 14);
+
+/// Lets the namespace have only so many ids. In older kernels the number is the whole machine's,
+/// and not to be touched.
+fn bound_processes() -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split('.').map_while(|number| number.parse().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version >= OWN_HIGHEST_ID && fs::write("/proc/sys/kernel/pid_max", MOST_PROCESSES.to_string()).is_ok()
 }
 
 /// Waits for the supervisor's words and for orphans that end.

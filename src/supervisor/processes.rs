@@ -74,6 +74,10 @@ pub struct Stat {
     pub group: i32,
     /// It has ended, and only waits for its parent.
     pub is_zombie: bool,
+    /// Its own CPU time, in milliseconds.
+    pub cpu_ms: u64,
+    /// The CPU time of its children that have ended, and of theirs.
+    pub children_cpu_ms: u64,
 }
 
 /// Facts of a process that is there.
@@ -82,7 +86,14 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     // The name is in parentheses and may hold anything.
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
-    Some(Stat { parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()?, is_zombie })
+    let (parent, group) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let mut times = fields.skip(8).map(|ticks| ticks.parse().unwrap_or(0) * 1000 / ticks_per_second());
+    let mut both = || times.next().unwrap_or(0) + times.next().unwrap_or(0); // user's and system's
+    Some(Stat { parent, group, is_zombie, cpu_ms: both(), children_cpu_ms: both() })
+}
+
+fn ticks_per_second() -> u64 {
+    rustix::param::clock_ticks_per_second().max(1)
 }
 
 /// Resident memory of a process in bytes.
@@ -90,13 +101,4 @@ pub fn resident_bytes(pid: Pid) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{}/statm", pid.as_raw_pid())).ok()?;
     let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
-}
-
-/// CPU time of a process and of its children that it has waited for, in milliseconds.
-pub fn cpu_ms(pid: Pid) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
-    let fields = text.rsplit_once(')')?.1.split_whitespace();
-    // utime, stime, cutime and cstime are fields 14 to 17; the state, here the first, is 3
-    let ticks: u64 = fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Some(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }

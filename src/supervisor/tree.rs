@@ -48,13 +48,13 @@ impl Keeper {
     /// The best there is, within what was asked for, and what is missing.
     pub fn choose(supervision: &Supervision) -> (Self, Containment) {
         let partly = |reason: &str| Containment {
+            bounded: false,
             namespace: false,
             descendants: true,
             reason: Some(reason.to_owned()),
         };
         let group = |reason: &str| {
-            let missing =
-                Containment { namespace: false, descendants: false, reason: Some(reason.to_owned()) };
+            let missing = Containment { reason: Some(reason.to_owned()), ..Containment::default() };
             (Self::Group, missing)
         };
         if supervision.portable {
@@ -70,7 +70,8 @@ impl Keeper {
         }
         match PidNamespace::create() {
             Ok(namespace) => {
-                let containment = Containment { namespace: true, descendants: true, reason: None };
+                let bounded = namespace.bounded;
+                let containment = Containment { namespace: true, descendants: true, bounded, reason: None };
                 (Self::Namespace(namespace), containment)
             }
             Err(reason) => (Self::Subreaper, partly(&format!("no PID namespace: {reason}"))),
@@ -146,6 +147,17 @@ impl Tree {
             members.push(self.main);
         }
         members
+    }
+
+    /// CPU time of the whole tree until now, in milliseconds; `members` are those that live.
+    pub fn cpu_ms(&self, members: &[Pid]) -> u64 {
+        let living =
+            members.iter().filter_map(|pid| stat(*pid)).map(|stat| stat.cpu_ms + stat.children_cpu_ms);
+        // those that ended after their parent did are children of the keeper
+        let keepers =
+            [Some(rustix::process::getpid()), self.keeper.namespace().map(|namespace| namespace.init)];
+        let ended = keepers.into_iter().flatten().filter_map(stat).map(|stat| stat.children_cpu_ms);
+        living.chain(ended).sum()
     }
 
     /// Whether anything but the main process is left.

@@ -52,6 +52,18 @@ impl Host {
         self.socket.write_all(&frame(report)?)
     }
 
+    /// Tells the host, if it takes it at once: one that was stopped must not hold the watch up.
+    fn send_if_taken(&mut self, report: &Report) {
+        let mut socket = [PollFd::new(&self.socket, PollFlags::OUT)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // a socket counts as writable while it has room for far more than this
+        if matches!(rustix::event::poll(&mut socket, Some(&now)), Ok(1))
+            && socket[0].revents() == PollFlags::OUT
+        {
+            let _ = self.send(report);
+        }
+    }
+
     /// What the host says; none when it is gone.
     fn hear(&mut self) -> Option<Command> {
         let mut prefix = [0; 4];
@@ -105,8 +117,8 @@ impl Watch {
             if self.meter.sample(&self.tree) {
                 self.begin(Cause::Memory, Duration::ZERO);
             }
-            if let Some(sample) = self.meter.due(&self.tree) {
-                let _ = host.send(&Report::Sample(sample));
+            if let Some(sample) = self.meter.due() {
+                host.send_if_taken(&Report::Sample(sample));
             }
             if self.kill_at.is_some_and(|kill_at| Instant::now() >= kill_at) {
                 self.tree.kill();

@@ -100,9 +100,9 @@ fn call(number: c_long, arguments: &[String]) -> io::Result<()> {
             None => argument.parse().unwrap_or(0),
         };
     }
-    let [a, b, c, d, e, f] = values;
+    let [first, second, third, fourth, fifth, sixth] = values;
     // SAFETY: texts and buffers live until the call returns; tests give calls what they expect.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    let result = unsafe { libc::syscall(number, first, second, third, fourth, fifth, sixth) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

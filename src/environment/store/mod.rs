@@ -32,7 +32,7 @@ use sha2::{Digest, Sha256};
 
 pub use collect::{Checked, Limits, Pruned, Stored};
 pub use location::store_root;
-pub use recipe::{Recipe, Wanted};
+pub use recipe::{Recipe, Wanted, platform};
 
 use super::lock::{FileLock, Hold};
 use super::{Progress, Step};

@@ -95,7 +95,8 @@ impl Recipe {
     }
 }
 
-fn platform() -> String {
+/// Where an environment fits: system, processor, C library.
+pub fn platform() -> String {
     let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
     format!("{}-{}-{libc}", std::env::consts::OS, std::env::consts::ARCH)
 }

@@ -131,8 +131,8 @@ pub enum Value<'a> {
     Array(Vec<Value<'a>>),
     /// An object, and how it is written.
     Object(Vec<(String, Value<'a>)>, &'a str),
-    /// A number, a boolean, or null.
-    Other,
+    /// A number, a boolean, or null, as it is written.
+    Other(&'a str),
 }
 
 impl Value<'_> {
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
                 while self.peek().is_some_and(is_literal) {
                     self.at += 1;
                 }
-                (self.at > start).then_some(Value::Other)
+                (self.at > start).then(|| Value::Other(&self.text[start..self.at]))
             }
         }
     }
@@ -268,7 +268,10 @@ mod tests {
             panic!("no object")
         };
         assert_eq!(raw, r#"{"a":["x",1,null],"b":{"c":"\"d"}}"#);
-        assert_eq!(members[0].1, Value::Array(vec![Value::Text("x".into()), Value::Other, Value::Other]));
+        assert_eq!(
+            members[0].1,
+            Value::Array(vec![Value::Text("x".into()), Value::Other("1"), Value::Other("null")])
+        );
         assert_eq!(members[1].1.member("c"), Some(&Value::Text("\"d".into())));
         for text in ["", "{", "[1", "{\"a\"}", "{\"a\":1", "\"", "{}x", "[1 2]", "\"\\"] {
             assert_eq!(parse(text), None, "{text}");

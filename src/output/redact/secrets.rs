@@ -26,6 +26,15 @@ pub fn is_secret_name(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
+/// Whether the name looks secret, and the value could be.
+pub fn is_secret_variable(name: &str, value: &str) -> bool {
+    is_secret_name(name) && could_be_secret(value)
+}
+
+fn could_be_secret(text: &str) -> bool {
+    text.chars().nth(MIN_CHARACTERS - 1).is_some() && !is_number_date_or_boolean(text)
+}
+
 /// Names of parameters that a manifest marks as secret.
 #[derive(Debug, Clone, Default)]
 pub struct Marked {
@@ -110,7 +119,7 @@ impl Collector {
     }
 
     fn insert(&mut self, text: &str) {
-        if text.chars().nth(MIN_CHARACTERS - 1).is_some() && !is_number_date_or_boolean(text) {
+        if could_be_secret(text) {
             self.values.insert(text.to_owned());
         }
     }
@@ -134,7 +143,7 @@ impl Collector {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
-            Value::Text(_) | Value::Other => {}
+            Value::Text(_) | Value::Other(_) => {}
         }
     }
 
@@ -160,7 +169,7 @@ impl Collector {
                 }
                 self.walk(value, marked);
             }
-            Value::Other => {}
+            Value::Other(_) => {}
         }
     }
 

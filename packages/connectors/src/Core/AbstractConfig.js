@@ -123,9 +123,9 @@ class AbstractConfig {
     return this.print('log', { message, ...fields });
   }
 
-  /** Sign of life during long work. */
-  isInProgress(status = true) {
-    return this.print('isInProgress', { status });
+  /** Sign of life during long work; `fields` say more to whoever can read them. */
+  isInProgress(status = true, fields = undefined) {
+    return this.print('isInProgress', { status, ...fields });
   }
 
   /** @param {number} status one of `STATUS` */

@@ -8,7 +8,9 @@ const { STATUS } = require('./status');
 const { today } = require('./dates');
 const { TypeInference } = require('./TypeInference');
 
-const PROGRESS_EVERY_MS = 10_000;
+/** Between two signs of life, and how many of them also come as a sentence. */
+const PROGRESS_EVERY_MS = 1000;
+const SENTENCE_EVERY = 10;
 /** A source that changes more often while it is loaded is never loaded whole. */
 const TIMES_TO_START = 3;
 
@@ -183,9 +185,14 @@ class Progress {
   #timer;
 
   constructor(config, table) {
+    let signs = 0;
     this.#timer = setInterval(() => {
-      config.isInProgress();
-      config.log(`Table "${table}": ${this.phase}, ${count(this.#rows)} rows so far`);
+      const { phase } = this;
+      const rows = this.#rows;
+      config.isInProgress(true, { progress: { table, phase, rows } });
+      signs += 1;
+      if (signs % SENTENCE_EVERY > 0) return;
+      config.log(`Table "${table}": ${phase}, ${count(rows)} rows so far`);
     }, PROGRESS_EVERY_MS);
     this.#timer.unref();
   }

@@ -1,0 +1,168 @@
+'use strict';
+// The command line on a terminal: the live line, what a person reads, Ctrl-C.
+
+const assert = require('node:assert/strict');
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const { after, test } = require('node:test');
+
+const { configOf, connectorsPackage } = require('./support/connectors');
+const { root } = require('./support/host');
+const { until } = require('./support/processes');
+const { tempFolder, writeFiles } = require('./support/temp');
+const { CLEAR_LINE, onTerminal, plain, terminalProgram, visible } = require('./support/terminal');
+
+const say = (message) => `console.log(${JSON.stringify(JSON.stringify(message))});`;
+const WAIT = `const { value } = JSON.parse(process.env.OW_CONFIG).source.config.Until;
+  setInterval(() => require('fs').existsSync(value) && process.exit(0), 20);`;
+const sources = {
+  Imports: `run() {
+    ${say({ type: 'updateCurrentStatus', status: 1 })}
+    ${say({ type: 'log', message: '1234 rows of ads were fetched' })}
+    ${say({ type: 'addWarningToCurrentStatus', warning: 'it is slow' })}
+    ${say({ type: 'updateLastRequstedDate', date: '2026-01-31T00:00:00.000Z' })}
+    console.log('plain \\u001b[2J text');
+    ${WAIT}
+  }`,
+  Stubborn: `run() { process.on('SIGTERM', () => console.log('not yet')); console.log('ready'); ${WAIT} }`,
+  Chatty: `async run() {
+    for (let i = 0; i < 200; i += 1) {
+      console.log('line ' + i);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }`,
+};
+const package_ = connectorsPackage({ after }, { sources });
+const common = {
+  OWOX_CONNECTORS_PACKAGE: package_,
+  OWOX_RUNNER_RUNS_DIR: tempFolder({ after }),
+};
+
+/** Runs a source on a terminal, with a state; `finish()` lets it end. */
+function start(t, source, { args = [], env = {}, ...size } = {}) {
+  const folder = tempFolder(t);
+  const flag = path.join(folder, 'finish');
+  writeFiles(folder, {
+    'config.json': configOf(source, { Until: flag }),
+    'state.json': '{"date":"2026-01-30T00:00:00.000Z"}\n',
+  });
+  const state = path.join(folder, 'state.json');
+  const terminal = onTerminal(t, [path.join(folder, 'config.json'), '--state', state, ...args], {
+    env: { ...common, ...env },
+    ...size,
+  });
+  return { ...terminal, state, finish: () => fs.writeFileSync(flag, '') };
+}
+
+test('a line says what happens, and is gone when it is over', async (t) => {
+  const { end, finish, shown, shows, state } = start(t, 'Imports');
+  await until(
+    () => /\S Importing · 1,234 rows · up to 2026-01-31 · \d+ s · \d+ MB/.test(plain(shown())),
+    'the line',
+    60_000,
+  );
+  finish();
+  const { code } = await end;
+  assert.equal(code, 0);
+  await shows(/Next/);
+  const lines = visible(plain(shown()));
+  const [rows, warning, text, done] = lines.filter((line) => !/^Preparing/.test(line));
+  assert.deepEqual(
+    [rows, warning, text],
+    ['1234 rows of ads were fetched', 'warning: it is slow', 'plain  text'],
+  );
+  assert.match(done, /^Done in /);
+  assert.ok(
+    lines.some((line) => line.startsWith('  State    from 2026-01-30 to 2026-01-31, in')),
+    lines.join('\n'),
+  );
+  assert.ok(!lines.some((line) => line.includes(' · ')), lines.join('\n'));
+  assert.ok(shown().includes('\u001b[1;33mwarning:\u001b[0m it is slow'), shown());
+  assert.match(fs.readFileSync(state, 'utf8'), /2026-01-31/);
+});
+
+test('Ctrl-C in mid-run: 130, nothing is left, the state is untouched', async (t) => {
+  const { end, press, processes, shown, shows, state } = start(t, 'Imports');
+  const before = fs.statSync(state, { bigint: true });
+  await shows(/up to 2026-01-31/);
+  press('\u0003');
+  const { code } = await end;
+  assert.equal(code, 130, shown());
+  assert.deepEqual(processes(), []);
+  const now = fs.statSync(state, { bigint: true });
+  assert.deepEqual([now.ino, now.mtimeNs], [before.ino, before.mtimeNs]);
+  const text = visible(plain(shown())).join('\n');
+  assert.match(text, /^Stopping \(SIGINT\); once more kills the connector$/m);
+  assert.match(text, /^ {2}State {4}still 2026-01-30, in /m);
+  assert.match(text, /^ {2}Code {5}ABORT_ERR, exit code 130;/m);
+});
+
+test('Ctrl-C twice kills a connector that does not end', async (t) => {
+  const { end, press, processes, shows } = start(t, 'Stubborn', { args: ['--grace-ms', '600000'] });
+  await shows(/ready/);
+  press('\u0003');
+  await shows(/not yet/);
+  press('\u0003');
+  assert.equal((await end).code, 130);
+  assert.deepEqual(processes(), []);
+});
+
+test('the line keeps to the terminal’s width and to its rate, however much is printed', async (t) => {
+  const columns = 30;
+  const begun = Date.now();
+  const { end, shown } = start(t, 'Chatty', { columns });
+  assert.equal((await end).code, 0);
+  const drawn = plain(shown())
+    .split(CLEAR_LINE)
+    .filter((text) => /^\S+ (Starting|Preparing|Running)/.test(text));
+  assert.ok(drawn.length > 0, shown());
+  assert.ok(drawn.length <= (Date.now() - begun) / 200 + 1, `${drawn.length} times`);
+  for (const text of drawn) assert.ok([...text.split('\r\n')[0]].length < columns, text);
+  const lines = visible(plain(shown())).filter((line) => line.startsWith('line '));
+  assert.deepEqual(
+    lines,
+    Array.from({ length: 200 }, (_, i) => `line ${i}`),
+  );
+});
+
+for (const [why, change] of [
+  ['CI', { env: { CI: 'true' } }],
+  ['TERM=dumb', { env: { TERM: 'dumb' } }],
+  ['--quiet', { args: ['--quiet'] }],
+]) {
+  test(`no line with ${why}`, async (t) => {
+    const { end, finish, shown } = start(t, 'Imports', change);
+    finish();
+    const { code } = await end;
+    assert.equal(code, 0, shown());
+    assert.ok(!shown().includes(CLEAR_LINE), JSON.stringify(shown()));
+    assert.match(plain(shown()), /warning: it is slow/);
+  });
+}
+
+test('colours: --no-color, NO_COLOR and a dumb terminal have none', async (t) => {
+  for (const change of [
+    { args: ['--no-color'] },
+    { env: { NO_COLOR: '1' } },
+    { env: { TERM: 'dumb' } },
+  ]) {
+    const { end, finish, shown } = start(t, 'Imports', change);
+    finish();
+    assert.equal((await end).code, 0);
+    assert.equal(shown(), plain(shown()));
+  }
+});
+
+test('a live line also where stdout is a pipe: what the connector prints is unchanged', async (t) => {
+  const folder = writeFiles(tempFolder(t), { 'config.json': configOf('Imports', { Until: '/' }) });
+  const command = `"$0" src/cli-wrapper.js ${path.join(folder, 'config.json')} --no-state > ${folder}/out`;
+  const { stdout, status } = spawnSync(
+    terminalProgram(),
+    ['80', '24', 'sh', '-c', command, process.execPath],
+    { cwd: root, env: { ...process.env, ...common, TERM: 'xterm', CI: '' }, encoding: 'utf8' },
+  );
+  assert.equal(status, 0, stdout);
+  assert.match(fs.readFileSync(`${folder}/out`, 'utf8'), /^\{"type":"updateCurrentStatus"/);
+  assert.match(plain(stdout), /Done in/);
+});

@@ -1,0 +1,159 @@
+//! What npm gets of the host: its settings, and what they name; none of the secrets beside them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::host::Host;
+use crate::process::EnvPolicy;
+
+/// Further variables of npm, of git, and of what compiles native addons.
+const NAMES: [&str; 17] = [
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "TERM",
+    "NODE_AUTH_TOKEN",
+    "NODE_OPTIONS",
+    "SSH_AUTH_SOCK",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "CPPFLAGS",
+    "LDFLAGS",
+    "MAKEFLAGS",
+    "PYTHON",
+    "LD_LIBRARY_PATH",
+];
+
+const PREFIXES: [&str; 5] = ["npm_", "NPM_", "XDG_", "GIT_", "PKG_CONFIG"];
+
+/// Its variables: what holds its configuration, and what that refers to as `${NAME}`. Its script
+/// starts `node` by the PATH, so node's folder must be on it.
+pub fn variables(host: &Host, temporary: &Path) -> Vec<(String, String)> {
+    let configuration = configuration(host);
+    let is_wanted = |name: &str| {
+        NAMES.contains(&name)
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || configuration.contains(&format!("${{{name}}}"))
+            || configuration.contains(&format!("${{{name}?}}"))
+    };
+    let passed = EnvPolicy::Minimal.apply(host.variables.clone());
+    let mut variables: Vec<_> = host
+        .variables
+        .iter()
+        .filter(|variable| passed.contains(variable) || is_wanted(&variable.0))
+        .filter(|(name, _)| !name.starts_with("OW_") && name != "PATH" && name != "TMPDIR")
+        .cloned()
+        .collect();
+    let node_folder = host.exec_path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+    let path = match host.variable("PATH") {
+        Some(path) => format!("{path}:{node_folder}"),
+        None => node_folder,
+    };
+    variables.push(("PATH".to_owned(), path));
+    variables.push(("TMPDIR".to_owned(), temporary.display().to_string()));
+    variables
+}
+
+/// Where it may write: the directory that it fills, its cache, and where node-gyp keeps headers.
+/// Made where they are missing, since npm may not make them then.
+pub fn writable(directory: &Path, host: &Host) -> Vec<PathBuf> {
+    let configuration = configuration(host);
+    let set = |name: &str| {
+        let variable = host.variables.iter().rev().find(|(variable, value)| {
+            !value.is_empty() && variable.to_lowercase() == format!("npm_config_{name}")
+        });
+        variable.map(|(_, value)| value.clone()).or_else(|| setting(&configuration, name, host))
+    };
+    let in_home = |path: &str| host.variable("HOME").map(|home| Path::new(home).join(path));
+    let cache = set("cache").map(|path| host.absolute(path)).or_else(|| in_home(".npm"));
+    let headers = set("devdir").map(|path| host.absolute(path)).or_else(|| in_home(".cache/node-gyp"));
+    let kept = [cache, headers].into_iter().flatten();
+    let kept = kept.filter(|folder| folder.is_dir() || fs::create_dir_all(folder).is_ok());
+    std::iter::once(directory.to_owned()).chain(kept).collect()
+}
+
+/// The text of the user's and the machine's npmrc.
+fn configuration(host: &Host) -> String {
+    let named = |name: &str| {
+        host.variables
+            .iter()
+            .rev()
+            .find(|(variable, value)| !value.is_empty() && variable.to_lowercase() == name)
+            .map(|(_, value)| host.absolute(value))
+    };
+    let user = named("npm_config_userconfig")
+        .or_else(|| host.variable("HOME").map(|home| Path::new(home).join(".npmrc")));
+    let prefix = named("npm_config_prefix")
+        .or_else(|| host.exec_path.parent().and_then(Path::parent).map(Path::to_owned));
+    let of_machine =
+        named("npm_config_globalconfig").or_else(|| prefix.map(|prefix| prefix.join("etc").join("npmrc")));
+    // what is read last is the machine's, which the user's goes before
+    let texts = [user, of_machine].into_iter().flatten().filter_map(|file| fs::read_to_string(file).ok());
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// The first value of a setting, with `${NAME}` and `~` replaced.
+fn setting(configuration: &str, name: &str, host: &Host) -> Option<String> {
+    let value = configuration.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == name).then(|| value.trim().trim_matches('"').to_owned())
+    })?;
+    let mut text = value;
+    for (variable, value) in &host.variables {
+        text = text.replace(&format!("${{{variable}}}"), value);
+    }
+    match (text.strip_prefix("~/"), host.variable("HOME")) {
+        (Some(rest), Some(home)) => Some(format!("{home}/{rest}")),
+        _ => Some(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(home: &Path, more: &[(&str, &str)]) -> Host {
+        let mut variables = vec![("HOME".to_owned(), home.display().to_string())];
+        variables.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Host { variables, exec_path: "/node/bin/node".into(), cwd: "/".into(), ..Host::default() }
+    }
+
+    #[test]
+    fn npm_gets_its_settings_and_what_they_name_and_no_other_secret() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(".npmrc"), "//registry/:_authToken=${TEAM_TOKEN}\n").unwrap();
+        let given = [
+            ("PATH", "/bin"),
+            ("npm_config_registry", "r"),
+            ("https_proxy", "p"),
+            ("TEAM_TOKEN", "t"),
+            ("DATABASE_URL", "secret"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("OW_CONFIG", "secret"),
+            ("TMPDIR", "/tmp"),
+        ];
+        let passed = variables(&host(home.path(), &given), Path::new("/staging/.tmp"));
+        let names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["HOME", "npm_config_registry", "https_proxy", "TEAM_TOKEN", "PATH", "TMPDIR"]);
+        assert_eq!(passed[4].1, "/bin:/node/bin");
+        assert_eq!(passed[5].1, "/staging/.tmp");
+    }
+
+    #[test]
+    fn npm_writes_in_its_cache_wherever_that_is() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |path: &str| home.path().join(path);
+        let directory = PathBuf::from("/staging");
+        let writes = |more: &[(&str, &str)]| writable(&directory, &host(home.path(), more));
+        assert_eq!(writes(&[]), [directory.clone(), at(".npm"), at(".cache/node-gyp")]);
+        assert!(at(".npm").is_dir());
+        fs::write(at(".npmrc"), "registry = x\ncache = ${BASE}/rc\n").unwrap();
+        let base = home.path().display().to_string();
+        assert_eq!(writes(&[("BASE", &base)])[1], at("rc"));
+        let named = at("named").display().to_string();
+        assert_eq!(writes(&[("BASE", &base), ("NPM_CONFIG_CACHE", &named)])[1], at("named"));
+    }
+}

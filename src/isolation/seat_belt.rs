@@ -1,0 +1,198 @@
+//! Node's permission model, for files, where the kernel has no rules for them. It is a seat belt and
+//! no wall: JavaScript's own file functions keep to it, while native addons and, before Node.js 24,
+//! programs that a connector starts do not.
+
+use std::fs;
+use std::path::Path;
+
+use crate::context::Variables;
+use crate::environment::node_help;
+use crate::host::Host;
+use crate::process::policy::{Demand, Enforced, Layer, Measured, Policy};
+
+/// Its name in reports.
+const MECHANISM: &str = "Node.js permission model (seat belt)";
+
+/// What it leaves open, for reports.
+const GAP: &str = "it binds JavaScript's own file functions only, not native addons or started programs";
+
+const NODE_OPTIONS: &str = "NODE_OPTIONS";
+
+const QUIET: &str = "--disable-warning=SecurityWarning --disable-warning=ExperimentalWarning";
+
+/// What was tried for a run without Landlock: flags for node, or why there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeatBelt(Result<Vec<String>, String>);
+
+impl SeatBelt {
+    /// The seat belt for a run; none where its files are nobody's business, or the kernel has rules.
+    pub async fn fasten(policy: Option<&Policy>, node: &Path, host: &Host) -> Option<Self> {
+        let policy = policy.filter(|policy| policy.demands[Layer::Files] != Demand::Off)?;
+        if has_landlock() {
+            return None;
+        }
+        Some(Self(match node_help(node, host).await {
+            Ok(help) => flags(policy, &help),
+            Err(error) => Err(error.message),
+        }))
+    }
+
+    /// Arguments for node.
+    pub fn flags(&self) -> &[String] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Silences what node says of these flags, which is not the connector's to say: in a variable,
+    /// since Node.js 22 hands the flags on to programs that the connector starts.
+    pub fn silence(&self, variables: &mut Variables) {
+        if self.0.is_err() {
+            return;
+        }
+        let is_options = |(name, _): &(String, String)| name == NODE_OPTIONS;
+        let given = variables.iter().rfind(|variable| is_options(variable)).map(|(_, value)| value.as_str());
+        let options = format!("{} {QUIET}", given.unwrap_or_default()).trim().to_owned();
+        variables.retain(|variable| !is_options(variable));
+        variables.push((NODE_OPTIONS.to_owned(), options));
+    }
+
+    /// What is enforced of the layer of files, where the kernel enforces nothing.
+    pub fn improve(&self, measured: &mut Measured) {
+        if measured.enforced != Enforced::None {
+            return;
+        }
+        let kernel = measured.reason.take().unwrap_or_default();
+        match &self.0 {
+            Ok(_) => *measured = Measured::partial(MECHANISM, format!("{GAP}: {kernel}")),
+            Err(why) => measured.reason = Some(format!("{kernel}; nor is there a seat belt: {why}")),
+        }
+    }
+}
+
+/// Whether this kernel has Landlock, and nobody hides it.
+fn has_landlock() -> bool {
+    const VERSION: u32 = 1;
+    // SAFETY: asks for a number; no memory is involved.
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0, VERSION)
+    };
+    version > 0
+}
+
+/// The flags that bind node to a policy's files and nothing else. `help` is node's own: which
+/// permissions it asks for differs from version to version, and all but files are given.
+fn flags(policy: &Policy, help: &str) -> Result<Vec<String>, String> {
+    let words = || help.split([' ', ',', '\n']).map(str::trim);
+    let knows = |flag: &str| words().any(|word| word.split('=').next() == Some(flag));
+    let switch = ["--permission", "--experimental-permission"].into_iter().find(|flag| knows(flag));
+    let (Some(switch), true) = (switch, knows("--disable-warning")) else {
+        return Err("this Node.js has no permission model; 20.16 or later has".to_owned());
+    };
+    let mut flags = vec![switch.to_owned()];
+    let mut allowed: Vec<_> =
+        words().filter(|word| word.starts_with("--allow-") && !word.contains('=')).collect();
+    allowed.sort_unstable();
+    allowed.dedup();
+    flags.extend(allowed.into_iter().map(ToOwned::to_owned));
+    match &policy.reads {
+        None => flags.push("--allow-fs-read=*".to_owned()),
+        Some(reads) => allow("--allow-fs-read", reads.iter().chain(&policy.writes), &mut flags)?,
+    }
+    allow("--allow-fs-write", policy.writes.iter(), &mut flags)?;
+    Ok(flags)
+}
+
+fn allow<'a>(
+    flag: &str,
+    paths: impl Iterator<Item = &'a String>,
+    flags: &mut Vec<String>,
+) -> Result<(), String> {
+    for path in paths {
+        // they would mean something else
+        if path.contains(['*', ',']) {
+            return Err(format!("{path} holds a character that Node.js takes for a pattern or a list"));
+        }
+        if path == "/" {
+            return Err("a grant holds everything".to_owned());
+        }
+        // a folder both by itself and with its content crashes Node.js 20
+        let is_folder = fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
+        let content = if is_folder { "/*" } else { "" };
+        flags.push(format!("{flag}={}{content}", path.trim_end_matches('/')));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::policy::PerLayer;
+
+    const HELP: &str = "  --allow-addons              allow use of addons when any\n  --allow-fs-read=...  x\n  \
+                        --allow-fs-write=...  x\n  --allow-worker   x\n  --disable-warning=...  x\n  \
+                        --experimental-permission, --permission\n";
+
+    fn policy(reads: Option<&[&str]>, writes: &[&str]) -> Policy {
+        let texts = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        Policy {
+            demands: PerLayer::all(Demand::Preferred),
+            reads: reads.map(texts),
+            writes: texts(writes),
+            ..Policy::default()
+        }
+    }
+
+    #[test]
+    fn all_but_files_is_allowed_and_of_files_what_is_granted() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().to_str().unwrap();
+        let expected = [
+            "--permission".to_owned(),
+            "--allow-addons".to_owned(),
+            "--allow-worker".to_owned(),
+            "--allow-fs-read=*".to_owned(),
+            format!("--allow-fs-write={folder}/*"),
+            "--allow-fs-write=/dev/null".to_owned(),
+        ];
+        assert_eq!(flags(&policy(None, &[folder, "/dev/null"]), HELP).unwrap(), expected);
+        let strict = flags(&policy(Some(&["/dev/zero"]), &["/dev/null"]), HELP).unwrap();
+        assert!(strict.ends_with(&[
+            "--allow-fs-read=/dev/zero".to_owned(),
+            "--allow-fs-read=/dev/null".to_owned(),
+            "--allow-fs-write=/dev/null".to_owned(),
+        ]));
+        let old = HELP.replace(", --permission", "");
+        assert_eq!(flags(&policy(None, &[]), &old).unwrap()[0], "--experimental-permission");
+    }
+
+    #[test]
+    fn the_hosts_options_for_node_stay() {
+        let variable = |value: &str| (NODE_OPTIONS.to_owned(), value.to_owned());
+        let mut variables = vec![variable("--max-http-header-size=9"), ("A".into(), "1".into())];
+        SeatBelt(Ok(Vec::new())).silence(&mut variables);
+        assert_eq!(variables.len(), 2);
+        assert_eq!(variables[1], variable(&format!("--max-http-header-size=9 {QUIET}")));
+        let mut none = Vec::new();
+        SeatBelt(Ok(Vec::new())).silence(&mut none);
+        assert_eq!(none, [variable(QUIET)]);
+    }
+
+    #[test]
+    fn where_it_cannot_be_the_report_says_why() {
+        assert!(flags(&policy(None, &["/"]), HELP).unwrap_err().contains("everything"));
+        assert!(flags(&policy(None, &["/a,b"]), HELP).unwrap_err().contains("/a,b"));
+        let too_old = flags(&policy(None, &[]), "  --allow-fs-read=...").unwrap_err();
+        let mut measured = Measured::none("no Landlock");
+        SeatBelt(Err(too_old)).improve(&mut measured);
+        assert_eq!(measured.enforced, Enforced::None);
+        assert!(measured.reason.unwrap().contains("no Landlock; nor is there a seat belt: this Node.js"));
+        let mut measured = Measured::none("no Landlock");
+        SeatBelt(Ok(Vec::new())).improve(&mut measured);
+        assert_eq!(measured.enforced, Enforced::Partial);
+        assert!(
+            measured.mechanism.contains("seat belt") && measured.reason.unwrap().ends_with("no Landlock")
+        );
+        let mut enforced = Measured::full("Landlock");
+        SeatBelt(Ok(Vec::new())).improve(&mut enforced);
+        assert_eq!(enforced, Measured::full("Landlock"));
+    }
+}

@@ -1,0 +1,726 @@
+//! The page.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::bounded::Ends;
+use super::chart::{Chart, Shape, nice, nice_count};
+use super::html::Html;
+use super::record::{Entry, Kind, Recording};
+use super::settings::{self, Settings};
+use super::{Facts, text};
+use crate::environment::Step;
+use crate::error::{Code, RunnerError};
+use crate::output::StreamKind;
+use crate::process::Sample;
+use crate::run::{Failure, Outcome, Phase, Status};
+
+const STYLE: &str = include_str!("style.css");
+
+/// What a browser may load for this page: nothing.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// Shortest time, in milliseconds, over which the use of the CPU is averaged: the system counts it
+/// in hundredths of a second.
+const CPU_WINDOW_MS: u64 = 200;
+
+/// Writes the report of a run.
+pub fn write(facts: &Facts, recording: &Recording, outcome: &Outcome) -> String {
+    let mut html = Html::default();
+    let page = Page { facts, recording, outcome };
+    page.head(&mut html);
+    html.raw("<main>\n");
+    page.timeline(&mut html);
+    page.resources(&mut html);
+    page.progress(&mut html);
+    page.events(&mut html);
+    page.log(&mut html);
+    page.isolation(&mut html);
+    page.configuration(&mut html);
+    html.raw("</main>\n<footer><p>Written by @owox/connector-runner ");
+    html.text(env!("CARGO_PKG_VERSION"));
+    html.raw(". Secrets are replaced by ***; times in the charts count from the connector\u{2019}s start.</p></footer>\n</body>\n</html>\n");
+    html.into_string()
+}
+
+struct Page<'a> {
+    facts: &'a Facts,
+    recording: &'a Recording,
+    outcome: &'a Outcome,
+}
+
+/// How the verdict is said and shown.
+fn verdict(outcome: &Outcome) -> (&'static str, &'static str, &'static str) {
+    let code = match &outcome.failure {
+        Some(Failure::Ours(error)) => Some(error.code),
+        _ => None,
+    };
+    let status = match (outcome.report.as_ref().map(|report| report.status), code) {
+        // such as a run whose folder could not be removed
+        (Some(Status::Success), Some(_)) => Some(Status::Failed),
+        (None, Some(Code::Aborted)) => Some(Status::Cancelled),
+        (None, Some(Code::Timeout)) => Some(Status::Timeout),
+        (status, _) => status,
+    };
+    match status {
+        Some(Status::Success) => ("Succeeded", "\u{2713}", "good"),
+        Some(Status::Failed) => ("Failed", "\u{2717}", "bad"),
+        Some(Status::Timeout) => ("Took too long", "\u{2717}", "bad"),
+        Some(Status::Stalled) => ("Fell silent", "\u{2717}", "bad"),
+        Some(Status::Cancelled) => ("Cancelled", "\u{25a0}", "care"),
+        Some(Status::MemoryLimit) => ("Out of memory", "\u{2717}", "bad"),
+        None => ("Did not start", "\u{2717}", "bad"),
+    }
+}
+
+impl Page<'_> {
+    fn redacted(&self, text: &str) -> String {
+        self.facts.secrets.as_ref().map_or_else(|| text.to_owned(), |secrets| secrets.redact(text))
+    }
+
+    fn head(&self, html: &mut Html) {
+        let Self { facts, recording, outcome } = self;
+        let (said, sign, class) = verdict(outcome);
+        html.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"");
+        html.raw(POLICY)
+            .raw("\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
+        html.raw("<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"robots\" content=\"noindex\">\n<link rel=\"icon\" href=\"data:,\">\n<title>");
+        let name = self.redacted(&facts.config_name);
+        html.raw(said).raw(": ").text(&name).raw("</title>\n<style>\n").raw(STYLE);
+        html.raw("</style>\n</head>\n<body>\n<header>\n<h1><span class=\"").raw(class);
+        html.raw("\"><span aria-hidden=\"true\">")
+            .raw(sign)
+            .raw("</span> ")
+            .raw(said)
+            .raw("</span> \u{2013} ");
+        html.text(&name)
+            .raw("</h1>\n<p class=\"quiet\">")
+            .text(&facts.source)
+            .raw(" \u{2192} ")
+            .text(&facts.storage);
+        html.raw(", ").text(&text::moment(recording.called)).raw("</p>\n");
+        if let Some(Failure::Ours(error)) = &outcome.failure {
+            self.failure(html, error);
+        }
+        self.facts_list(html);
+        html.raw("</header>\n");
+    }
+
+    fn failure(&self, html: &mut Html, error: &RunnerError) {
+        html.raw("<div class=\"verdict ")
+            .raw(verdict(self.outcome).2)
+            .raw("\"><strong>")
+            .text(&error.message)
+            .raw("</strong>");
+        if let Some(hint) = error.hint.as_deref().filter(|hint| !hint.trim().is_empty()) {
+            html.raw("<pre>").text(hint.trim_end()).raw("</pre>");
+        }
+        if error.code == Code::ConnectorFailed
+            && let Some(words) = self.last_words()
+        {
+            html.raw("<p>The connector said:</p><pre>").text(words).raw("</pre>");
+        }
+        html.raw("<p>Code <code>").raw(error.code.as_str()).raw("</code></p></div>\n");
+    }
+
+    /// What a connector that failed said last of why: the line of an uncaught error, else its last
+    /// message of an error, else its last line on stderr.
+    fn last_words(&self) -> Option<&str> {
+        let lines = || self.outcome.stderr_tail_text().lines().rev().filter(|line| !line.trim().is_empty());
+        let names_error = |line: &&str| {
+            let name = line.split([':', ' ']).next().unwrap_or_default();
+            line.contains(": ") && (name.ends_with("Error") || name.ends_with("Exception"))
+        };
+        let message = || {
+            let errors: Vec<_> = self.recording.errors.tail().collect();
+            errors
+                .into_iter()
+                .rev()
+                .find(|entry| !entry.text.starts_with("status: "))
+                .map(|entry| entry.text.as_str())
+        };
+        lines().find(names_error).or_else(message).or_else(|| lines().next())
+    }
+
+    /// The figures that most look for.
+    fn facts_list(&self, html: &mut Html) {
+        let Self { recording, outcome, .. } = self;
+        let report = outcome.report.as_ref();
+        let fact = |html: &mut Html, name: &'static str, value: &str, more: &str| {
+            html.raw("<div><dt>").raw(name).raw("</dt><dd>").text(value);
+            if !more.is_empty() {
+                html.raw("<small>").text(more).raw("</small>");
+            }
+            html.raw("</dd></div>\n");
+        };
+        html.raw("<dl class=\"facts\">\n");
+        let connector = report.map(|report| Duration::from_millis(report.timings.execution_ms));
+        let of_it = connector.map(|time| format!("connector: {}", text::duration(time)));
+        fact(html, "Time", &text::duration(recording.elapsed), &of_it.unwrap_or_default());
+        let rows = report.and_then(|report| report.rows);
+        if let Some(rows) = rows {
+            fact(html, "Rows saved", &text::count(rows), "");
+        }
+        if let Some(state) = report.and_then(|report| report.state.as_ref()) {
+            let day = text::days(&state.date).map(text::date).unwrap_or_else(|| state.date.clone());
+            fact(html, "State", &day, "where the next run goes on");
+        }
+        if let Some(report) = report {
+            #[expect(clippy::cast_precision_loss, reason = "for people")]
+            let peak = report.resources.peak_rss_bytes as f64;
+            let limit = self.facts.limits.memory_mb.map(|limit| format!("of {limit} MB allowed"));
+            fact(html, "Memory, peak", &text::bytes(peak), &limit.unwrap_or_default());
+            let cpu = Duration::from_millis(report.resources.cpu_ms);
+            fact(html, "CPU time", &text::duration(cpu), "");
+            let (ended, how) = match (&report.signal, report.exit_code) {
+                (Some(signal), _) => ("Ended by", signal.clone()),
+                (None, code) => ("Exit code", code.unwrap_or_default().to_string()),
+            };
+            fact(html, ended, &how, "");
+        }
+        let (warnings, errors) = (self.warning_count(), recording.errors.count());
+        fact(html, "Warnings", &text::count(warnings), "");
+        fact(html, "Errors", &text::count(errors), "");
+        html.raw("</dl>\n");
+    }
+
+    /// Warnings of the runner about itself: those of the result that the connector has not printed.
+    fn own_warnings(&self) -> Vec<&str> {
+        let printed = self.recording.warnings.count();
+        let all = self.outcome.report.as_ref().map(|report| report.warnings.as_slice()).unwrap_or_default();
+        // the connector's come first, as many as there were or are kept
+        let kept = usize::try_from(printed).unwrap_or(usize::MAX).min(crate::output::MAX_WARNINGS);
+        let overflow = usize::from(printed > crate::output::MAX_WARNINGS as u64);
+        all.iter().skip(kept + overflow).map(String::as_str).collect()
+    }
+
+    fn warning_count(&self) -> u64 {
+        self.recording.warnings.count() + self.own_warnings().len() as u64
+    }
+
+    fn timeline(&self, html: &mut Html) {
+        let recording = self.recording;
+        let whole = recording.elapsed.as_secs_f64().max(1e-9);
+        section(html, "Time line");
+        html.raw("<table class=\"phases\"><thead class=\"quiet\"><tr><th scope=\"col\">Phase</th><th scope=\"col\">When</th><th scope=\"col\" class=\"time\">Time</th></tr></thead>\n<tbody>\n");
+        for (index, (phase, from)) in recording.phases.iter().enumerate() {
+            let until = recording.phases.get(index + 1).map_or(recording.elapsed, |next| next.1);
+            let time = until.saturating_sub(*from);
+            if *phase == Phase::Queue && time < Duration::from_millis(1) {
+                continue;
+            }
+            let name = match phase {
+                Phase::Queue => "Waiting for its turn",
+                Phase::Environment => "Preparing",
+                Phase::Spawn => "Starting",
+                Phase::Execution => "Running",
+                Phase::Cleanup => "Cleaning up",
+            };
+            html.raw("<tr><th scope=\"row\">").raw(name);
+            if *phase == Phase::Environment {
+                self.steps(html);
+            }
+            html.raw(
+                "</th><td><svg role=\"img\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\"><title>",
+            );
+            html.raw(name).raw("</title><desc>From ").text(&text::duration(*from)).raw(" to ");
+            html.text(&text::duration(until))
+                .raw(" after the call</desc><rect class=\"bed\" width=\"1000\" height=\"10\"/><rect x=\"");
+            let start = (from.as_secs_f64() / whole * 1000.0).min(996.0);
+            let width = (time.as_secs_f64() / whole * 1000.0).clamp(4.0, 1000.0 - start);
+            html.number(start)
+                .raw("\" width=\"")
+                .number(width)
+                .raw("\" height=\"10\"/></svg></td><td class=\"time\">");
+            html.text(&text::duration(time)).raw("</td></tr>\n");
+        }
+        html.raw("</tbody></table>\n");
+        let statuses = &recording.statuses;
+        if statuses.count() > 0 {
+            html.raw("<p class=\"quiet\">The connector reported: ");
+            for (index, (at, status)) in statuses.iter().enumerate() {
+                html.raw(if index == 0 { "" } else { "; " }).text(&text::status(*status)).raw(" after ");
+                html.text(&text::duration(*at));
+            }
+            left_out(html, statuses.left_out(), "more");
+            html.raw(".</p>\n");
+        }
+        html.raw("</section>\n");
+    }
+
+    /// What took time in the environment.
+    fn steps(&self, html: &mut Html) {
+        if let Some(environment) = self.outcome.report.as_ref().and_then(|report| report.environment.as_ref())
+            && environment.cached
+        {
+            html.raw("<br><small class=\"quiet\">from the store</small>");
+        }
+        for (step, at) in &self.recording.steps {
+            let name = match step {
+                Step::Installing => "installing with npm, from ",
+                Step::Waiting { .. } => "waiting for another run\u{2019}s installation, from ",
+                Step::Verifying => "verifying after a crash, from ",
+            };
+            html.raw("<br><small class=\"quiet\">").raw(name).text(&text::duration(*at)).raw("</small>");
+        }
+    }
+
+    /// Seconds from the connector's start to its end.
+    fn worked(&self) -> f64 {
+        let Some(started) = self.recording.started else { return 0.0 };
+        let ended = self.recording.phases.iter().find(|(phase, _)| *phase == Phase::Cleanup);
+        ended.map_or(self.recording.elapsed, |(_, at)| *at).saturating_sub(started).as_secs_f64()
+    }
+
+    /// Seconds since the connector's start.
+    fn since_start(&self, at: Duration) -> f64 {
+        at.saturating_sub(self.recording.started.unwrap_or_default()).as_secs_f64()
+    }
+
+    fn resources(&self, html: &mut Html) {
+        section(html, "Memory and CPU");
+        let samples = self.recording.samples.points();
+        if samples.is_empty() {
+            let why = if self.recording.started.is_none() {
+                "No process was started.\n"
+            } else {
+                "The connector ended before anything was measured.\n"
+            };
+            html.raw("<p>").raw(why).raw("</p></section>\n");
+            return;
+        }
+        let until = self.worked().max(samples.last().map_or(0.0, seconds_of));
+        self.memory(html, samples, until);
+        self.cpu(html, samples, until);
+        html.raw("</section>\n");
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    fn memory(&self, html: &mut Html, samples: &[Sample], until: f64) {
+        let points: Vec<_> =
+            samples.iter().map(|sample| (seconds_of(sample), sample.rss_bytes as f64)).collect();
+        let (at, most) = peak(&points);
+        let processes = samples.iter().map(|sample| sample.processes).max().unwrap_or(1);
+        let limit = self.facts.limits.memory_mb.map(|megabytes| megabytes as f64 * 1_048_576.0);
+        let mut summary = format!("Largest after {}: {}", duration(at), text::bytes(most));
+        if processes > 1 {
+            summary += &format!(", in up to {processes} processes");
+        }
+        summary.push('.');
+        let top = limit.map_or(most, |limit| if limit < most * 4.0 { limit.max(most) } else { most });
+        Chart {
+            id: "memory",
+            class: "memory",
+            title: "Resident memory of all processes",
+            summary,
+            shape: Shape::Area,
+            points,
+            until,
+            bottom: 0.0,
+            top: nice(top / 1_048_576.0) * 1_048_576.0,
+            limit: limit
+                .filter(|limit| *limit <= top)
+                .map(|limit| (limit, format!("limit: {} (memoryLimitMb)", text::bytes(limit)))),
+            marks: &[],
+            label: text::bytes,
+        }
+        .write(html);
+    }
+
+    fn cpu(&self, html: &mut Html, samples: &[Sample], until: f64) {
+        let points = cpu_shares(samples);
+        if points.is_empty() {
+            return;
+        }
+        let (at, most) = peak(&points);
+        let used = samples.last().map_or(0, |sample| sample.cpu_ms);
+        let at = if at > 0.0 { format!("after {}", duration(at)) } else { "at the start".to_owned() };
+        let summary = format!(
+            "Most {at}: {most:.0} % of one core. In all {} of CPU time until the last measurement.",
+            text::duration(Duration::from_millis(used))
+        );
+        Chart {
+            id: "cpu",
+            class: "cpu",
+            title: "CPU, in percent of one core",
+            summary,
+            shape: Shape::Area,
+            points,
+            until,
+            bottom: 0.0,
+            top: nice(most.max(100.0)),
+            limit: None,
+            marks: &[],
+            label: |value| format!("{value:.0} %"),
+        }
+        .write(html);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "for people")]
+    fn progress(&self, html: &mut Html) {
+        let Self { recording, facts, .. } = self;
+        section(html, "Rows and dates");
+        let until = self.worked();
+        let by_time = |points: &[(Duration, u64)]| -> Vec<(f64, f64)> {
+            let points = points.iter().map(|(at, number)| (self.since_start(*at), *number as f64));
+            std::iter::once((0.0, 0.0)).chain(points).collect()
+        };
+        let until = [recording.rows.points().last(), recording.output.points().last()]
+            .into_iter()
+            .flatten()
+            .map(|(at, _)| self.since_start(*at))
+            .fold(until, f64::max);
+        let counted = |html: &mut Html, id, title, what, points: &[(Duration, u64)]| {
+            let all = points.last().map_or(0, |point| point.1);
+            Chart {
+                id,
+                class: "rows",
+                title,
+                summary: format!("{} in the end.", text::counted(all, what)),
+                shape: Shape::Steps,
+                points: by_time(points),
+                until,
+                bottom: 0.0,
+                top: nice_count(all as f64),
+                limit: None,
+                marks: &[],
+                label: text::short,
+            }
+            .write(html);
+        };
+        let rows = recording.rows.points();
+        if !rows.is_empty() {
+            counted(html, "rows", "Rows, as the connector counts them", "row", rows);
+        }
+        self.dates(html, until);
+        if rows.is_empty() && recording.dates.points().is_empty() {
+            html.raw("<p>The connector reported neither rows nor dates.</p>\n");
+            let output = recording.output.points();
+            if !facts.is_read {
+                html.raw("<p>Its stdout went straight to a descriptor of the host\u{2019}s, where it is not seen.</p>\n");
+            } else if output.len() > 1 {
+                counted(html, "lines", "Lines printed", "line", output);
+            }
+        }
+        html.raw("</section>\n");
+    }
+
+    fn dates(&self, html: &mut Html, until: f64) {
+        let dates = self.recording.dates.points();
+        let (Some(first), Some(last)) = (dates.first(), dates.last()) else { return };
+        let last_day = text::date(last.1);
+        if dates.len() == 1 {
+            html.raw("<p>Loaded up to ").text(&last_day).raw(", reported ");
+            html.text(&text::duration(Duration::from_secs_f64(self.since_start(last.0))));
+            html.raw(" after the connector\u{2019}s start.</p>\n");
+            return;
+        }
+        let (low, high) =
+            dates.iter().fold((first.1, first.1), |(low, high), (_, day)| (low.min(*day), high.max(*day)));
+        Chart {
+            id: "dates",
+            class: "memory",
+            title: "Dates that were loaded",
+            summary: format!("From {} to {}; at last {last_day}.", text::date(low), text::date(high)),
+            shape: Shape::Dots,
+            points: dates.iter().map(|(at, day)| (self.since_start(*at), *day)).collect(),
+            until,
+            bottom: low,
+            top: if high - low < 4.0 { low + 4.0 } else { high },
+            limit: None,
+            marks: &[],
+            label: text::date,
+        }
+        .write(html);
+    }
+
+    fn events(&self, html: &mut Html) {
+        section(html, "Warnings and errors");
+        let own = self.own_warnings();
+        let Recording { errors, warnings, .. } = self.recording;
+        if own.is_empty()
+            && errors.count() == 0
+            && warnings.count() == 0
+            && self.outcome.stderr_tail_text().is_empty()
+        {
+            html.raw("<p>None.</p></section>\n");
+            return;
+        }
+        if errors.count() > 0 {
+            html.raw("<h3 class=\"bad\">Errors of the connector</h3>\n");
+            self.event_list(html, errors);
+        }
+        if warnings.count() > 0 {
+            html.raw("<h3 class=\"care\">Warnings of the connector</h3>\n");
+            self.event_list(html, warnings);
+        }
+        if !own.is_empty() {
+            html.raw("<h3 class=\"care\">Warnings of the runner</h3>\n<ul class=\"events\">\n");
+            for warning in own {
+                html.raw("<li><span class=\"text\">").text(warning).raw("</span></li>\n");
+            }
+            html.raw("</ul>\n");
+        }
+        let tail = self.outcome.stderr_tail_text();
+        if !tail.is_empty() {
+            html.raw("<h3>The end of stderr</h3>\n<pre class=\"tail\">").text(tail).raw("</pre>\n");
+        }
+        html.raw("</section>\n");
+    }
+
+    fn event_list(&self, html: &mut Html, entries: &Ends<Entry>) {
+        if entries.left_out() > 0 {
+            html.raw("<p class=\"more\">").text(&text::count(entries.left_out()));
+            html.raw(" earlier ones are left out; these are the last ")
+                .integer(entries.tail().count() as u64);
+            html.raw(".</p>\n");
+        }
+        html.raw("<ul class=\"events\">\n");
+        for entry in entries.iter() {
+            html.raw("<li><span class=\"place\">");
+            let is_shown = self.recording.log.iter().any(|line| line.place == entry.place);
+            if is_shown {
+                html.raw("<a href=\"#");
+                line_id(html, entry);
+                html.raw("\">");
+            }
+            place(html, entry);
+            html.raw(if is_shown { "</a>" } else { "" }).raw(", after ");
+            html.text(&text::duration(entry.place.at)).raw("</span><span class=\"text\">");
+            entry_text(html, entry);
+            html.raw("</span></li>\n");
+        }
+        html.raw("</ul>\n");
+    }
+
+    fn log(&self, html: &mut Html) {
+        let Recording { log, lines, .. } = self.recording;
+        section(html, "Log");
+        html.raw("<p class=\"quiet\">").text(&text::counted(lines.0, "line")).raw(" on stdout, ");
+        html.text(&text::count(lines.1)).raw(" on stderr; times count from the call.</p>\n");
+        if log.count() == 0 {
+            html.raw(if self.facts.is_read {
+                "<p>Nothing was printed.</p>\n"
+            } else {
+                "<p>Output that goes straight to a descriptor of the host\u{2019}s is not seen.</p>\n"
+            });
+        } else {
+            let mut seen = None;
+            html.raw("<ol class=\"log\">\n");
+            log.head().iter().for_each(|entry| log_line(html, entry, &mut seen));
+            if log.left_out() > 0 {
+                html.raw("<li class=\"more\">");
+                html.text(&text::count(log.left_out())).raw(" lines are left out here</li>\n");
+            }
+            log.tail().for_each(|entry| log_line(html, entry, &mut seen));
+            html.raw("</ol>\n");
+        }
+        html.raw("</section>\n");
+    }
+
+    /// Whatever layers the result has.
+    fn isolation(&self, html: &mut Html) {
+        section(html, "Isolation");
+        let isolation = self.outcome.report.as_ref().map(|report| &report.isolation);
+        let Some(Ok(isolation)) = isolation.map(serde_json::to_value) else {
+            html.raw("<p>No process was started, so that nothing had to be enforced.</p></section>\n");
+            return;
+        };
+        let member = |value: &Value, name: &str| match value.get(name) {
+            Some(Value::String(text)) => self.redacted(text),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => self.redacted(&other.to_string()),
+        };
+        let mode = member(&isolation, "mode");
+        if !mode.is_empty() {
+            html.raw("<p>Mode: <code>").text(&mode).raw("</code></p>\n");
+        }
+        html.raw("<ul class=\"layers\">\n");
+        for layer in isolation.get("layers").and_then(Value::as_array).into_iter().flatten() {
+            let name = if layer.get("id").is_some() { member(layer, "id") } else { member(layer, "name") };
+            let enforced = member(layer, "enforced");
+            let class = match enforced.as_str() {
+                "full" => "good",
+                "partial" => "care",
+                _ if member(layer, "requested") == "off" => "quiet",
+                _ => "bad",
+            };
+            html.raw("<li><strong>").text(&name).raw("</strong> <span class=\"badge ").raw(class).raw("\">");
+            html.text(&enforced).raw("</span> <span class=\"quiet\">requested: ");
+            html.text(&member(layer, "requested")).raw("</span>");
+            for (before, name) in [("<br>", "mechanism"), ("<br><span class=\"quiet\">", "reason")] {
+                let text = member(layer, name);
+                if !text.is_empty() {
+                    html.raw(before).text(&text).raw(if name == "reason" { "</span>" } else { "" });
+                }
+            }
+            html.raw("</li>\n");
+        }
+        html.raw("</ul></section>\n");
+    }
+
+    fn configuration(&self, html: &mut Html) {
+        let Self { facts, outcome, .. } = self;
+        let secrets = facts.secrets.as_deref();
+        let (source, storage) =
+            settings::of_config(&facts.config.0, &facts.marked, &facts.redaction, secrets);
+        let run = settings::of_run(&facts.config.1, &facts.marked, &facts.redaction, secrets);
+        section(html, "Configuration");
+        let heading = |html: &mut Html, what: &'static str, name: &str| {
+            html.raw("<h3>").raw(what).text(name).raw("</h3>\n");
+        };
+        heading(html, "Source ", &facts.source);
+        settings_table(html, &source);
+        heading(html, "Storage ", &facts.storage);
+        settings_table(html, &storage);
+        heading(html, "Run", "");
+        let limits = &facts.limits;
+        let milliseconds = |limit: Option<Duration>| limit.map(text::duration);
+        let environment = outcome.report.as_ref().and_then(|report| report.environment.as_ref());
+        let more = [
+            ("Data mart", Some(self.redacted(&facts.ids.0))),
+            ("Run id", Some(self.redacted(&facts.ids.1))),
+            ("Connectors package", facts.connectors.as_deref().map(|name| self.redacted(name))),
+            ("Environment", environment.map(|environment| environment.key.clone())),
+            ("Time limit", milliseconds(limits.timeout)),
+            ("Silence limit", milliseconds(limits.stall)),
+            ("Time to end by itself", Some(text::duration(limits.grace))),
+            ("Memory limit", limits.memory_mb.map(|limit| format!("{limit} MB"))),
+        ];
+        let mut all = run;
+        let named = more.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        all.shown.extend(
+            named.map(|(name, value)| settings::Setting { path: vec![name.to_owned()], value: Some(value) }),
+        );
+        settings_table(html, &all);
+        html.raw("</section>\n");
+    }
+}
+
+impl Outcome {
+    /// What stderr ended with, where the run failed: then it may say why.
+    fn stderr_tail_text(&self) -> &str {
+        match (&self.failure, &self.stderr_tail) {
+            (Some(_), Some(tail)) => tail.trim_end(),
+            _ => "",
+        }
+    }
+}
+
+fn section(html: &mut Html, title: &'static str) {
+    html.raw("<section>\n<h2>").raw(title).raw("</h2>\n");
+}
+
+fn left_out(html: &mut Html, count: u64, what: &'static str) {
+    if count > 0 {
+        html.raw(", and ").text(&text::count(count)).raw(" ").raw(what);
+    }
+}
+
+fn duration(seconds: f64) -> String {
+    text::duration(Duration::from_secs_f64(seconds.clamp(0.0, 1e9)))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn seconds_of(sample: &Sample) -> f64 {
+    sample.at_ms as f64 / 1000.0
+}
+
+/// The highest point.
+fn peak(points: &[(f64, f64)]) -> (f64, f64) {
+    points.iter().copied().fold((0.0, 0.0), |most, point| if point.1 > most.1 { point } else { most })
+}
+
+/// Percent of one core, by time.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn cpu_shares(samples: &[Sample]) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let mut before = Sample::default();
+    for (index, sample) in samples.iter().enumerate() {
+        let passed = sample.at_ms.saturating_sub(before.at_ms);
+        let is_last = index + 1 == samples.len();
+        if passed < CPU_WINDOW_MS && !(is_last && points.is_empty() && passed > 0) {
+            continue;
+        }
+        let share = sample.cpu_ms.saturating_sub(before.cpu_ms) as f64 / passed as f64 * 100.0;
+        if points.is_empty() {
+            points.push((0.0, share)); // from the start, not from the first measurement
+        }
+        points.push((seconds_of(sample), share));
+        before = *sample;
+    }
+    points
+}
+
+fn stream_name(stream: StreamKind) -> &'static str {
+    match stream {
+        StreamKind::Stdout => "stdout",
+        StreamKind::Stderr => "stderr",
+    }
+}
+
+fn line_id(html: &mut Html, entry: &Entry) {
+    html.raw(stream_name(entry.place.stream)).raw("-").integer(entry.place.line);
+}
+
+fn place(html: &mut Html, entry: &Entry) {
+    html.raw(stream_name(entry.place.stream)).raw(" line ").text(&text::count(entry.place.line));
+}
+
+fn entry_text(html: &mut Html, entry: &Entry) {
+    html.text(&entry.text);
+    if entry.cut > 0 {
+        html.raw(" <span class=\"care\">\u{2026} and ").text(&text::count(entry.cut as u64));
+        html.raw(" more characters</span>");
+    }
+}
+
+fn log_line(html: &mut Html, entry: &Entry, seen: &mut Option<(StreamKind, u64)>) {
+    let line = (entry.place.stream, entry.place.line);
+    html.raw("<li");
+    // several messages may stand on one line
+    if *seen != Some(line) {
+        html.raw(" id=\"");
+        line_id(html, entry);
+        html.raw("\"");
+        *seen = Some(line);
+    }
+    html.raw("><span class=\"place\">");
+    html.raw(stream_name(entry.place.stream)).raw(" ").text(&text::count(entry.place.line)).raw(" \u{b7} ");
+    html.text(&text::duration(entry.place.at)).raw("</span><span class=\"text");
+    html.raw(match entry.kind {
+        Kind::Warning => " care\">warning: ",
+        Kind::Error => " bad\">error: ",
+        Kind::Message => " quiet\">",
+        Kind::Plain => "\">",
+    });
+    entry_text(html, entry);
+    html.raw("</span></li>\n");
+}
+
+fn settings_table(html: &mut Html, settings: &Settings) {
+    if settings.shown.is_empty() {
+        html.raw("<p class=\"quiet\">No parameters.</p>\n");
+        return;
+    }
+    html.raw("<table class=\"settings\"><tbody>\n");
+    for setting in &settings.shown {
+        html.raw("<tr><th scope=\"row\">");
+        for (index, name) in setting.path.iter().enumerate() {
+            html.raw(if index == 0 { "" } else { " \u{203a} " }).text(name);
+        }
+        html.raw("</th><td>");
+        match &setting.value {
+            Some(value) => html.text(value),
+            None => html.raw("<span class=\"quiet\">*** (secret)</span>"),
+        };
+        html.raw("</td></tr>\n");
+    }
+    html.raw("</tbody></table>\n");
+    if settings.left_out > 0 {
+        html.raw("<p class=\"more\">").text(&text::count(settings.left_out as u64));
+        html.raw(" more are left out.</p>\n");
+    }
+}
