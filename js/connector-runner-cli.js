@@ -95,9 +95,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         await this.#reportRefusal(plan, { message, code, hint });
       }
     }
-    if (isRun && plan.options.report && !plan.look.json && !plan.look.quiet) {
-      if (existsSync(plan.options.report))
-        await screen.say(['', `  Report   ${plan.options.report}\n`]);
+    if (isRun && !plan.look.json && !plan.look.quiet && existsSync(plan.options.report)) {
+      await screen.say(['', `  Report   ${plan.options.report}\n`]);
     }
     screen.stop();
     stops?.release();
