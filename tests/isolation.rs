@@ -117,6 +117,16 @@ fn what_is_required_and_missing_starts_nothing_and_what_is_preferred_is_reported
         assert!(reason.contains("mode and times"), "{reason}");
     }
 
+    // mode and times of files are the filter's: files alone are not whole without it
+    let files_only = |policy: &mut Policy| policy.demands[Layer::Files] = Demand::Required;
+    let (found, said) = with_refused(no_seccomp(libc::EPERM), run(Demand::Preferred, files_only));
+    assert_eq!((refused_layer(&found), said.as_str()), ("files", ""));
+    // and signals are, in a namespace, without Landlock
+    let signals_only = |policy: &mut Policy| policy.demands[Layer::Signals] = Demand::Required;
+    let broken = vec![Refusal::always(libc::SYS_landlock_restrict_self, libc::E2BIG)];
+    let (found, said) = with_refused(broken, run(Demand::Preferred, signals_only));
+    assert_eq!((found.is_ok(), said.as_str()), (true, "ran\n"));
+
     let (found, said) = without_namespaces(run(Demand::Required, |_| ()));
     assert_eq!((refused_layer(&found), said.as_str()), ("processes", ""));
     let (found, said) = without_namespaces(run(Demand::Preferred, |_| ()));
@@ -170,6 +180,9 @@ fn a_file_that_cannot_be_tried_proves_nothing() {
     let files = found.expect("started").1[Layer::Files].clone();
     assert_eq!(files.enforced, Enforced::Partial);
     assert!(files.reason.is_some_and(|reason| reason.contains("prove")));
+    let unproven = |policy: &mut Policy| policy.sentinel = None;
+    let (found, said) = with_refused(Vec::new(), run(Demand::Required, unproven));
+    assert_eq!((refused_layer(&found), said.as_str()), ("files", ""));
 }
 
 /// What a probe says of a machine that lacks something.

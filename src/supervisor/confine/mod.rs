@@ -1,7 +1,7 @@
 //! What the process may do: prepared before the fork, put in force between fork and exec, proved
 //! by trying, and reported as it was found.
 //!
-//! Between fork and exec there are system calls only. What came of them goes through a pipe, since
+//! Between fork and exec there are system calls only. What came of them goes through a socket, since
 //! an error there has room for one number.
 
 mod calls;
@@ -52,8 +52,8 @@ const OPEN: i32 = i32::MAX;
 
 /// Layers that Landlock has a part in.
 const BY_LANDLOCK: [Layer; 4] = [Layer::Files, Layer::Signals, Layer::UnixSockets, Layer::TcpPorts];
-/// Layers that the filter has a part in.
-const BY_SECCOMP: [Layer; 3] = [Layer::SystemCalls, Layer::UnixSockets, Layer::TcpPorts];
+/// Layers that are not whole without the filter: of the files, mode and times.
+const BY_SECCOMP: [Layer; 4] = [Layer::Files, Layer::SystemCalls, Layer::UnixSockets, Layer::TcpPorts];
 
 /// What will be put in force.
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Confinement {
         if let Ok((_, ruleset)) = &plan.landlock {
             let outcome = plan.name_itself(ruleset).and_then(|()| ruleset.restrict_self());
             self.found[LANDLOCK] = number_of(&outcome);
-            self.stop_if(|plan| plan.is_required(&BY_LANDLOCK), outcome)?;
+            self.stop_if(Plan::needs_landlock, outcome)?;
         }
         let Some(plan) = &mut self.plan else { return Ok(()) };
         if !plan.program.is_empty() || !plan.asking.is_empty() {
@@ -233,7 +233,14 @@ impl Confinement {
             }
             measured[layer] = plan.measure(layer, &found);
         }
+        let lacks = |layer: &Layer| {
+            plan.demands[*layer] == Demand::Required && measured[*layer].enforced != Enforced::Full
+        };
         if started {
+            // the child has stopped for these before; nothing may go on if it has not
+            if let Some(layer) = Layer::ALL.into_iter().find(lacks) {
+                return Err(Refusal { layer, reason: measured[layer].reason.clone().unwrap_or_default() });
+            }
             return Ok(Found { layers: Some(measured), listener });
         }
         // the child has stopped at the first that it could not do without

@@ -100,6 +100,9 @@ impl Plan {
             hopeful[LANDLOCK] = GOOD;
         }
         hopeful[super::CANARIES..].fill(GOOD);
+        if self.sentinel.is_none() {
+            hopeful[super::CANARIES + Layer::Files as usize] = UNTRIED;
+        }
         for layer in Layer::ALL.into_iter().filter(|layer| self.demands[*layer] == Demand::Required) {
             let measured = self.measure(layer, &hopeful);
             if measured.enforced != crate::policy::Enforced::Full {
@@ -112,6 +115,13 @@ impl Plan {
     /// Whether any of these is required.
     pub fn is_required(&self, layers: &[Layer]) -> bool {
         layers.iter().any(|layer| self.demands[*layer] == Demand::Required)
+    }
+
+    /// Whether nothing may start without Landlock: in a namespace signals find nobody anyway, and the
+    /// filter by itself keeps from sockets.
+    pub fn needs_landlock(&self) -> bool {
+        self.is_required(&[Layer::Files, Layer::TcpPorts])
+            || (!self.in_namespace && self.is_required(&[Layer::Signals]))
     }
 
     /// Adds what only the child can name: its own files in `/proc`.
