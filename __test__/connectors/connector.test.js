@@ -209,12 +209,18 @@ test('what a table is called: by DestinationTableName, or else as the source wou
     // As in the documented configuration of TikTokAds for Athena: a prefix, also of one table.
     ['x_', true, 'x_ads'],
     ['x_', false, 'x_ads'],
+    ['x_', true, 'other', 'other'],
+    ['x_', true, 'other', 'campaigns c, ads other'],
+    [null, false, 'other', 'ads other,campaigns c'],
+    ['x_', false, 'x_ads', 'campaigns c'],
   ];
-  for (const [DestinationTableName, isOnly, name] of cases) {
-    const { storage } = memoryRun({ DestinationTableName });
-    const table = { name: 'ads', destinationName: 'my_ads' };
+  const table = { name: 'ads', destinationName: 'my_ads' };
+  for (const [DestinationTableName, isOnly, name, DestinationTableNameOverride] of cases) {
+    const { storage } = memoryRun({ DestinationTableName, DestinationTableNameOverride });
     assert.equal(storage.tableNameFor(table, { isOnly }), name);
   }
+  const { storage } = memoryRun({ DestinationTableNameOverride: 'one' });
+  assert.throws(() => storage.tableNameFor(table, { isOnly: false }), /source has several/);
 });
 
 test('a source that changes is loaded anew, and not for ever', async () => {

@@ -9,6 +9,7 @@ permissions, and results come in one page.
 """
 
 import json
+import os
 import re
 import sys
 import tempfile
@@ -176,4 +177,5 @@ responses.AthenaResponse.get_query_execution = Backend.get_query_execution
 responses.AthenaResponse.start_query_execution = Backend.accept_query_execution
 
 if __name__ == "__main__":
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     serve(["-H", "127.0.0.1", "-p", sys.argv[1]])

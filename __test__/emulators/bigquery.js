@@ -19,7 +19,10 @@ const PROJECT = 'p';
 async function startBigQuery(python, folder) {
   const [port, grpc] = [await freePort(), await freePort()];
   const origin = `http://127.0.0.1:${port}`;
-  const code = 'from local_bigquery.cli import main; main()';
+  const code =
+    'import os, sys, threading\n' +
+    'threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()\n' +
+    'from local_bigquery.cli import main; main()';
   const args = ['serve', '--host', '127.0.0.1', '--port', port, '--grpc-port', grpc];
   const all = ['-c', code, ...args, '--data-dir', path.join(folder, 'data')];
   const server = await start(python, all, `${origin}/$discovery/rest`);

@@ -40,7 +40,8 @@ function freePort() {
 async function start({ python, home }, args, url, env = {}) {
   const server = spawn(python, args, {
     env: { ...process.env, HOME: home, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    // They end when it closes: also when this process is killed.
+    stdio: ['pipe', 'ignore', 'pipe'],
   });
   let said = '';
   server.stderr.setEncoding('utf8').on('data', (text) => {

@@ -2,12 +2,11 @@
 // The sources behind one face: what they serve is changed by `serve`, and what must be in the
 // tables after a run is told apart from how it gets there.
 
-const { once } = require('node:events');
 const fs = require('node:fs');
-const http = require('node:http');
 const path = require('node:path');
 
 const { startTikTok } = require('../../connectors/support/tiktok');
+const { faults, roughServer } = require('../../support/rough-server');
 const { tempFolder } = require('../../support/temp');
 const { KINDS, dayOf, expectedOf, rowsOf, toCsv, toJson } = require('./dataset');
 
@@ -52,24 +51,15 @@ const TYPES_OF_TEXT = ['tags: json'];
 /** Pages of 250; each third request is one too many. */
 async function httpJson(t) {
   let rows = [];
-  let requests = 0;
-  const server = http.createServer((request, response) => {
-    requests += 1;
-    if (requests % 3 === 0) return response.writeHead(429, { 'retry-after': '0' }).end();
-    const query = new URL(request.url, 'http://host').searchParams;
+  const { origin, port, requests } = await roughServer(t, (request, response) => {
+    if (requests.length % 3 === 0) return faults.throttled()(request, response);
+    const query = new URL(request.url, origin).searchParams;
     const inRange = rows.filter(
       ({ day }) => day.given >= query.get('from') && day.given <= query.get('to'),
     );
     const start = (Number(query.get('page')) - 1) * 250;
     return response.end(`{"data":${toJson(inRange.slice(start, start + 250))}}`);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address();
   return {
     port,
     ...ofDataset({
@@ -78,7 +68,7 @@ async function httpJson(t) {
         rows = more;
       },
       parameters: {
-        Url: `http://127.0.0.1:${port}/rows?from={StartDate}&to={EndDate}`,
+        Url: `${origin}/rows?from={StartDate}&to={EndDate}`,
         RecordsPath: 'data',
         Paging: { page: {} },
         UniqueKeys: ['id'],

@@ -1,6 +1,6 @@
 'use strict';
 
-const { NotImplementedError } = require('./errors');
+const { ConnectorError, NotImplementedError } = require('./errors');
 const { parametersOf } = require('./parameters');
 
 /**
@@ -39,12 +39,18 @@ class AbstractStorage {
   /**
    * The name of the table for one of the source's tables. `DestinationTableName` is the table's
    * name; where the source has several, or where it ends in "_", what each name begins with.
+   * `DestinationTableNameOverride` goes before it: one name, or for sources with several tables a
+   * list like "ads my_ads, campaigns my_campaigns".
    *
    * @param {import('./AbstractSource').Table} table
    * @param {{ isOnly: boolean }} options
    * @returns {string}
+   * @throws {ConnectorError}
    */
   tableNameFor(table, { isOnly }) {
+    const given = this.config.getValue('DestinationTableNameOverride');
+    const overridden = given === null ? null : overriddenName(given, table, isOnly);
+    if (overridden !== null) return overridden;
     const name = this.config.getValue('DestinationTableName');
     if (name === null) return table.destinationName ?? table.name;
     if (name.endsWith('_')) return `${name}${table.name}`;
@@ -81,6 +87,18 @@ class AbstractStorage {
 
   /** Drops what was not committed and lets go of everything. Never throws. */
   async close() {}
+}
+
+/** @returns {string | null} `null` where the list has none for this table */
+function overriddenName(given, table, isOnly) {
+  const pairs = given.split(',').map((part) => part.trim().split(/[\s=:]+/));
+  if (pairs.length === 1 && pairs[0].length === 1) {
+    if (isOnly) return pairs[0][0];
+    throw new ConnectorError(
+      'DestinationTableNameOverride names one table, but the source has several: write it like "ads my_ads"',
+    );
+  }
+  return pairs.find(([name]) => name === table.name)?.[1] ?? null;
 }
 
 module.exports = { AbstractStorage };

@@ -4,28 +4,6 @@
 const { ConnectorError } = require('../Core/errors');
 
 /**
- * The name that DestinationTableNameOverride has for a source's table: one name, or for sources
- * with several tables a list like "ads my_ads, campaigns my_campaigns".
- *
- * @param {string | null} given
- * @param {{ name: string }} table
- * @param {{ isOnly: boolean }} options
- * @returns {string | null} `null` where it has none
- * @throws {ConnectorError}
- */
-function overriddenName(given, table, { isOnly }) {
-  if (given === null) return null;
-  const pairs = given.split(',').map((part) => part.trim().split(/[\s=:]+/));
-  if (pairs.length === 1 && pairs[0].length === 1) {
-    if (isOnly) return pairs[0][0];
-    throw new ConnectorError(
-      'DestinationTableNameOverride names one table, but the source has several: write it like "ads my_ads"',
-    );
-  }
-  return pairs.find(([name]) => name === table.name)?.[1] ?? null;
-}
-
-/**
  * Refuses values like YOUR_BUCKET_NAME, which examples have, before anything is sent.
  *
  * @param {import('../Core/AbstractConfig').AbstractConfig} config
@@ -109,10 +87,55 @@ function noKeyColumn(table, source) {
   );
 }
 
+/**
+ * Which type a run's column has or gets in a table.
+ *
+ * @param {Record<string, string>} sqlTypes by the columns' types
+ * @returns {(have: string | undefined, column: import('../Core/TypeInference').Column) => string |
+ *   null} `have` is the table's type, `undefined` when it has no such column; `null` where the
+ *   values do not fit
+ */
+function typesFor(sqlTypes) {
+  return (have, { type, hasBigInteger }) => {
+    const wanted = sqlTypes[type ?? 'string'];
+    if (have === undefined) return wanted;
+    const fits =
+      type === null ||
+      have === wanted ||
+      have === sqlTypes.string ||
+      (have === sqlTypes.number && type === 'integer' && !hasBigInteger) ||
+      (have === sqlTypes.timestamp && type === 'date');
+    return fits ? have : null;
+  };
+}
+
+function namesOf(columns) {
+  return columns.map(({ name }) => name).join(', ');
+}
+
+/** What a MERGE does with rows of its source, which it calls s. */
+function insertOf(columns) {
+  return `INSERT (${namesOf(columns)}) VALUES (${columns.map(({ name }) => `s.${name}`).join(', ')})`;
+}
+
+/** Moments lie in days of UTC. */
+function dayOf(value) {
+  return `CAST(${value} AS date)`;
+}
+
 function noKeyValue(source, rows) {
   return new ConnectorError(
     `The unique key "${source}" has no value in ${rows} rows: choose other unique keys`,
   );
 }
 
-module.exports = { noKeyColumn, noKeyValue, overriddenName, planColumns, refusePlaceholders };
+module.exports = {
+  dayOf,
+  insertOf,
+  namesOf,
+  noKeyColumn,
+  noKeyValue,
+  planColumns,
+  refusePlaceholders,
+  typesFor,
+};

@@ -1,7 +1,7 @@
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { noKeyValue, planColumns } = require('../common');
+const { dayOf, insertOf, namesOf, noKeyValue, planColumns } = require('../common');
 const { dropTable } = require('./Staging');
 const { castTo, plainName, quote, quoteDdl, text, typeFor, typeOf } = require('./sql');
 
@@ -211,19 +211,6 @@ class Publication {
   #from() {
     return `${quote(this.#database)}.${quote(this.#staging.name)}`;
   }
-}
-
-function insertOf(columns) {
-  return `INSERT (${namesOf(columns)}) VALUES (${columns.map(({ name }) => `s.${name}`).join(', ')})`;
-}
-
-function namesOf(columns) {
-  return columns.map(({ name }) => name).join(', ');
-}
-
-/** Moments lie in days of UTC. */
-function dayOf(value) {
-  return `CAST(${value} AS date)`;
 }
 
 function trinoType(sqlType) {

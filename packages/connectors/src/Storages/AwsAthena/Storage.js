@@ -2,7 +2,7 @@
 
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
-const { overriddenName, refusePlaceholders } = require('../common');
+const { refusePlaceholders } = require('../common');
 const { Athena } = require('./Athena');
 const { Bucket } = require('./Bucket');
 const { Publication } = require('./Publication');
@@ -27,11 +27,6 @@ class AwsAthenaStorage extends AbstractStorage {
 
   constructor(config) {
     super(config, manifest);
-  }
-
-  tableNameFor(table, options) {
-    const given = this.config.getValue('DestinationTableNameOverride');
-    return overriddenName(given, table, options) ?? super.tableNameFor(table, options);
   }
 
   async open() {

@@ -1,6 +1,8 @@
 'use strict';
 // Athena takes two languages: Hive's for CREATE, ALTER and DROP, Trino's for all else.
 
+const { typesFor } = require('../common');
+
 /** A name as Hive's SQL. */
 function quoteDdl(name) {
   return `\`${name.replaceAll('`', '``')}\``;
@@ -49,24 +51,7 @@ function castTo(sqlType, staged, { type }) {
   return `CAST(CAST(${moment} AS timestamp(6) with time zone) AT TIME ZONE 'UTC' AS timestamp(6))`;
 }
 
-/**
- * The SQL type of a run's column in the table.
- *
- * @param {string | undefined} have the table's type, `undefined` when it has no such column
- * @param {import('../../Core/TypeInference').Column} column
- * @returns {string | null} `null` where the values do not fit
- */
-function typeFor(have, column) {
-  const wanted = SQL_TYPES[column.type ?? 'string'];
-  if (have === undefined) return wanted;
-  const fits =
-    column.type === null ||
-    have === wanted ||
-    have === 'string' ||
-    (have === 'double' && column.type === 'integer' && !column.hasBigInteger) ||
-    (have === 'timestamp' && column.type === 'date');
-  return fits ? have : null;
-}
+const typeFor = typesFor(SQL_TYPES);
 
 /** Athena's names are in lower case, of letters, digits and "_". */
 function plainName(name) {

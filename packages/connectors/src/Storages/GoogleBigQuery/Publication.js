@@ -2,7 +2,7 @@
 
 const { randomUUID } = require('node:crypto');
 const { ConnectorError } = require('../../Core/errors');
-const { noKeyValue, planColumns } = require('../common');
+const { dayOf, insertOf, namesOf, noKeyValue, planColumns } = require('../common');
 const { API_TYPES, castTo, quote, typeFor } = require('./sql');
 
 /** BigQuery changes at most 4,000 partitions in one job. */
@@ -135,7 +135,7 @@ class Publication {
     const update = others.length > 0 ? `WHEN MATCHED THEN UPDATE SET ${others.join(', ')} ` : '';
     return (
       `MERGE ${this.#name} AS t USING (${select}) AS s ON ${on.join(' AND ')} ${update}` +
-      insertOf(columns)
+      `WHEN NOT MATCHED THEN ${insertOf(columns)}`
     );
   }
 
@@ -152,7 +152,7 @@ class Publication {
     );
     await this.#query(
       `MERGE ${this.#name} AS t USING (${select}) AS s ON FALSE WHEN NOT MATCHED BY SOURCE AND ` +
-        `${dayOf(`t.${date.name}`)} IN UNNEST(@days) THEN DELETE ${insertOf(columns)}`,
+        `${dayOf(`t.${date.name}`)} IN UNNEST(@days) THEN DELETE WHEN NOT MATCHED THEN ${insertOf(columns)}`,
       { days: days.map(({ day: { value } }) => this.#client.date(value)) },
       { days: ['DATE'] },
     );
@@ -176,20 +176,6 @@ class Publication {
     const [rows] = await job.getQueryResults();
     return rows;
   }
-}
-
-function insertOf(columns) {
-  const values = columns.map(({ name }) => `s.${name}`).join(', ');
-  return `WHEN NOT MATCHED THEN INSERT (${namesOf(columns)}) VALUES (${values})`;
-}
-
-function namesOf(columns) {
-  return columns.map(({ name }) => name).join(', ');
-}
-
-/** Moments lie in days of UTC. */
-function dayOf(value) {
-  return `CAST(${value} AS DATE)`;
 }
 
 function pathOf({ dataset, id }) {

@@ -3,7 +3,7 @@
 const { createRequire } = require('node:module');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
-const { overriddenName, refusePlaceholders } = require('../common');
+const { refusePlaceholders } = require('../common');
 const { Publication } = require('./Publication');
 const { Staging } = require('./Staging');
 const manifest = require('./manifest.json');
@@ -26,11 +26,6 @@ class GoogleBigQueryStorage extends AbstractStorage {
 
   constructor(config) {
     super(config, manifest);
-  }
-
-  tableNameFor(table, options) {
-    const given = this.config.getValue('DestinationTableNameOverride');
-    return overriddenName(given, table, options) ?? super.tableNameFor(table, options);
   }
 
   async open() {

@@ -1,5 +1,7 @@
 'use strict';
 
+const { typesFor } = require('../common');
+
 /** A name as SQL. Backslashes escape in BigQuery's quoted names. */
 function quote(name) {
   return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``;
@@ -32,23 +34,6 @@ function castTo(sqlType, column) {
   return `CAST(${column} AS ${sqlType})`;
 }
 
-/**
- * The SQL type of a run's column in the table.
- *
- * @param {string | undefined} have the table's type, `undefined` when it has no such column
- * @param {import('../../Core/TypeInference').Column} column
- * @returns {string | null} `null` where the values do not fit
- */
-function typeFor(have, column) {
-  const wanted = SQL_TYPES[column.type ?? 'string'];
-  if (have === undefined) return wanted;
-  const fits =
-    column.type === null ||
-    have === wanted ||
-    have === 'STRING' ||
-    (have === 'FLOAT64' && column.type === 'integer' && !column.hasBigInteger) ||
-    (have === 'DATETIME' && column.type === 'date');
-  return fits ? have : null;
-}
+const typeFor = typesFor(SQL_TYPES);
 
 module.exports = { API_TYPES, castTo, quote, typeFor };
