@@ -105,6 +105,7 @@ const warm = (text) =>
   text
     .replace(/^Preparing: .*\n/m, '')
     .replace(' (from the store)', '')
+    .replace(', <N> s clean-up', '') // where it took long enough to be told
     .replace(/"cached":\w+/, '"cached":true')
     .replace(/^\{"type":"(step|usage)".*\n/gm, '');
 /** Without the layers of isolation, which are the machine's. */

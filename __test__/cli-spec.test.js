@@ -9,6 +9,7 @@ const { after, test } = require('node:test');
 
 const { NODE_MANIFEST, connectorsPackage } = require('./support/connectors');
 const { root, runScript } = require('./support/host');
+const { tempFolder, writeFiles } = require('./support/temp');
 
 const parameters = {
   Zone: { type: 'string', required: true, description: 'Which zone' },
@@ -117,9 +118,10 @@ test('a file beside the package that has its name is not taken for it', async (t
 test('the schema that the examples name is that of the reference package', async () => {
   const file = path.join(root, 'packages', 'connectors', 'config.schema.json');
   const { stdout } = await spec('--schema', '--connectors', path.dirname(file));
-  if (process.env.UPDATE_SNAPSHOTS) fs.writeFileSync(file, stdout);
+  const isFresh = fs.readFileSync(file, 'utf8') === stdout;
+  if (process.env.UPDATE_SNAPSHOTS && !isFresh) fs.writeFileSync(file, stdout);
   const advice = 'the manifests have changed: UPDATE_SNAPSHOTS=1 writes it anew';
-  assert.ok(fs.readFileSync(file, 'utf8') === stdout, `${file}: ${advice}`);
+  assert.ok(isFresh || process.env.UPDATE_SNAPSHOTS, `${file}: ${advice}`);
   for (const name of ['quickstart.json', 'http-json.json']) {
     const example = path.join(root, 'examples', name);
     const { $schema } = JSON.parse(fs.readFileSync(example, 'utf8'));
@@ -129,4 +131,89 @@ test('the schema that the examples name is that of the reference package', async
     });
     assert.match(checked, /is fine/, name);
   }
+});
+
+test('a second command reads what the first has remembered, unless others could have written it', async (t) => {
+  const store = tempFolder(t);
+  const variables = { ...process.env, OWOX_RUNNER_STORE: store };
+  // its files are old enough to be remembered
+  const args = ['spec', '--connectors', path.join(root, 'packages', 'connectors')];
+  const read = async () => (await runScript('src/cli-wrapper.js', args, { env: variables })).stdout;
+  const first = await read();
+  assert.match(first, /CsvFile/);
+  const [name] = fs.readdirSync(path.join(store, 'catalogs'));
+  const file = path.join(store, 'catalogs', name);
+  fs.writeFileSync(file, '{"sources":{"Remembered":null},"storages":{}}');
+  assert.match(await read(), /Remembered/);
+  fs.chmodSync(file, 0o666);
+  assert.equal(await read(), first);
+});
+
+/** A package in the manner of 0.11: parameters are only in its classes. */
+function olderPackage(t, before = '') {
+  return connectorsPackage(t, {
+    sources: { Ads: 'run() {}', Stubborn: 'run() {}' },
+    storages: { Null: NODE_MANIFEST, Warehouse: NODE_MANIFEST },
+    before,
+    after: `
+      Core.AbstractConfig = class { mergeParameters(given) { Object.assign(this, given); return this; } };
+      Core.AbstractSource = class { constructor(config) { this.config = config; } };
+      Connectors.Ads.AdsSource = class extends Core.AbstractSource {
+        constructor(config) {
+          super(config.mergeParameters({
+            Account: { isRequired: true, requiredType: 'string', label: 'Account', description: 'Whose ads' },
+            Token: { requiredType: 'string', attributes: ['secret'] },
+            Days: { requiredType: 'number', isRequired: true, default: 2 },
+            Auth: { oneOf: [{ label: 'Key', value: 'key', items: { Key: { requiredType: 'string', isRequired: true } } }] },
+          }));
+          if (!(this instanceof AbstractSource)) throw new Error('members of Core are global');
+        }
+      };
+      Connectors.Stubborn.StubbornSource = class { constructor() { throw new Error('no'); } };
+      Storages.Warehouse.WarehouseStorage = class {
+        constructor(config) {
+          config.mergeParameters({ Project: { isRequired: true, requiredType: 'string' } });
+          for (;;) ; // it would connect
+        }
+      };`,
+  });
+}
+
+test('parameters that no manifest declares are found in the classes', async (t) => {
+  const folder = olderPackage(t);
+  const { stdout } = await spec('Ads', '--connectors', folder);
+  assert.equal(
+    stdout,
+    'Ads (source)\n\n  Account  string, required\n      Whose ads\n' +
+      '  Auth  choice\n      choice key\n        Key  string, required\n' +
+      '  Days  number, default 2\n  Token  string, secret\n\n' +
+      'Found in its classes, since its manifest declares none; there may be others.\n',
+  );
+  const storage = await spec('Warehouse', '--connectors', folder);
+  assert.match(storage.stdout, /^ {2}Project {2}string, required$/m);
+  assert.match((await spec('Stubborn', '--connectors', folder)).stdout, /does not declare/);
+
+  const cwd = writeFiles(tempFolder(t), {
+    'config.json': {
+      name: 'x',
+      source: { name: 'Ads', config: { Acount: 'a', Auth: { key: {} } } },
+      storage: { name: 'Warehouse', config: { Project: 'p' } },
+    },
+  });
+  const args = ['check', 'config.json', '--json', '--connectors', folder];
+  const checked = await runScript('src/cli-wrapper.js', args, { cwd, env });
+  const findings = JSON.parse(checked.stdout).findings.map((one) => `${one.severity} ${one.path}`);
+  assert.deepEqual(findings, [
+    'warning source.config.Acount',
+    'error source.config.Auth.key.Key',
+    'error source.config.Account',
+  ]);
+});
+
+test('a package that is looked at can write nothing', async (t) => {
+  const marker = path.join(tempFolder(t), 'marker');
+  const before = `try { require('fs').writeFileSync(${JSON.stringify(marker)}, ''); } catch {}`;
+  const { stdout } = await spec('--connectors', olderPackage(t, before));
+  assert.match(stdout, /^ {2}Ads$/m);
+  assert.equal(fs.existsSync(marker), false);
 });

@@ -168,7 +168,8 @@ for (const [name, given, check] of [
       process.env = saved;
     });
     const folders = { runsDir: tempFolder(t), storeDir: tempFolder(t) };
-    const runner = new ConnectorRunner({ ...options, ...folders });
+    // the script writes where no npm does
+    const runner = new ConnectorRunner({ ...options, ...folders, isolation: 'none' });
     const run = start(runner, 'run', 'Ok', given);
     await until(runs, 'npm runs');
     if (name === 'cancel') {

@@ -60,7 +60,11 @@ test('a host that is killed during npm install leaves no process either', async 
   fs.chmodSync(`${bin}/npm`, 0o755);
   const pidFile = `${bin}/pid`;
   const { variables, processes } = mark(t);
-  const options = { connectorsPackage: connectorsPackage(t), runsDir: tempFolder(t) };
+  const options = {
+    connectorsPackage: connectorsPackage(t),
+    runsDir: tempFolder(t),
+    isolation: 'none', // the script writes where no npm does
+  };
   const host = startHost(
     t,
     `new runner.NodeJsEnvironment(${JSON.stringify(options)}).createEnvironment('a', 'b');`,

@@ -44,7 +44,8 @@ function recordingNpm(t) {
   const script = `#!/bin/sh\nfor one in "$@"; do echo "$one" >> '${log}'; done\nexec '${real}' "$@"\n`;
   fs.writeFileSync(path.join(folder, 'npm'), script, { mode: 0o755 });
   const saved = process.env;
-  process.env = { ...saved, PATH: `${folder}:${saved.PATH}` };
+  // npm writes in its cache, and hardly anywhere else
+  process.env = { ...saved, PATH: `${folder}:${saved.PATH}`, npm_config_cache: folder };
   t.after(() => {
     process.env = saved;
   });

@@ -3,7 +3,7 @@
 // environment or arguments, no file has them, and what aborts leaves no core file.
 
 const assert = require('node:assert/strict');
-const { spawn, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const path = require('node:path');
@@ -74,20 +74,28 @@ test('control: a secret in an environment or an argument is found', async (t) =>
   assert.deepEqual(inFiles(path.dirname(file)), [file]);
 });
 
-/** A step of a run that says that it is there, and waits until it is let go on. */
+/**
+ * A step of a run that waits until it is let go on. It reads from a pipe, since what is isolated
+ * may read it, and writes nothing that could be seen here.
+ */
 function gate(t, name) {
-  const folder = tempFolder(t);
-  const reached = path.join(folder, `${name}-reached`);
-  const open = path.join(folder, `${name}-open`);
+  const pipe = path.join(tempFolder(t), name);
+  execFileSync('mkfifo', [pipe]);
+  const open = () => {
+    try {
+      return fs.openSync(pipe, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
+    } catch (error) {
+      if (error.code !== 'ENXIO') throw error; // nobody reads yet
+      return undefined;
+    }
+  };
   return {
-    wait: `require('node:fs').writeFileSync(${JSON.stringify(reached)}, '');
-      for (let i = 0; i < 6000 && !require('node:fs').existsSync(${JSON.stringify(open)}); i += 1)
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);`,
-    shell: `touch '${reached}'; i=0; while [ ! -e '${open}' ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done`,
+    wait: `require('node:fs').readFileSync(${JSON.stringify(pipe)});`,
+    shell: `cat '${pipe}' > /dev/null`,
     async pass(look) {
-      await until(() => fs.existsSync(reached), `${name} is reached`, 60_000);
+      const descriptor = await until(open, `${name} is reached`, 60_000);
       const looked = look();
-      fs.writeFileSync(open, '');
+      fs.closeSync(descriptor);
       return looked;
     },
   };

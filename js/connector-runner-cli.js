@@ -2,6 +2,7 @@
 // The command line. What to do and what to print is decided natively; this file only moves
 // arguments, files and texts.
 
+const { existsSync } = require('node:fs');
 const path = require('node:path');
 
 const { Config } = require('./config');
@@ -94,9 +95,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         await this.#reportRefusal(plan, { message, code, hint });
       }
     }
-    if (isRun && plan.options.report && !plan.look.json && !plan.look.quiet) {
-      if (existsSync(plan.options.report))
-        await screen.say(['', `  Report   ${plan.options.report}\n`]);
+    if (isRun && !plan.look.json && !plan.look.quiet && existsSync(plan.options.report)) {
+      await screen.say(['', `  Report   ${plan.options.report}\n`]);
     }
     screen.stop();
     stops?.release();

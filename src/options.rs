@@ -159,7 +159,10 @@ impl Options {
             ("env", OptionValue::Texts(names)) => self.env = Some(EnvPolicy::Names(names)),
             ("onMessage", OptionValue::Function) => self.listeners.messages = true,
             ("onMessage", _) => return Err(invalid("option onMessage must be a function".into())),
-            ("isolation", value) => self.isolation = Isolation::from_option(value)?,
+            ("isolation", value) => {
+                self.isolation = Isolation::from_option(value)?;
+                self.store.free_install = self.isolation.mode == Mode::None;
+            }
             ("store", OptionValue::Text(text)) if text == "off" => self.store.off = true,
             ("store", OptionValue::Text(text)) if text == "shared" => self.store.off = false,
             ("store", _) => return Err(invalid("option store must be 'shared' or 'off'".into())),

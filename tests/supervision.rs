@@ -5,10 +5,12 @@ mod common;
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
-use common::{ALL, Mode, SUPERVISOR, Script, nowhere, pipe};
+use common::{ALL, Mode, PATIENCE, SUPERVISOR, Script, nowhere, pipe};
 use owox_connector_runner::error::{Code, RunnerError};
-use owox_connector_runner::process::{Cause, Exit, Running, Start, start};
+use owox_connector_runner::process::{Cause, Exit, Running, Sample, Start, start};
+use owox_connector_runner::run::{Cancellation, StopReason};
 
 async fn start_program(
     program: &str,
@@ -162,5 +164,43 @@ async fn what_is_missing_is_said() {
         assert_eq!((containment.namespace, containment.descendants), expected, "{mode:?} {containment:?}");
         assert_eq!(containment.reason.is_some(), mode != Mode::Namespace);
         running.exit().await.expect("an exit");
+    }
+}
+
+#[tokio::test]
+async fn samples_come_while_it_runs_where_they_are_asked_for() {
+    for mode in ALL {
+        // CPU time of a child that ends before its parent does
+        let text = "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'; echo done >&3; sleep 1000";
+        for every in [None, Some(1)] {
+            let (mut lines, writer) = pipe();
+            let mut script = Script::new(mode, text);
+            script.supervision.sample_every_ms = every;
+            let mut running = script.start(vec![writer]).await.expect("started");
+            let mut samples = running.samples.subscribe();
+            let stop = Cancellation::default();
+            let watch = async {
+                tokio::task::spawn_blocking(move || lines.read(1)).await.expect("a line");
+                let mut seen = vec![*samples.borrow_and_update()];
+                // until the shell's next child is there
+                while every.is_some() && seen.last().is_none_or(|sample| sample.processes < 2) {
+                    tokio::time::timeout(PATIENCE, samples.changed()).await.expect("in time").expect("one");
+                    seen.push(*samples.borrow_and_update());
+                }
+                stop.request(StopReason::Cancelled, Some(Duration::ZERO));
+                seen
+            };
+            let (exit, seen) = tokio::join!(running.exit_unless(&stop, Duration::ZERO), watch);
+            exit.expect("an exit");
+            running.tree_gone().await.expect("nothing is left");
+            let last = seen[seen.len() - 1];
+            if every.is_none() {
+                assert_eq!(last, Sample::default(), "{mode:?}");
+                continue;
+            }
+            assert!(seen.is_sorted_by(|one, other| one.at_ms <= other.at_ms && one.cpu_ms <= other.cpu_ms));
+            assert!(last.rss_bytes > 100_000, "{mode:?} {last:?}");
+            assert!(last.cpu_ms >= 50, "what a child has used stays counted: {mode:?} {last:?}");
+        }
     }
 }

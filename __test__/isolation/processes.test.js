@@ -31,6 +31,9 @@ const ACTS = `
     act('/proc/HOST/' + name, () => void fs.closeSync(fs.openSync('/proc/' + host + '/' + name)));
   act('/proc/HOST/root', () => void fs.readdirSync('/proc/' + host + '/root'));
   act('/proc/HOST/cmdline', () => void fs.readFileSync('/proc/' + host + '/cmdline'));
+  for (const name of ['environ', 'maps', 'mem'])
+    act('/proc/1/' + name, () => void fs.closeSync(fs.openSync('/proc/1/' + name)));
+  act('/proc/1/root', () => void fs.readdirSync('/proc/1/root'));
   // --- system calls
   tryCall('unshare', 'unshare', 0x10000000);
   tryCall('clone', 'clone_user_namespace');
@@ -123,6 +126,9 @@ for (const user of users) {
         assert.equal(outcomes[name], 'ESRCH', `${mode}: ${name}`);
       for (const name of [...OF_THE_HOST, '/proc/HOST/cmdline'])
         assert.equal(outcomes[name], 'ENOENT', `${mode}: ${name}`);
+      // the namespace's first process is the runner's, and outside of the walls
+      for (const name of ['environ', 'maps', 'mem', 'root'])
+        assert.equal(outcomes[`/proc/1/${name}`], 'EACCES', `${mode}: ${name}`);
       for (const name of EPERM.slice(5)) assert.equal(outcomes[name], 'EPERM', `${mode}: ${name}`);
       const capabilities = outcomes.status.match(/Cap(Inh|Prm|Eff|Bnd|Amb):\s*0+(,|$)/g);
       assert.equal(capabilities?.length, 5, outcomes.status);

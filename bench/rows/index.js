@@ -103,6 +103,15 @@ module.exports = [
     full: each('kind', KINDS, { count: 5, megabytes: 512 }),
   },
   {
+    name: 'messages',
+    title: 'Messages as objects',
+    rival: 'readline, JSON.parse',
+    measurement: ['output', 'messages'],
+    target: { atLeast: 1 },
+    quick: [{ count: 1, megabytes: 64 }],
+    full: [{ count: 5, megabytes: 512 }],
+  },
+  {
     name: 'slow-callback',
     title: 'Callback of 1 ms',
     rival: 'toString per chunk',

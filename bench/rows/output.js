@@ -11,8 +11,9 @@ const { spawned } = require('../lib/rivals');
 const { scriptFolder } = require('../lib/space');
 
 const MEGABYTE = 2 ** 20;
+const TEXT = 60; // characters of a message's text
 const LINES = {
-  JSON: `${JSON.stringify({ type: 'log', at: '2026-01-05T10:00:00.000Z', message: 'x'.repeat(60) })}\n`,
+  JSON: `${JSON.stringify({ type: 'log', at: '2026-01-05T10:00:00.000Z', message: 'x'.repeat(TEXT) })}\n`,
   text: `${'x'.repeat(119)}\n`,
 };
 
@@ -87,6 +88,25 @@ async function wholeLines({ count, megabytes, kind }) {
   return [{ label: `${kind} lines`, unit: 'MB/s', samples }];
 }
 
+/** Megabytes a second of messages, as objects. */
+async function messages({ count, megabytes }) {
+  const directory = writer('JSON', megabytes);
+  const whole = LINES.JSON.length;
+  const ours = (onText) =>
+    environment.executeConnector(directory, undefined, 'ignore', {
+      onMessage: ({ message }) => onText({ length: message.length + whole - TEXT }),
+    });
+  const rival = (onText) =>
+    byReadline(directory, (line) => {
+      const { message } = JSON.parse(line);
+      onText({ length: message.length + whole - TEXT });
+    });
+  const speed = (work) => async () =>
+    (megabytes * 1000) / (await timed(() => counted(megabytes, work)));
+  const samples = await alternate(count, { ours: speed(ours), rival: speed(rival) });
+  return [{ label: 'JSON lines', unit: 'MB/s', samples }];
+}
+
 /** One sample: the loop's longest pause and the growth of the host where each call takes 1 ms. */
 async function slowHost({ ours, megabytes }) {
   const work = ours ? captured : chunks;
@@ -122,4 +142,4 @@ async function slowCallback({ count, megabytes }) {
   ];
 }
 
-module.exports = { cases: { captureCpu, slowCallback, slowHost, wholeLines } };
+module.exports = { cases: { captureCpu, messages, slowCallback, slowHost, wholeLines } };

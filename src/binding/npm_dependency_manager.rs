@@ -51,8 +51,10 @@ impl NpmDependencyManager {
         let request = Request::new(env, &request)?;
         let host = request.host()?;
         let directory = host.absolute(request.text("directory")?);
+        let is_free = request.options()?.store.free_install;
         promise(env, async move {
-            install(&directory, Install::default(), &host, &Cancellation::default()).await.map(|()| None)
+            let how = Install { is_free, ..Install::default() };
+            install(&directory, how, &host, &Cancellation::default()).await.map(|()| None)
         })
     }
 }

@@ -12,10 +12,10 @@ use super::config_file::{explain, read_config};
 use super::findings::{Findings, Member, Severity, members};
 use super::look::Paint;
 use crate::config::storage_name;
-use crate::connectors::{Manifests, Parameter, parameters, storage_dependencies};
+use crate::connectors::{Depth, Manifests, Parameter, is_constructed, parameters, storage_dependencies};
 use crate::error::Result;
 use crate::host::Host;
-use crate::run::{Connectors, find_connectors};
+use crate::run::{Connectors, describe_connectors};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -43,10 +43,12 @@ async fn act(args: &CheckArgs, host: &Host, paint: Paint) -> Result<Printed> {
     if let Some(explained) = explain(text) {
         return Ok(malformed(args, text, &explained, paint));
     }
-    let connectors = find_connectors(args.connectors.connectors.as_deref(), host).await?;
+    let connectors =
+        describe_connectors(args.connectors.connectors.as_deref(), host, Depth::Parameters).await?;
     let mut findings = Findings::new(text);
     let folder = host.absolute(&args.config).parent().map(Path::to_owned).unwrap_or_default();
-    Checker { text, folder, connectors: &connectors, findings: &mut findings }.config();
+    Checker { text, folder, unknown: Severity::Error, connectors: &connectors, findings: &mut findings }
+        .config();
     Ok(shown(args, &findings, Some(&connectors.package.title()), paint))
 }
 
@@ -107,6 +109,8 @@ struct Checker<'a, 'f> {
     text: &'a str,
     /// From which relative paths count.
     folder: PathBuf,
+    /// How bad an unknown parameter is.
+    unknown: Severity,
     connectors: &'f Connectors,
     findings: &'f mut Findings<'a>,
 }
@@ -180,6 +184,8 @@ impl<'a> Checker<'a, '_> {
                     let declared = parameters(known, &name);
                     // a package without parameters in its manifests says nothing about them
                     if !declared.is_empty() {
+                        self.unknown =
+                            if is_constructed(known, &name) { Severity::Warning } else { Severity::Error };
                         self.parameters(&path, config.at, &given, &declared, section == "source");
                     }
                 }
@@ -229,7 +235,11 @@ impl<'a> Checker<'a, '_> {
             }
             let known = || declared.keys().map(String::as_str);
             let there = suggestion(&member.key, known);
-            self.error(&path, member.at, format!("is no parameter; {there}"));
+            let message = match self.unknown {
+                Severity::Error => format!("is no parameter; {there}"),
+                Severity::Warning => format!("is not among the parameters that its classes define; {there}"),
+            };
+            self.findings.add(self.unknown, &path, member.at, message);
         }
         for (name, parameter) in declared {
             if parameter.required && !given.iter().any(|member| member.key == *name) {

@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::common::{ConnectorsArgs, NAME, Printed, suggestion};
 use crate::config::storage_name;
-use crate::connectors::{Manifests, Parameter, parameters, storage_dependencies};
+use crate::connectors::{Depth, Manifests, Parameter, parameters, storage_dependencies};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::run::{Connectors, find_connectors};
+use crate::run::{Connectors, describe_connectors};
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -49,7 +49,8 @@ pub async fn init(args: &InitArgs, host: &Host) -> Printed {
 }
 
 async fn act(args: &InitArgs, host: &Host) -> Result<Printed> {
-    let connectors = find_connectors(args.connectors.connectors.as_deref(), host).await?;
+    let connectors =
+        describe_connectors(args.connectors.connectors.as_deref(), host, Depth::Parameters).await?;
     let storage = storage_name(&args.storage);
     let draft = draft(&connectors, &args.source, storage)?;
     write(&host.absolute(&args.output), args, &format!("{:#}\n", draft.config))?;

@@ -82,9 +82,7 @@ impl Facts {
         for line in text.split_inclusive('\n') {
             let start = line.len() - line.trim_start().len();
             let indent = match line.trim_end().rfind("  ") {
-                Some(at) if at >= start && at + MOST_INDENT_LEAVES < columns => {
-                    line[..at].chars().count() + 2
-                }
+                Some(at) if at >= start && at + MOST_INDENT_LEAVES < columns => width_of(&line[..at]) + 2,
                 _ => start.max(2),
             };
             fitted.push_str(&wrap(line, columns.saturating_sub(1).max(indent + LEAST_WIDTH), 0, indent));
@@ -190,6 +188,17 @@ const MOST_INDENT_LEAVES: usize = 30;
 /// Narrower than this nothing is wrapped.
 const LEAST_WIDTH: usize = 20;
 
+/// How many columns a text takes: sequences that change colours take none.
+fn width_of(text: &str) -> usize {
+    let mut width = 0;
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        width += rest[..at].chars().count();
+        rest = escape_sequence(&rest[at + 1..]).1;
+    }
+    width + rest.chars().count()
+}
+
 /// Breaks lines at spaces. A word that is too long stays whole, so that it can be copied.
 fn wrap(text: &str, width: usize, first: usize, indent: usize) -> String {
     let mut wrapped = String::new();
@@ -199,12 +208,12 @@ fn wrap(text: &str, width: usize, first: usize, indent: usize) -> String {
             wrapped.push('\n');
             column = 0;
         }
-        if column + line.chars().count() <= width {
+        if column + width_of(line) <= width {
             wrapped.push_str(line); // also one that has spaces for a reason
             continue;
         }
         for (number, word) in line.split(' ').enumerate() {
-            let length = word.chars().count();
+            let length = width_of(word);
             if number > 0 && column + 1 + length > width {
                 wrapped.push('\n');
                 wrapped.push_str(&" ".repeat(indent));
@@ -342,6 +351,10 @@ mod tests {
             ("f.json:1:1: error: some words that do not\n", "f.json:1:1: error: some words that do\n  not\n"),
             ("a column  another  some words that do not\n", "a column  another  some words that do\n  not\n"),
             ("words that just fit into the whole line:\n", "words that just fit into the whole line:\n"),
+            (
+                "\u{1b}[32mwords that just fit into the whole\u{1b}[0m line\n",
+                "\u{1b}[32mwords that just fit into the whole\u{1b}[0m line\n",
+            ),
         ] {
             assert_eq!(fit(text), shown);
         }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::common::{ConnectorsArgs, Printed, Terminal, suggestion};
 use super::look::Paint;
-use crate::connectors::{Catalog, Manifests, Parameter, parameters};
+use crate::connectors::{Catalog, Depth, Manifests, Parameter, is_constructed, parameters};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::run::find_connectors;
+use crate::run::describe_connectors;
 
 /// Arguments of `spec`.
 #[derive(Debug, Args)]
@@ -39,7 +39,8 @@ pub async fn spec(args: &SpecArgs, host: &Host, terminal: Terminal) -> Printed {
 }
 
 async fn act(args: &SpecArgs, host: &Host, paint: Paint) -> Result<Printed> {
-    let connectors = find_connectors(args.connectors.connectors.as_deref(), host).await?;
+    let connectors =
+        describe_connectors(args.connectors.connectors.as_deref(), host, Depth::Parameters).await?;
     let catalog = &connectors.catalog;
     let title = connectors.package.title();
     if args.schema {
@@ -129,6 +130,9 @@ fn detail(kind: &str, name: &str, manifests: &Manifests, paint: Paint) -> String
     }
     shown.push('\n');
     each(&mut shown, &declared, 2, paint);
+    if is_constructed(manifests, name) {
+        shown.push_str("\nFound in its classes, since its manifest declares none; there may be others.\n");
+    }
     shown
 }
 
@@ -165,9 +169,13 @@ fn schema(catalog: &Catalog) -> Value {
     let section = |manifests, choices| {
         let each = names(manifests).map(|name| {
             let declared = parameters(manifests, name);
+            let mut config = config_schema(&declared, choices);
+            if is_constructed(manifests, name) {
+                config["additionalProperties"] = true.into();
+            }
             json!({
                 "if": { "properties": { "name": { "const": name } }, "required": ["name"] },
-                "then": { "properties": { "config": config_schema(&declared, choices) } },
+                "then": { "properties": { "config": config } },
             })
         });
         json!({

@@ -1,6 +1,7 @@
 'use strict';
-// Lists what a connectors package has, in a process of its own: the host never loads it.
-// Arguments: the package's folder. The answer goes to descriptor 3, since a package may print.
+// Lists what a connectors package has, in a confined process: the host never loads it.
+// Arguments: the package's folder, and `parameters` where those are wanted that no manifest
+// declares. The answer goes to descriptor 3, since a package may print.
 
 const { writeSync } = require('node:fs');
 
@@ -16,14 +17,107 @@ function manifestOf(group) {
   return manifest !== null && typeof manifest === 'object' ? manifest : null;
 }
 
+/** Every member under its own name, as connectors expect it; later ones win. */
+function makeGlobal({ Core, Connectors, Storages }) {
+  const groups = [Core, ...Object.values(Storages ?? {}), ...Object.values(Connectors ?? {})];
+  for (const group of groups) {
+    for (const [name, value] of Object.entries(group ?? {})) {
+      if (name === 'manifest') continue;
+      Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
+    }
+  }
+}
+
+const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** Definitions as `mergeParameters` takes them, in the words of manifests. */
+function described(definitions, depth = 0) {
+  const parameters = {};
+  for (const [name, definition] of Object.entries(definitions)) {
+    if (!isObject(definition) || depth > 5) continue;
+    const { requiredType, isRequired, label, description, attributes, minimum, oneOf } = definition;
+    const parameter = {
+      required: isRequired === true && definition.default === undefined,
+      secret:
+        definition.secret === true ||
+        (Array.isArray(attributes) && attributes.some((one) => /^secret$/i.test(String(one)))),
+    };
+    if (typeof requiredType === 'string') parameter.type = requiredType.toLowerCase();
+    const about = [description, label].find((text) => typeof text === 'string' && text !== '');
+    if (about !== undefined) parameter.description = about;
+    if (['string', 'number', 'boolean'].includes(typeof definition.default)) {
+      parameter.default = definition.default;
+    }
+    if (typeof minimum === 'number') parameter.minimum = minimum;
+    if (Array.isArray(oneOf)) {
+      parameter.oneOf = oneOf
+        .filter((choice) => typeof choice?.value === 'string')
+        .map(({ value, items }) => ({
+          value,
+          items: isObject(items) ? described(items, depth + 1) : {},
+        }));
+    }
+    parameters[name] = parameter;
+  }
+  return parameters;
+}
+
+/**
+ * What a class tells a configuration of its parameters when it is constructed; nothing where it
+ * cannot be. A storage is stopped there, since it goes on to connect.
+ */
+function constructed(Core, Class, stops) {
+  const definitions = {};
+  const enough = new Error('that is all');
+  try {
+    const config = new Core.AbstractConfig({});
+    const merge = config.mergeParameters;
+    Object.defineProperty(config, 'mergeParameters', {
+      value(given) {
+        Object.assign(definitions, given);
+        if (stops) throw enough;
+        return typeof merge === 'function' ? merge.call(this, given) : this;
+      },
+    });
+    new Class(config);
+  } catch {
+    // what it said before is all that there is
+  }
+  return described(definitions);
+}
+
+/** Adds the parameters that no manifest declares. */
+function addParameters({ Core, Connectors, Storages }, sources, storages) {
+  for (const [name, manifest] of Object.entries(sources)) {
+    const Class = Connectors[name]?.[`${name}Source`];
+    if (manifest?.parameters || typeof Class !== 'function') continue;
+    const parameters = constructed(Core, Class, false);
+    if (Object.keys(parameters).length === 0) continue;
+    sources[name] = { ...manifest, parameters, parametersFrom: 'construction' };
+  }
+  for (const [name, manifest] of Object.entries(storages)) {
+    const Class = Storages[name]?.[`${name}Storage`];
+    if (!manifest || manifest.parameters || typeof Class !== 'function') continue;
+    const parameters = constructed(Core, Class, true);
+    if (Object.keys(parameters).length === 0) continue;
+    storages[name] = { ...manifest, parameters, parametersFrom: 'construction' };
+  }
+}
+
 try {
   // with the slash a file of the same name beside the folder, such as its .json, is not meant
-  const { Connectors, Storages } = require(`${process.argv[1]}/`);
+  const connectors = require(`${process.argv[1]}/`);
   const describe = (groups) =>
     Object.fromEntries(
       Object.entries(groups ?? {}).map(([name, group]) => [name, manifestOf(group)]),
     );
-  answer({ sources: describe(Connectors), storages: describe(Storages) });
+  const sources = describe(connectors.Connectors);
+  const storages = describe(connectors.Storages);
+  if (process.argv[2] === 'parameters') {
+    makeGlobal(connectors);
+    addParameters(connectors, sources, storages);
+  }
+  answer({ sources, storages });
 } catch (error) {
   answer({ error: String(error?.message ?? error) });
 }

@@ -1,9 +1,7 @@
 //! Which sources and storages a connectors package has, and what their manifests say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::Package;
+use super::remembered::{fingerprint, recall, remember};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::for_helper;
@@ -22,6 +21,9 @@ const SCRIPT: &str = include_str!("catalog.js");
 
 /// Longest time a package may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// The same where its classes are constructed; without them there is still something to show.
+const CONSTRUCTION_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a connectors package has.
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +47,19 @@ pub fn parameters(manifests: &Manifests, name: &str) -> BTreeMap<String, Paramet
     raw.and_then(|raw| serde_json::from_str::<Manifest>(raw.get()).ok())
         .and_then(|manifest| manifest.parameters)
         .unwrap_or_default()
+}
+
+/// Whether a source's or storage's parameters come from its classes: then others may know further
+/// ones.
+pub fn is_constructed(manifests: &Manifests, name: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Origin {
+        parameters_from: Option<String>,
+    }
+    let raw = manifests.get(name).and_then(Option::as_ref);
+    let origin = raw.and_then(|raw| serde_json::from_str::<Origin>(raw.get()).ok());
+    origin.is_some_and(|origin| origin.parameters_from.as_deref() == Some("construction"))
 }
 
 /// The parameters of a manifest: an extension that the reference package uses.
@@ -203,54 +218,74 @@ fn not_found(code: Code, message: String, name: &str, package: &Package, known: 
     RunnerError::new(code, message).with_hint(searched)
 }
 
-/// A package's folder and the state of its files.
-type Key = (PathBuf, u64);
+/// By the package's fingerprint.
+static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Catalog>>>> = LazyLock::new(Mutex::default);
 
-static KNOWN: LazyLock<Mutex<HashMap<Key, Arc<Catalog>>>> = LazyLock::new(Mutex::default);
-
-/// Most files of a package that are looked at for a change.
-const WATCHED_FILES: usize = 2000;
-
-/// Changes whenever a file of the package does, dependencies aside.
-fn key(root: &Path) -> Key {
-    let mut hash = DefaultHasher::new();
-    let mut folders = vec![root.to_owned()];
-    let mut count = 0;
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for entry in entries.flatten().filter(|entry| entry.file_name() != "node_modules") {
-            let Ok(metadata) = entry.metadata() else { continue };
-            count += 1;
-            if count > WATCHED_FILES {
-                return (root.to_owned(), hash.finish());
-            }
-            if metadata.is_dir() {
-                folders.push(entry.path());
-            } else {
-                (entry.path(), metadata.len(), metadata.modified().ok()).hash(&mut hash);
-            }
-        }
-    }
-    (root.to_owned(), hash.finish())
+/// How closely a package is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What its manifests say. This is what a run needs.
+    Manifests,
+    /// Also the parameters that its classes define where no manifest declares any: that constructs
+    /// them. This is for people.
+    Parameters,
 }
 
-/// Reads the catalog by loading the package in a process of its own, which gets none of the
-/// host's secrets; remembered for as long as this process lives and the package is unchanged.
+impl Depth {
+    /// The argument of the script, and the longest time that it may take.
+    fn terms(self) -> (&'static str, Duration) {
+        match self {
+            Depth::Manifests => ("manifests", LOAD_LIMIT),
+            Depth::Parameters => ("parameters", CONSTRUCTION_LIMIT),
+        }
+    }
+}
+
+/// Reads the catalog by loading the package in a confined process of its own, which gets none of
+/// the host's secrets. It is remembered as long as the package is unchanged, also on disk.
 ///
 /// # Errors
 /// `CONNECTORS_NOT_FOUND` when the package cannot be loaded, with its own message.
-pub async fn read(package: &Package, host: &Host) -> Result<Arc<Catalog>> {
-    let key = key(&package.root);
+pub async fn read(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Catalog>> {
+    match (read_at(package, host, depth).await, depth) {
+        // a class that does more than it should when it is constructed
+        (Err(_), Depth::Parameters) => read_at(package, host, Depth::Manifests).await,
+        (read, _) => read,
+    }
+}
+
+async fn read_at(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Catalog>> {
+    let (argument, limit) = depth.terms();
+    let state = fingerprint(package, &[SCRIPT, argument], &host.node_abi);
     let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(catalog) = known().get(&key) {
+    if let Some(catalog) = known().get(&state.digest) {
         return Ok(catalog.clone());
     }
-    let catalog = tokio::time::timeout(LOAD_LIMIT, load(package, host)).await.unwrap_or_else(|_| {
-        Err(unloadable(package, &format!("it did not load within {} s", LOAD_LIMIT.as_secs())))
-    })?;
+    let remembered = recall(&state, host).and_then(|content| parse(package, &content).ok());
+    let catalog = if let Some(catalog) = remembered {
+        catalog
+    } else {
+        let loading = tokio::time::timeout(limit, load(package, host, argument));
+        let content = loading.await.unwrap_or_else(|_| {
+            Err(unloadable(package, &format!("it did not load within {} s", limit.as_secs())))
+        })?;
+        let catalog = parse(package, &content)?;
+        remember(&state, &content, host);
+        catalog
+    };
     let catalog = Arc::new(catalog);
-    known().insert(key, catalog.clone());
+    known().insert(state.digest, catalog.clone());
     Ok(catalog)
+}
+
+/// The script's answer.
+fn parse(package: &Package, content: &[u8]) -> Result<Catalog> {
+    let catalog: Catalog = serde_json::from_slice(content)
+        .map_err(|cause| unloadable(package, &format!("a manifest is not as expected: {cause}")))?;
+    match catalog.error {
+        Some(error) => Err(unloadable(package, &error)),
+        None => Ok(catalog),
+    }
 }
 
 fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
@@ -260,7 +295,7 @@ fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
     )
 }
 
-async fn load(package: &Package, host: &Host) -> Result<Catalog> {
+async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>> {
     let failed = |cause: std::io::Error| unloadable(package, &cause);
     let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
@@ -269,7 +304,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
-        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string()],
+        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string(), argument.to_owned()],
         directory: &package.root,
         variables,
         held: Vec::new(),
@@ -294,12 +329,7 @@ async fn load(package: &Package, host: &Host) -> Result<Catalog> {
     if answer.is_empty() {
         return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));
     }
-    let catalog: Catalog = serde_json::from_slice(&answer)
-        .map_err(|cause| unloadable(package, &format!("a manifest is not as expected: {cause}")))?;
-    match catalog.error {
-        Some(error) => Err(unloadable(package, &error)),
-        None => Ok(catalog),
-    }
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -345,21 +375,6 @@ mod tests {
         }
         assert_eq!(storage_dependencies(&catalog(), &package(false), "On").unwrap()[0].name, "a");
         assert_eq!(storage_dependencies(&catalog(), &package(false), "Nulls").unwrap(), []);
-    }
-
-    #[test]
-    fn a_change_to_any_file_of_the_package_changes_its_key() {
-        let root = tempfile::tempdir().unwrap();
-        let file = root.path().join("src/deep/index.js");
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(&file, "1").unwrap();
-        let before = key(root.path());
-        assert_eq!(key(root.path()), before);
-        std::fs::create_dir(root.path().join("node_modules")).unwrap();
-        std::fs::write(root.path().join("node_modules/x.js"), "1").unwrap();
-        assert_eq!(key(root.path()), before);
-        std::fs::write(&file, "12").unwrap();
-        assert_ne!(key(root.path()), before);
     }
 
     #[test]

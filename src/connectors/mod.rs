@@ -2,9 +2,10 @@
 
 mod catalog;
 mod locate;
+mod remembered;
 
 pub use catalog::{
-    Catalog, Choice, Manifests, Parameter, check_source, parameters, read as read_catalog, secret_names,
-    storage_dependencies,
+    Catalog, Choice, Depth, Manifests, Parameter, check_source, is_constructed, parameters,
+    read as read_catalog, secret_names, storage_dependencies,
 };
 pub use locate::{Package, locate};

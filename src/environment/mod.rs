@@ -88,6 +88,8 @@ pub struct StoreOptions {
     pub lockfile: Option<String>,
     /// Packages whose install scripts run, beside those that always do.
     pub scripts: Vec<String>,
+    /// Whether npm may do all that its user may, as in the original.
+    pub free_install: bool,
     /// What dependencies may ask for beside versions from the registry.
     pub specs: AllowedOrigins,
 }
@@ -148,6 +150,7 @@ impl Purpose<'_> {
             node: self.node,
             node_abi: &node_abi,
             scripts: &self.store.scripts,
+            free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
         };
         let store = Store::open(&store::store_root(self.store.dir.as_deref(), self.host)?)?;
@@ -214,7 +217,11 @@ async fn install_here<P: Progress>(
         write(&directory.join("package-lock.json"), &text)?;
     }
     progress.report(Step::Installing).await;
-    let how = Install { pinned: lockfile.is_some(), scripts: &purpose.store.scripts };
+    let how = Install {
+        pinned: lockfile.is_some(),
+        scripts: &purpose.store.scripts,
+        is_free: purpose.store.free_install,
+    };
     install(directory, how, purpose.host, cancellation).await?;
     let wanted = Wanted {
         package: purpose.package,
@@ -222,6 +229,7 @@ async fn install_here<P: Progress>(
         node: purpose.node,
         node_abi: &node::abi(purpose.node, purpose.host).await?,
         scripts: &purpose.store.scripts,
+        free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
     };
     Ok(Prepared { info: EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false }, lease: None })

@@ -45,6 +45,8 @@ pub struct Install<'a> {
     pub pinned: bool,
     /// Further packages whose install scripts may run.
     pub scripts: &'a [String],
+    /// Whether npm may do all that its user may, and has all of the host's variables.
+    pub is_free: bool,
 }
 
 /// npm's major version, read from its folder without starting it; `None` where there is no npm.
@@ -84,18 +86,24 @@ pub async fn install(
 ) -> Result<()> {
     let command = if how.pinned { "ci" } else { "install" };
     let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
-    run(&args, directory, host, cancellation).await?;
+    run(&args, directory, how, host, cancellation).await?;
     for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
         if directory.join("node_modules").join(package).join("package.json").is_file() {
-            build(package, directory, host, cancellation).await?;
+            build(package, directory, how, host, cancellation).await?;
         }
     }
     Ok(())
 }
 
 /// Runs the install script of one package.
-async fn build(package: &str, directory: &Path, host: &Host, cancellation: &Cancellation) -> Result<()> {
-    let built = run(&["rebuild", "--foreground-scripts", package], directory, host, cancellation).await;
+async fn build(
+    package: &str,
+    directory: &Path,
+    how: Install<'_>,
+    host: &Host,
+    cancellation: &Cancellation,
+) -> Result<()> {
+    let built = run(&["rebuild", "--foreground-scripts", package], directory, how, host, cancellation).await;
     cancellation.check()?;
     built.map_err(|error| {
         RunnerError::new(
@@ -110,10 +118,16 @@ async fn build(package: &str, directory: &Path, host: &Host, cancellation: &Canc
     })
 }
 
-async fn run(args: &[&str], directory: &Path, host: &Host, cancellation: &Cancellation) -> Result<()> {
+async fn run(
+    args: &[&str],
+    directory: &Path,
+    how: Install<'_>,
+    host: &Host,
+    cancellation: &Cancellation,
+) -> Result<()> {
     cancellation.check()?;
     let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
-    let (exit, output) = capture(&npm, args, directory, host, cancellation).await.map_err(|error| {
+    let (exit, output) = capture(&npm, args, directory, how, host, cancellation).await.map_err(|error| {
         RunnerError::new(Code::InstallFailed, format!("npm could not be started: {}", error.message))
     })?;
     cancellation.check()?;
@@ -132,12 +146,14 @@ async fn capture(
     npm: &Path,
     args: &[&str],
     directory: &Path,
+    how: Install<'_>,
     host: &Host,
     cancellation: &Cancellation,
 ) -> Result<(Exit, String)> {
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
     let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
+    let policy = (!how.is_free).then(|| for_helper(&npmrc::writable(directory, host), true));
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let writer = OwnedFd::from(writer);
     let mut running = process::start(Start {
@@ -145,11 +161,11 @@ async fn capture(
         program: npm,
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         directory,
-        variables: npmrc::variables(host, temporary.path()),
+        variables: npmrc::variables(host, temporary.path(), how.is_free),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         held: Vec::new(),
         supervision: Supervision::default(),
-        policy: Some(for_helper(&npmrc::writable(directory, host), true)),
+        policy,
     })
     .await?;
     let output = tokio::spawn(read_tail(reader.into()));

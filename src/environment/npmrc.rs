@@ -29,12 +29,14 @@ const NAMES: [&str; 17] = [
 
 const PREFIXES: [&str; 5] = ["npm_", "NPM_", "XDG_", "GIT_", "PKG_CONFIG"];
 
-/// Its variables: what holds its configuration, and what that refers to as `${NAME}`. Its script
-/// starts `node` by the PATH, so node's folder must be on it.
-pub fn variables(host: &Host, temporary: &Path) -> Vec<(String, String)> {
+/// Its variables: what holds its configuration, and what that refers to as `${NAME}`; or with
+/// `is_free` all but those of a run. Its script starts `node` by the PATH, so node's folder must be
+/// on it.
+pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, String)> {
     let configuration = configuration(host);
     let is_wanted = |name: &str| {
-        NAMES.contains(&name)
+        is_free
+            || NAMES.contains(&name)
             || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || configuration.contains(&format!("${{{name}}}"))
             || configuration.contains(&format!("${{{name}?}}"))
@@ -135,11 +137,13 @@ mod tests {
             ("OW_CONFIG", "secret"),
             ("TMPDIR", "/tmp"),
         ];
-        let passed = variables(&host(home.path(), &given), Path::new("/staging/.tmp"));
+        let passed = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), false);
         let names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["HOME", "npm_config_registry", "https_proxy", "TEAM_TOKEN", "PATH", "TMPDIR"]);
         assert_eq!(passed[4].1, "/bin:/node/bin");
         assert_eq!(passed[5].1, "/staging/.tmp");
+        let all = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), true);
+        assert_eq!(all.len(), given.len(), "all but OW_CONFIG, and HOME");
     }
 
     #[test]

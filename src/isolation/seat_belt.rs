@@ -1,11 +1,12 @@
 //! Node's permission model, for files, where the kernel has no rules for them. It is a seat belt and
-//! no wall: JavaScript's own file functions keep to it, while native addons and, before Node.js 24,
-//! programs that a connector starts do not.
+//! no wall: JavaScript's own file functions keep to it, in the connector and its worker threads;
+//! native addons and programs that the connector starts do not. Node.js 22 and later would hand its
+//! flags on to programs by `NODE_OPTIONS`, and with them warnings on the connector's stderr; the
+//! bootstrap keeps them out of `process.execArgv`, from where they would come.
 
 use std::fs;
 use std::path::Path;
 
-use crate::context::Variables;
 use crate::environment::node_help;
 use crate::host::Host;
 use crate::process::policy::{Demand, Enforced, Layer, Measured, Policy};
@@ -15,10 +16,6 @@ const MECHANISM: &str = "Node.js permission model (seat belt)";
 
 /// What it leaves open, for reports.
 const GAP: &str = "it binds JavaScript's own file functions only, not native addons or started programs";
-
-const NODE_OPTIONS: &str = "NODE_OPTIONS";
-
-const QUIET: &str = "--disable-warning=SecurityWarning --disable-warning=ExperimentalWarning";
 
 /// What was tried for a run without Landlock: flags for node, or why there are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,19 +37,6 @@ impl SeatBelt {
     /// Arguments for node.
     pub fn flags(&self) -> &[String] {
         self.0.as_deref().unwrap_or_default()
-    }
-
-    /// Silences what node says of these flags, which is not the connector's to say: in a variable,
-    /// since Node.js 22 hands the flags on to programs that the connector starts.
-    pub fn silence(&self, variables: &mut Variables) {
-        if self.0.is_err() {
-            return;
-        }
-        let is_options = |(name, _): &(String, String)| name == NODE_OPTIONS;
-        let given = variables.iter().rfind(|variable| is_options(variable)).map(|(_, value)| value.as_str());
-        let options = format!("{} {QUIET}", given.unwrap_or_default()).trim().to_owned();
-        variables.retain(|variable| !is_options(variable));
-        variables.push((NODE_OPTIONS.to_owned(), options));
     }
 
     /// What is enforced of the layer of files, where the kernel enforces nothing.
@@ -88,6 +72,8 @@ fn flags(policy: &Policy, help: &str) -> Result<Vec<String>, String> {
         return Err("this Node.js has no permission model; 20.16 or later has".to_owned());
     };
     let mut flags = vec![switch.to_owned()];
+    // what node says about its own flags is not the connector's
+    flags.extend(["SecurityWarning", "ExperimentalWarning"].map(|kind| format!("--disable-warning={kind}")));
     let mut allowed: Vec<_> =
         words().filter(|word| word.starts_with("--allow-") && !word.contains('=')).collect();
     allowed.sort_unstable();
@@ -147,6 +133,8 @@ mod tests {
         let folder = folder.path().to_str().unwrap();
         let expected = [
             "--permission".to_owned(),
+            "--disable-warning=SecurityWarning".to_owned(),
+            "--disable-warning=ExperimentalWarning".to_owned(),
             "--allow-addons".to_owned(),
             "--allow-worker".to_owned(),
             "--allow-fs-read=*".to_owned(),
@@ -162,18 +150,6 @@ mod tests {
         ]));
         let old = HELP.replace(", --permission", "");
         assert_eq!(flags(&policy(None, &[]), &old).unwrap()[0], "--experimental-permission");
-    }
-
-    #[test]
-    fn the_hosts_options_for_node_stay() {
-        let variable = |value: &str| (NODE_OPTIONS.to_owned(), value.to_owned());
-        let mut variables = vec![variable("--max-http-header-size=9"), ("A".into(), "1".into())];
-        SeatBelt(Ok(Vec::new())).silence(&mut variables);
-        assert_eq!(variables.len(), 2);
-        assert_eq!(variables[1], variable(&format!("--max-http-header-size=9 {QUIET}")));
-        let mut none = Vec::new();
-        SeatBelt(Ok(Vec::new())).silence(&mut none);
-        assert_eq!(none, [variable(QUIET)]);
     }
 
     #[test]

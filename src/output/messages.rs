@@ -30,6 +30,11 @@ pub fn messages(stream: StreamKind, batch: &Batch) -> Option<String> {
     for line in batch.text.split_inclusive('\n') {
         let line = line.strip_suffix('\n').map_or(line, |line| line.strip_suffix('\r').unwrap_or(line));
         let mut rest = line;
+        if stream == StreamKind::Stdout && batch.kind == BatchKind::Json && holds_one(line) {
+            separate(&mut array);
+            array.extend_from_slice(line.trim_ascii().as_bytes());
+            continue;
+        }
         if stream == StreamKind::Stdout
             && (batch.kind == BatchKind::Json || line.trim_start().starts_with('{'))
         {
@@ -55,6 +60,13 @@ pub fn messages(stream: StreamKind, batch: &Batch) -> Option<String> {
     array.push(b']');
     // made of whole parts of texts
     String::from_utf8(array).ok()
+}
+
+/// Whether a line of objects surely holds one: then it need not be parsed a second time.
+fn holds_one(line: &str) -> bool {
+    let bytes = line.as_bytes();
+    let begins_another = |end: usize| bytes[end + 1..].trim_ascii_start().first() == Some(&b'{');
+    !bytes.trim_ascii().is_empty() && !memchr::memchr_iter(b'}', bytes).any(begins_another)
 }
 
 fn separate(array: &mut Vec<u8>) {

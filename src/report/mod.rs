@@ -6,6 +6,7 @@
 
 mod bounded;
 mod chart;
+mod curves;
 mod file;
 mod html;
 mod page;

@@ -39,7 +39,7 @@ pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -72,7 +72,7 @@ pub fn short(number: f64) -> String {
         size if size >= 1e4 => (number / 1e3, "k"),
         _ => (number, ""),
     };
-    let digits = if scaled.fract().abs() < 0.05 { 0 } else { 1 };
+    let digits = usize::from(scaled.fract().abs() >= 0.05);
     format!("{scaled:.digits$}{unit}")
 }
 

@@ -84,10 +84,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
-    if let Some(seat_belt) = &seat_belt {
-        args.extend_from_slice(seat_belt.flags());
-        seat_belt.silence(&mut job.variables);
-    }
+    args.extend_from_slice(seat_belt.as_ref().map(SeatBelt::flags).unwrap_or_default());
     if let Some(configuration) = secrets::take(&mut job.variables)? {
         args.extend([
             host.bootstrap().display().to_string(),

@@ -20,7 +20,7 @@ pub use phase::Phase;
 pub use report::{Report, Resources, State, Timings};
 pub use verdict::{Evidence, Status, verdict};
 
-use crate::connectors::{self, Catalog, Package};
+use crate::connectors::{self, Catalog, Depth, Package};
 use crate::environment::store::Lease;
 use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
@@ -119,8 +119,16 @@ pub struct Connectors {
 /// # Errors
 /// `CONNECTORS_NOT_FOUND`.
 pub async fn find_connectors(named: Option<&str>, host: &Host) -> Result<Connectors> {
+    describe_connectors(named, host, Depth::Manifests).await
+}
+
+/// The same, looked at more closely.
+///
+/// # Errors
+/// `CONNECTORS_NOT_FOUND`.
+pub async fn describe_connectors(named: Option<&str>, host: &Host, depth: Depth) -> Result<Connectors> {
     let package = connectors::locate(named, host)?;
-    let catalog = connectors::read_catalog(&package, host).await?;
+    let catalog = connectors::read_catalog(&package, host, depth).await?;
     Ok(Connectors { package, catalog })
 }
 

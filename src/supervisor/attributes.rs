@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use libc::{c_int, c_long};
@@ -135,7 +135,9 @@ impl Attributes {
         let real = fs::read_link(&own)?;
         let metadata = fs::metadata(&own)?;
         let own = CString::new(own)?;
-        let is_inside = self.writable.iter().any(|folder| real.starts_with(folder));
+        // devices that everybody may write are not anybody's to change
+        let is_device = metadata.file_type().is_char_device() || metadata.file_type().is_block_device();
+        let is_inside = !is_device && self.writable.iter().any(|folder| real.starts_with(folder));
         // this process may have rights that the other has given up
         let is_owner = metadata.uid() == rustix::process::geteuid().as_raw();
         if !is_inside || !is_owner {

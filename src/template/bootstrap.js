@@ -13,6 +13,11 @@ const path = require('node:path');
 if (process.permission?.has('fs.write', path.join(path.parse(__filename).root, 'owox-canary'))) {
   throw new Error('isolation: files were to be protected by Node.js, and are not');
 }
+// Its flags are for this process: what the connector starts gets what it always got.
+if (process.permission) {
+  const ours = /^--(allow-|disable-warning=|(experimental-)?permission$)/;
+  process.execArgv = process.execArgv.filter((flag) => !ours.test(flag));
+}
 
 const [, , script, descriptor] = process.argv;
 process.argv.splice(1, 3, path.resolve(script));

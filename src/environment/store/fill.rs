@@ -119,7 +119,11 @@ impl Store {
                 &super::super::lockfile::with_connectors(lockfile, &wanted.package.root, &staging.path)?,
             )?;
         }
-        let how = Install { pinned: wanted.lockfile.is_some(), scripts: wanted.scripts };
+        let how = Install {
+            pinned: wanted.lockfile.is_some(),
+            scripts: wanted.scripts,
+            is_free: wanted.free_install,
+        };
         npm::install(&staging.path, how, host, cancellation).await?;
         let names: Vec<_> = wanted.dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
         node::compile(wanted.node, &staging.path, &names, host).await;

@@ -52,6 +52,8 @@ pub struct Wanted<'a> {
     pub node_abi: &'a str,
     /// Packages whose install scripts run.
     pub scripts: &'a [String],
+    /// Whether npm may do all that its user may. It changes nothing of what is installed.
+    pub free_install: bool,
     /// Text of a lockfile that pins versions.
     pub lockfile: Option<&'a str>,
 }
@@ -128,6 +130,7 @@ mod tests {
             node: Path::new(""),
             node_abi: "115",
             scripts: &[],
+            free_install: false,
             lockfile: None,
         };
         let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
@@ -158,6 +161,7 @@ mod tests {
                 node: Path::new(""),
                 node_abi: "",
                 scripts: &[],
+                free_install: false,
                 lockfile: None,
             };
             Recipe::of(&wanted).unwrap().key()
