@@ -2,6 +2,7 @@
 // `check`: what can be known of a configuration without running it.
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
 const path = require('node:path');
 const { after, test } = require('node:test');
 
@@ -170,4 +171,52 @@ test('malformed JSON and a missing file', async (t) => {
   const missing = await runScript('src/cli-wrapper.js', ['check', 'nope.json'], { env });
   assert.deepEqual([missing.stdout, missing.code], ['', 1]);
   assert.match(missing.stderr, /there is no configuration nope\.json/);
+});
+
+test('dependencies that npm cannot install are found, with --online also by asking npm', async (t) => {
+  const dependency = (name, version) => ({ name, version, global: ['x'], global_is: true });
+  const storageOf = (...dependencies) => ({
+    environment: { node: { enabled: true, dependencies } },
+  });
+  const folder = connectorsPackage(t, {
+    storages: {
+      Wrong: storageOf(dependency('x', '')),
+      Git: storageOf(dependency('x', 'github:a/b')),
+      Fine: storageOf(dependency('there', '^1.0.0')),
+      Gone: storageOf(dependency('gone', '9.9.9')),
+      Offline: storageOf(dependency('offline', '1')),
+    },
+  });
+  const bin = writeFiles(tempFolder(t), {
+    npm: `#!/bin/sh
+case "$2" in
+  there@*) echo 1.2.3 ;;
+  gone@*) echo 'npm error code E404' >&2; exit 1 ;;
+  *) echo 'npm error code ENOTFOUND' >&2; exit 1 ;;
+esac\n`,
+  });
+  fs.chmodSync(path.join(bin, 'npm'), 0o755);
+  const cwd = writeFiles(tempFolder(t), {});
+  const ask = async (storage, ...args) => {
+    const config = {
+      name: 'x',
+      source: { name: 'Ok', config: {} },
+      storage: { name: storage, config: {} },
+    };
+    writeFiles(cwd, { 'config.json': config });
+    const variables = {
+      ...env,
+      OWOX_CONNECTORS_PACKAGE: folder,
+      PATH: `${bin}:${process.env.PATH}`,
+    };
+    const all = ['check', 'config.json', '--json', ...args];
+    const { stdout } = await runScript('src/cli-wrapper.js', all, { cwd, env: variables });
+    return JSON.parse(stdout).findings.map(({ severity, message }) => `${severity}: ${message}`);
+  };
+  assert.match((await ask('Wrong'))[0], /^error: dependency "x" has no version/);
+  assert.match((await ask('Git'))[0], /^warning: dependency "x" asks for "github:a\/b"/);
+  assert.deepEqual(await ask('Gone'), []);
+  assert.deepEqual(await ask('Fine', '--online'), []);
+  assert.match((await ask('Gone', '--online'))[0], /^error: needs gone@9\.9\.9, which npm/);
+  assert.match((await ask('Offline', '--online'))[0], /^warning: .*could not tell: .*ENOTFOUND/);
 });

@@ -9,9 +9,13 @@ const { test } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
 
 const { ConnectorRunError, NodeJsEnvironment } = require('@owox/connector-runner');
+const { testWith } = require('./support/machine');
 const { capture, rejection } = require('./support/output');
 const { mark, stat, until } = require('./support/processes');
 const { scriptFolder } = require('./support/temp');
+
+/** Tests that need these layers. */
+const full = testWith('processes');
 
 const environment = new NodeJsEnvironment();
 const WAIT = 'setInterval(() => {}, 1000);';
@@ -329,7 +333,7 @@ test('the limit of the heap is main’s, and not that of what it starts', async 
 
 // --- what is reported --------------------------------------------------------------------------
 
-test('the report says how processes are kept together, with the reason for less', async (t) => {
+full('the report says how processes are kept together, with the reason for less', async (t) => {
   const layer = ({ isolation }) => isolation.layers.find(({ name }) => name === 'processes');
   const full = layer(await play(t, '').promise);
   const { name, requested, enforced, mechanism, reason } = full;

@@ -8,9 +8,13 @@ const { after, test } = require('node:test');
 
 const { Config, ConnectorExecutionService, ConnectorRunner } = require('@owox/connector-runner');
 const { NodeJsEnvironment, NpmDependencyManager, RunConfig } = require('@owox/connector-runner');
+const { testWith } = require('./support/machine');
 const { configOf, connectorsPackage } = require('./support/connectors');
 const { capture, rejection } = require('./support/output');
 const { tempFolder } = require('./support/temp');
+
+/** Tests that need these layers. */
+const full = testWith();
 
 const sources = {
   Ok: 'run() {}',
@@ -48,7 +52,7 @@ for (const [name, values] of Object.entries(WRONG)) {
   });
 }
 
-test('an isolation that makes no sense is refused, and each mode is reported', async () => {
+full('an isolation that makes no sense is refused, and each mode is reported', async () => {
   for (const [isolation, named] of [
     ['tight', /'strict'/],
     [true, /'strict'/],

@@ -115,7 +115,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       },
     };
     const { result } = await settle(
-      inCallersRealm(() => super.execute(asked, port(handlers, thrown)), ConnectorRunError),
+      inCallersRealm(() => super.execute(asked, port(handlers, thrown)), ConnectorRunError, thrown),
       thrown,
       signals,
     );

@@ -95,9 +95,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         await this.#reportRefusal(plan, { message, code, hint });
       }
     }
-    if (isRun && !plan.look.json && !plan.look.quiet && existsSync(plan.options.report)) {
-      await screen.say(['', `  Report   ${plan.options.report}\n`]);
-    }
+    const page = isRun && !plan.look.json && !plan.look.quiet && plan.options.report;
+    if (page && existsSync(page)) await screen.say(['', `  Report   ${page}\n`]);
     screen.stop();
     stops?.release();
     process.exitCode = exitCode;

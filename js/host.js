@@ -2,6 +2,7 @@
 // Facts about the program we run in, as JavaScript sees them at the moment of a call, and the
 // one function through which native code calls back.
 
+const { AsyncResource } = require('node:async_hooks');
 const path = require('node:path');
 const { inspect } = require('node:util');
 
@@ -46,11 +47,18 @@ function request(options, fields) {
 }
 
 /**
+ * Callbacks run in the context of the call (AsyncLocalStorage), as those of child_process do. From
+ * Node.js 24 on, calls from native code have lost it.
+ */
+const LOSES_CONTEXT = Number(process.versions.node.split('.')[0]) >= 24;
+
+/**
  * The function that native code calls with a question and its payload. What a handler throws is
- * kept in `thrown.error`, to be thrown again as the same object: it cannot cross.
+ * kept in `thrown.error`, to be thrown again as the same object: it cannot cross. Where
+ * `thrown.release` is set, it has to be called at the end.
  */
 function port(handlers, thrown) {
-  return async (question, payload) => {
+  const answer = async (question, payload) => {
     try {
       const text = await handlers[question](payload);
       return typeof text === 'string' ? { ok: true, text } : { ok: true };
@@ -59,6 +67,10 @@ function port(handlers, thrown) {
       return { ok: false };
     }
   };
+  if (!LOSES_CONTEXT) return answer;
+  const scope = new AsyncResource('CONNECTOR_RUN', { requireManualDestroy: true });
+  thrown.release = () => scope.emitDestroy();
+  return (...asked) => scope.runInAsyncScope(answer, undefined, ...asked);
 }
 
 function report(name, error) {

@@ -61,6 +61,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
       inCallersRealm(
         () => this.#native.createEnvironment(asked, port(handlers, thrown)),
         ConnectorRunError,
+        thrown,
       ),
       thrown,
       signals,
@@ -76,6 +77,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
       stdio,
       variables: env ?? { ...process.env },
     });
+    const thrown = {};
     const handlers = {
       ...signals.handlers,
       ...progressHandlers(layers),
@@ -83,10 +85,11 @@ class NodeJsEnvironment extends ExecutionEnvironment {
     };
     const { result } = await settle(
       inCallersRealm(
-        () => this.#native.executeConnector(asked, port(handlers, {})),
+        () => this.#native.executeConnector(asked, port(handlers, thrown)),
         ConnectorRunError,
+        thrown,
       ),
-      undefined,
+      thrown,
       signals,
     );
     return result;

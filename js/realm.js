@@ -45,11 +45,12 @@ function ofThisRealm(error, ErrorClass) {
     : withHidden(new ErrorClass(error.message), { code });
 }
 
-/** Calls native code; its errors are thrown as errors of this realm. */
-function inCallersRealm(work, ErrorClass = Error) {
+/** Calls native code; its errors are thrown as errors of this realm. Lets go of `thrown` then. */
+function inCallersRealm(work, ErrorClass = Error, thrown = undefined) {
   try {
     return work();
   } catch (error) {
+    thrown?.release?.();
     const ours = ofThisRealm(error, ErrorClass);
     if (ours !== error) Error.captureStackTrace?.(ours, inCallersRealm);
     throw ours;
@@ -71,6 +72,7 @@ async function settle(promise, thrown = {}, signals = undefined) {
     throw new ConnectorRunError(`internal error: ${error?.message}`, { code: 'INTERNAL' });
   } finally {
     reason = signals?.release();
+    thrown.release?.();
   }
   const { failure, result, stderrTail, value } = answer;
   if (!failure) return { result, value };

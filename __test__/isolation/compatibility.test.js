@@ -9,12 +9,14 @@ const fs = require('node:fs');
 const http = require('node:http');
 const https = require('node:https');
 const path = require('node:path');
-const { test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
 const { configOf, connectorsPackage } = require('../support/connectors');
 const { capture } = require('../support/output');
 const { tempFolder, writeFiles } = require('../support/temp');
+const { testWith } = require('../support/machine');
+
+const test = testWith();
 
 /** Why this cannot be tested here, or false. */
 function missing() {

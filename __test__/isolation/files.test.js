@@ -4,9 +4,11 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { test } = require('node:test');
 
 const { layerOf, play, users, world } = require('../support/isolation');
+const { testWith } = require('../support/machine');
+
+const test = testWith();
 
 const MODES = ['standard', 'strict'];
 

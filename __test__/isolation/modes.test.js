@@ -4,7 +4,6 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
 const { configOf, connectorsPackage } = require('../support/connectors');
@@ -13,6 +12,9 @@ const { root, runScript } = require('../support/host');
 const { layerOf, play, users, world } = require('../support/isolation');
 const { capture, rejection } = require('../support/output');
 const { tempFolder, writeFiles } = require('../support/temp');
+const { testWith } = require('../support/machine');
+
+const test = testWith();
 
 const QUICKSTART = path.join(root, 'examples', 'quickstart.json');
 

@@ -6,9 +6,11 @@ const dgram = require('node:dgram');
 const { once } = require('node:events');
 const net = require('node:net');
 const path = require('node:path');
-const { test } = require('node:test');
 
 const { layerOf, play, users, world } = require('../support/isolation');
+const { testWith } = require('../support/machine');
+
+const test = testWith();
 
 /** A TCP server that greets; its port or path. */
 async function server(t, at = { port: 0, host: '127.0.0.1' }) {

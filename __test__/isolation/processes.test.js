@@ -3,9 +3,11 @@
 // kinds. Each act is tried without isolation, too: there it must not be refused in the same way.
 
 const assert = require('node:assert/strict');
-const { test } = require('node:test');
 
 const { layerOf, play, users } = require('../support/isolation');
+const { testWith } = require('../support/machine');
+
+const test = testWith();
 
 /** `isolation` without a PID namespace, in which the host could not even be named. */
 const open = (mode) => ({ mode, layers: { processes: 'off' } });

@@ -76,7 +76,7 @@ const CSV =
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
   const first = await run(CSV, { MaxBufferSize: 2 });
-  assert.equal(first.status, 'success', first.stderrTail);
+  assert.equal(first.status, 'success', `${first.message} ${first.stderrTail}`);
   const expected = [
     ['-1', '2026-01-04', null, null, null],
     ['1', '2026-01-01', '2026-01-01 01:04:05', '1.5', 'Київ, "✓"'],

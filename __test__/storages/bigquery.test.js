@@ -67,7 +67,7 @@ const CSV =
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
   const first = await run(CSV);
-  assert.equal(first.status, 'success', first.stderrTail);
+  assert.equal(first.status, 'success', `${first.message} ${first.stderrTail}`);
   const [[{ timePartitioning }]] = [await client.dataset('merge').table('t').getMetadata()];
   assert.equal(timePartitioning?.field, 'd');
   const ids = 'SELECT CAST(id AS STRING) AS id, d, ts, n, text FROM `p.merge.t` ORDER BY d';

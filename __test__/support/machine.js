@@ -1,6 +1,8 @@
 'use strict';
 // What the machine of these tests was made to lack (scripts/degraded.js), and what that takes away.
 
+const { test } = require('node:test');
+
 /** The part that is missing, such as `landlock`; none on a machine as it is. */
 const missing = process.env.DEGRADED_MACHINE?.split(':')[0];
 
@@ -25,4 +27,13 @@ function needs(...layers) {
   return gone.length > 0 && `layer ${gone.join(', ')}: this machine was made to lack ${missing}`;
 }
 
-module.exports = { lacks, missing, needs };
+/** `test` for tests that need these layers in full, or all of them: skipped where one is missing. */
+function testWith(...layers) {
+  const skip = needs(...(layers.length > 0 ? layers : Object.keys(STANDS_ON)));
+  return (name, ...more) => {
+    const [options, work] = more.length > 1 ? more : [{}, more[0]];
+    return test(name, skip ? { skip } : options, work);
+  };
+}
+
+module.exports = { lacks, missing, needs, testWith };

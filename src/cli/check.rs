@@ -13,9 +13,11 @@ use super::findings::{Findings, Member, Severity, members};
 use super::look::Paint;
 use crate::config::storage_name;
 use crate::connectors::{Depth, Manifests, Parameter, is_constructed, parameters, storage_dependencies};
+use crate::environment::{Published, published};
 use crate::error::Result;
 use crate::host::Host;
 use crate::run::{Connectors, describe_connectors};
+use crate::specifier::{AllowedOrigins, Origin, origin};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -27,6 +29,10 @@ pub struct CheckArgs {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
+
+    /// Also ask npm whether the versions that the storage needs are there
+    #[arg(long)]
+    pub online: bool,
 
     #[command(flatten)]
     pub connectors: ConnectorsArgs,
@@ -47,9 +53,57 @@ async fn act(args: &CheckArgs, host: &Host, paint: Paint) -> Result<Printed> {
         describe_connectors(args.connectors.connectors.as_deref(), host, Depth::Parameters).await?;
     let mut findings = Findings::new(text);
     let folder = host.absolute(&args.config).parent().map(Path::to_owned).unwrap_or_default();
-    Checker { text, folder, unknown: Severity::Error, connectors: &connectors, findings: &mut findings }
-        .config();
+    let mut checker = Checker {
+        text,
+        folder,
+        unknown: Severity::Error,
+        storage: None,
+        connectors: &connectors,
+        findings: &mut findings,
+    };
+    checker.config();
+    if let Some((storage, at)) = checker.storage.take() {
+        dependencies(&storage, at, &connectors, args.online.then_some(host), &mut findings).await?;
+    }
     Ok(shown(args, &findings, Some(&connectors.package.title()), paint))
+}
+
+/// Whether what npm would install for a storage can be: by its form, and where a host is given also
+/// by asking npm.
+async fn dependencies<'a>(
+    storage: &str,
+    at: &'a str,
+    connectors: &Connectors,
+    online: Option<&Host>,
+    findings: &mut Findings<'a>,
+) -> Result<()> {
+    let Connectors { package, catalog } = connectors;
+    let mut all = package.manifest.runner_dependencies();
+    all.extend(storage_dependencies(catalog, package, storage)?);
+    for dependency in all {
+        let (name, version) = (&dependency.name, &dependency.version);
+        if let Err(error) = dependency.check() {
+            findings.add(Severity::Error, "storage.name", at, error.message);
+            continue;
+        }
+        // a run may allow it
+        if let Err(error) = AllowedOrigins::default().check(name, version, &package.root) {
+            findings.add(Severity::Warning, "storage.name", at, error.message);
+            continue;
+        }
+        let Some(host) = online.filter(|_| origin(version) == Some(Origin::Registry)) else { continue };
+        let (severity, message) = match published(name, version, host).await? {
+            Published::Yes => continue,
+            Published::No => {
+                (Severity::Error, format!("needs {name}@{version}, which npm's registry does not have"))
+            }
+            Published::Unknown(why) => {
+                (Severity::Warning, format!("needs {name}@{version}, of which npm could not tell: {why}"))
+            }
+        };
+        findings.add(severity, "storage.name", at, message);
+    }
+    Ok(())
 }
 
 /// The answer for a text that is not JSON.
@@ -111,6 +165,8 @@ struct Checker<'a, 'f> {
     folder: PathBuf,
     /// How bad an unknown parameter is.
     unknown: Severity,
+    /// The storage, where it is one that can run, and where it stands.
+    storage: Option<(String, &'a str)>,
     connectors: &'f Connectors,
     findings: &'f mut Findings<'a>,
 }
@@ -210,10 +266,11 @@ impl<'a> Checker<'a, '_> {
             self.error(path, member.at, format!("{title} has no {section} {name:?}; {there}"));
             return None;
         }
-        if section == "storage"
-            && let Err(error) = storage_dependencies(&self.connectors.catalog, &self.connectors.package, name)
-        {
-            self.error(path, member.at, error.message);
+        if section == "storage" {
+            match storage_dependencies(&self.connectors.catalog, &self.connectors.package, name) {
+                Ok(_) => self.storage = Some((name.to_owned(), member.at)),
+                Err(error) => self.error(path, member.at, error.message),
+            }
         }
         Some(name.to_owned())
     }

@@ -24,7 +24,7 @@ use folder::refused;
 pub use folder::{Lock, RunFolder, cleanup, discard, is_in_other_run, lock_beside, runs_root, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
-pub use npm::{Install, install, version as npm_version};
+pub use npm::{Install, Published, install, published, version as npm_version};
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};

@@ -118,6 +118,38 @@ async fn build(
     })
 }
 
+/// What npm's registry says of a package and a version or range.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// There is such a version.
+    Yes,
+    /// There is none.
+    No,
+    /// npm could not tell; with the end of its output.
+    Unknown(String),
+}
+
+/// Asks npm's registry for `name@version`.
+///
+/// # Errors
+/// `INSTALL_FAILED` where there is no npm, or it cannot be started.
+pub async fn published(name: &str, version: &str, host: &Host) -> Result<Published> {
+    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
+    let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(failed)?;
+    let wanted = format!("{name}@{version}");
+    let args = ["view", &wanted, "version"];
+    let (how, nobody) = (Install::default(), Cancellation::default());
+    let (exit, output) = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
+    let output = output.trim();
+    Ok(match exit.code {
+        Some(0) if output.is_empty() => Published::No,
+        Some(0) => Published::Yes,
+        _ if output.contains("E404") || output.contains("ETARGET") => Published::No,
+        _ => Published::Unknown(output.lines().next().unwrap_or_default().to_owned()),
+    })
+}
+
 async fn run(
     args: &[&str],
     directory: &Path,

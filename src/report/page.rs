@@ -107,10 +107,10 @@ impl Page<'_> {
         html.raw("<div class=\"verdict ")
             .raw(verdict(self.outcome).2)
             .raw("\"><strong>")
-            .text(&error.message)
+            .text(&self.redacted(&error.message))
             .raw("</strong>");
         if let Some(hint) = error.hint.as_deref().filter(|hint| !hint.trim().is_empty()) {
-            html.raw("<pre>").text(hint.trim_end()).raw("</pre>");
+            html.raw("<pre>").text(self.redacted(hint).trim_end()).raw("</pre>");
         }
         if error.code == Code::ConnectorFailed
             && let Some(words) = self.last_words()

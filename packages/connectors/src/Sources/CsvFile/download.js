@@ -5,9 +5,6 @@ const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError, SourceChangedError } = require('../../Core/errors');
 const { remedyFor, shown, unreachable, waitingTime } = require('../../Core/http');
 
-/** Longer than any pause of a server that is alive. */
-const SILENCE_MS = 5 * 60_000;
-
 /**
  * The bytes of an http(s) address. Where the connection breaks, the download goes on where it broke:
  * by a range, if the server knows one and says by `ETag` that the file is the same; else from the
@@ -76,8 +73,10 @@ class Download {
     }
     const { body, headers: answered, status, statusText } = response;
     if (status === 206 && from > 0) {
-      if (startOf(answered.get('content-range')) === from) return { body, known: 0 };
+      const isSame = (answered.get('etag') ?? this.#validator) === this.#validator;
+      if (isSame && startOf(answered.get('content-range')) === from) return { body, known: 0 };
       await body.cancel();
+      if (!isSame) throw changed(this.#url);
       return {
         problem: `${shown(this.#url)} answered with another range than asked for: run again`,
       };
@@ -86,7 +85,7 @@ class Download {
       await body?.cancel();
       throw changed(this.#url);
     }
-    if (!response.ok) {
+    if (!response.ok || body === null) {
       await body?.cancel();
       return {
         problem: `${shown(this.#url)} answered ${status} ${statusText}: ${remedyFor(status, 'check that the address may be read without login')}`,
@@ -137,19 +136,12 @@ async function* chunksOf(body) {
   }
 }
 
+/** fetch gives up by itself where nothing comes for five minutes. */
 async function nextOf(chunks) {
-  let timer;
-  const silence = new Promise((_, reject) => {
-    const message = `nothing came for ${SILENCE_MS / 1000} s`;
-    timer = setTimeout(() => reject(new BrokenOff(message)), SILENCE_MS);
-  });
   try {
-    return await Promise.race([chunks.next(), silence]);
+    return await chunks.next();
   } catch (cause) {
-    if (cause instanceof BrokenOff) throw cause;
     throw new BrokenOff(cause.cause?.code ?? cause.cause?.message ?? cause.message, { cause });
-  } finally {
-    clearTimeout(timer);
   }
 }
 
