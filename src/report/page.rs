@@ -378,7 +378,7 @@ impl Page<'_> {
             html.text(&member(layer, "requested")).raw("</span>");
             for (before, name) in [("<br>", "mechanism"), ("<br><span class=\"quiet\">", "reason")] {
                 let text = member(layer, name);
-                if !text.is_empty() {
+                if !text.is_empty() && text != "none" {
                     html.raw(before).text(&text).raw(if name == "reason" { "</span>" } else { "" });
                 }
             }
