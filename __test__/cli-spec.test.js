@@ -9,6 +9,7 @@ const { after, test } = require('node:test');
 
 const { NODE_MANIFEST, connectorsPackage } = require('./support/connectors');
 const { root, runScript } = require('./support/host');
+const { until } = require('./support/processes');
 const { tempFolder, writeFiles } = require('./support/temp');
 
 const parameters = {
@@ -136,10 +137,18 @@ test('the schema that the examples name is that of the reference package', async
 test('a second command reads what the first has remembered, unless others could have written it', async (t) => {
   const store = tempFolder(t);
   const variables = { ...process.env, OWOX_RUNNER_STORE: store };
-  // its files are old enough to be remembered
   const args = ['spec', '--connectors', path.join(root, 'packages', 'connectors')];
   const read = async () => (await runScript('src/cli-wrapper.js', args, { env: variables })).stdout;
-  const first = await read();
+  // files that were written just now are not believed to be settled
+  const isRemembered = () => fs.existsSync(path.join(store, 'catalogs'));
+  const first = await until(
+    async () => {
+      const text = await read();
+      return isRemembered() && fs.readdirSync(path.join(store, 'catalogs')).length > 0 && text;
+    },
+    'the catalog is remembered',
+    60_000,
+  );
   assert.match(first, /CsvFile/);
   const [name] = fs.readdirSync(path.join(store, 'catalogs'));
   const file = path.join(store, 'catalogs', name);
