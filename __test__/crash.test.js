@@ -23,7 +23,8 @@ test('a crashed host’s directories go, a live one’s stay, and links are not 
       const fs = require('node:fs');
       fs.mkdirSync('closed/inner', { recursive: true });
       fs.writeFileSync('closed/inner/file', 'x');
-      fs.symlinkSync(${JSON.stringify(path.join(outside, 'precious'))}, 'link');
+      try { fs.symlinkSync(${JSON.stringify(path.join(outside, 'precious'))}, 'link'); }
+      catch (error) { if (error.code !== 'ERR_ACCESS_DENIED') throw error; } // by the seat belt
       fs.chmodSync('closed/inner', 0);
       fs.chmodSync('closed', 0);
       console.log(process.cwd());
