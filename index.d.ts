@@ -605,7 +605,7 @@ export interface RunMessageEvent {
 
 /** Runs connectors. */
 export class ConnectorRunner {
-  /** @throws {Error} `INVALID_CONFIG` for an option that is unknown, wrong, or not built yet */
+  /** @throws {Error} `INVALID_CONFIG` for an option that is unknown or wrong */
   constructor(options?: RunnerOptions);
   executionService: ConnectorExecutionService;
   /**

@@ -36,7 +36,7 @@ pub enum OptionValue {
     Other,
 }
 
-/// What this version does with options.
+/// What a caller has asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Name or folder of the connectors package; looked for where absent.

@@ -149,9 +149,12 @@ test(`${minutes} minutes of runs, ${atATime} at a time`, async (t) => {
     ...(disk && {
       'full disk': [
         () =>
-          play(`const fs = require('node:fs'); const file = process.env.DISK + '/' + process.pid + Math.random();
-          try { for (;;) fs.appendFileSync(file, Buffer.alloc(100_000)); }
-          finally { fs.rmSync(file, { force: true }); }`),
+          play(
+            `const fs = require('node:fs'); const file = process.env.DISK + '/' + process.pid + Math.random();
+            try { for (;;) fs.appendFileSync(file, Buffer.alloc(100_000)); }
+            finally { fs.rmSync(file, { force: true }); }`,
+            { isolation: { write: [disk] } },
+          ),
         'failed',
       ],
       // there may be room at times; where not, it says so
