@@ -5,26 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Fields of messages that are worth showing. Raw, since connectors are free in what they put there.
-#[derive(Deserialize)]
-pub struct Message<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, rename = "message")]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    warning: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    date: Option<&'a RawValue>,
-    #[serde(borrow)]
-    progress: Option<&'a RawValue>,
-    #[serde(borrow)]
-    summary: Option<&'a RawValue>,
-}
+use crate::output::Message;
 
 /// What a message says to a person.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use super::exit::{exit_code, status_of};
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
-use super::seen::{Message, Said, Seen};
+use super::seen::{Said, Seen};
 use super::summary::{Ending, Failed, RunFacts, StateFacts};
-use crate::output::{Batch, BatchKind, StreamKind, is_json_objects, messages};
+use crate::output::{Batch, BatchKind, Message, StreamKind, is_json_objects, messages};
 
 /// Texts for the two streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,6 +1,7 @@
 //! What a connector says: bytes become whole lines, lines become batches for the host, and the
 //! messages among them tell how the run goes.
 
+mod fields;
 mod inspect;
 mod lines;
 mod messages;
@@ -9,6 +10,7 @@ mod pump;
 pub mod redact;
 mod tail;
 
+pub use fields::Message;
 pub use inspect::{Inspector, MAX_WARNINGS, is_json_objects};
 pub use lines::{Batch, BatchKind, Framer};
 pub use messages::messages;

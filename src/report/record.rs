@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::bounded::{Ends, Thinned};
 use crate::environment::{Progress, Step};
-use crate::output::{Batch, BatchKind, Observer, StreamKind};
+use crate::output::{Batch, BatchKind, Message, Observer, StreamKind};
 use crate::process::Sample;
 use crate::run::Phase;
 
@@ -188,28 +188,6 @@ impl Recorder {
         let lines = recording.lines.0 + recording.lines.1;
         recording.output.push((at, lines));
     }
-}
-
-/// The fields of a message that a report shows. Raw, since connectors are free in what they put
-/// there.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, rename = "message")]
-    text: Option<&'a RawValue>,
-    #[serde(borrow)]
-    warning: Option<&'a RawValue>,
-    #[serde(borrow)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    date: Option<&'a RawValue>,
-    #[serde(borrow)]
-    summary: Option<&'a RawValue>,
-    #[serde(borrow)]
-    progress: Option<&'a RawValue>,
 }
 
 /// What `summary` and `progress` of the reference package say of a table.
