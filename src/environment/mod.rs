@@ -141,12 +141,20 @@ impl Purpose<'_> {
     /// # Errors
     /// `INVALID_CONFIG` for dependencies or a lockfile that cannot be, and those of [`Store::obtain`].
     pub async fn obtain<P: Progress>(&self, cancellation: &Cancellation, progress: &P) -> Result<Lease> {
-        let dependencies = self.dependencies()?;
+        self.obtain_for(&self.dependencies()?, cancellation, progress).await
+    }
+
+    async fn obtain_for<P: Progress>(
+        &self,
+        dependencies: &[Dependency],
+        cancellation: &Cancellation,
+        progress: &P,
+    ) -> Result<Lease> {
         let lockfile = self.lockfile()?;
         let node_abi = node::abi(self.node, self.host).await?;
         let wanted = Wanted {
             package: self.package,
-            dependencies: &dependencies,
+            dependencies,
             node: self.node,
             node_abi: &node_abi,
             scripts: &self.store.scripts,
@@ -190,9 +198,9 @@ pub async fn prepare<P: Progress>(
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
     let prepared = if purpose.store.off {
-        install_here(directory, purpose, cancellation, progress).await?
+        install_here(directory, purpose, &all, cancellation, progress).await?
     } else {
-        let lease = purpose.obtain(cancellation, progress).await?;
+        let lease = purpose.obtain_for(&all, cancellation, progress).await?;
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
@@ -208,6 +216,7 @@ pub async fn prepare<P: Progress>(
 async fn install_here<P: Progress>(
     directory: &Path,
     purpose: &Purpose<'_>,
+    dependencies: &[Dependency],
     cancellation: &Cancellation,
     progress: &P,
 ) -> Result<Prepared> {
@@ -225,7 +234,7 @@ async fn install_here<P: Progress>(
     install(directory, how, purpose.host, cancellation).await?;
     let wanted = Wanted {
         package: purpose.package,
-        dependencies: &purpose.dependencies()?,
+        dependencies,
         node: purpose.node,
         node_abi: &node::abi(purpose.node, purpose.host).await?,
         scripts: &purpose.store.scripts,
