@@ -4,12 +4,11 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use common::refuse::{Refusal, with_refused, without_namespaces};
-use common::{FINDING, Mode, SUPERVISOR, Script, install_program, nowhere, pipe};
-use owox_connector_runner::process::{Cause, Containment, Exit, Start, start};
+use common::{FINDING, Mode, SUPERVISOR, Script, install_program, nowhere, pipe, start_program};
+use owox_connector_runner::process::{Cause, Containment, Exit};
 use owox_connector_runner::run::{Cancellation, StopReason};
 
 /// What stays of a tree when nobody ends it: a child in a session of its own.
@@ -61,19 +60,10 @@ fn without_close_range_no_descriptor_is_inherited() {
             let leaked = rustix::io::fcntl_dupfd_cloexec(nowhere(), 300).expect("a descriptor");
             rustix::io::fcntl_setfd(&leaked, rustix::io::FdFlags::empty()).expect("no close-on-exec");
             let (lines, writer) = pipe();
-            let mut running = start(Start {
-                supervisor: Path::new(SUPERVISOR),
-                program: Path::new("/bin/ls"),
-                args: vec!["/proc/self/fd".into()],
-                directory: Path::new("/"),
-                variables: Vec::new(),
-                descriptors: vec![nowhere(), writer, nowhere()],
-                held: Vec::new(),
-                supervision: mode.supervision(),
-                policy: None,
-            })
-            .await
-            .expect("started");
+            let descriptors = vec![nowhere(), writer, nowhere()];
+            let mut running = start_program(mode, "/bin/ls", &["/proc/self/fd"], Vec::new(), descriptors)
+                .await
+                .expect("started");
             running.exit().await.expect("an exit");
             running.tree_gone().await.expect("nothing is left");
             lines.rest()

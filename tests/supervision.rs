@@ -3,36 +3,13 @@
 
 mod common;
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{ALL, Mode, PATIENCE, SUPERVISOR, Script, nowhere, pipe};
+use common::{ALL, Mode, PATIENCE, Script, nothing, nowhere, pipe, start_program, wait_until};
 use owox_connector_runner::error::{Code, RunnerError};
 use owox_connector_runner::process::{Cause, Exit, Running, Sample, Start, start};
 use owox_connector_runner::run::{Cancellation, StopReason};
-
-async fn start_program(
-    program: &str,
-    args: &[&str],
-    variables: Vec<(String, String)>,
-    more: Vec<OwnedFd>,
-) -> Result<Running, RunnerError> {
-    let mut descriptors = vec![nowhere(), nowhere(), nowhere()];
-    descriptors.extend(more);
-    start(Start {
-        supervisor: Path::new(SUPERVISOR),
-        program: Path::new(program),
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-        directory: Path::new("/"),
-        variables,
-        descriptors,
-        held: Vec::new(),
-        supervision: Mode::Namespace.supervision(),
-        policy: None,
-    })
-    .await
-}
 
 async fn exit_of(mode: Mode, script: &str) -> Exit {
     let script = Script::new(mode, script);
@@ -62,7 +39,8 @@ async fn the_process_leads_a_group_that_the_host_can_reach() {
         let fields: Vec<_> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
         let pid = running.pid.to_string();
         assert_eq!(fields[2..4], [pid.clone(), pid], "group and session, {mode:?}");
-        assert_eq!(script.alive().len(), 2);
+        // the child may be between fork and exec, where it has no variables
+        wait_until("both processes", || script.alive().len() == 2);
         let group = rustix::process::Pid::from_raw(running.pid.cast_signed()).expect("a pid");
         rustix::process::kill_process_group(group, rustix::process::Signal::TERM).expect("signalled");
         assert_eq!(running.exit().await.expect("an exit").signal, Some(15));
@@ -99,19 +77,10 @@ async fn nothing_but_the_wanted_descriptors_and_variables_is_inherited() {
             ("/usr/bin/env", &[], "ONLY=this one\n"),
         ] {
             let (lines, writer) = pipe();
-            let mut running = start(Start {
-                supervisor: Path::new(SUPERVISOR),
-                program: Path::new(program),
-                args: args.iter().map(|arg| (*arg).to_owned()).collect(),
-                directory: Path::new("/"),
-                variables: vec![("ONLY".to_owned(), "this one".to_owned())],
-                descriptors: vec![nowhere(), writer, nowhere(), nowhere()],
-                held: Vec::new(),
-                supervision: mode.supervision(),
-                policy: None,
-            })
-            .await
-            .expect("started");
+            let variables = vec![("ONLY".to_owned(), "this one".to_owned())];
+            let descriptors = vec![nowhere(), writer, nowhere(), nowhere()];
+            let mut running =
+                start_program(mode, program, args, variables, descriptors).await.expect("started");
             running.exit().await.expect("an exit");
             running.tree_gone().await.expect("nothing is left");
             assert_eq!(lines.rest(), expected, "{mode:?}");
@@ -127,18 +96,21 @@ async fn what_cannot_start_says_why() {
         assert_eq!(error.code, Code::SpawnFailed);
         error.message
     };
-    let missing = reason(start_program("/no/such/program", &[], Vec::new(), Vec::new()).await);
+    let missing =
+        reason(start_program(Mode::Namespace, "/no/such/program", &[], Vec::new(), nothing()).await);
     assert!(
         missing.starts_with("Failed to start connector process: spawn /no/such/program ENOENT"),
         "{missing}"
     );
 
     let large = vec![("SMALL".to_owned(), "x".to_owned()), ("LARGE".to_owned(), "x".repeat(200_000))];
-    let too_big = reason(start_program("/bin/true", &[], large, Vec::new()).await);
+    let too_big = reason(start_program(Mode::Namespace, "/bin/true", &[], large, nothing()).await);
     assert!(too_big.contains("E2BIG") && too_big.contains("LARGE with 200000 bytes"), "{too_big}");
 
     let nul = vec![("A".to_owned(), "a\0b".to_owned())];
-    assert!(reason(start_program("/bin/true", &[], nul, Vec::new()).await).contains("nul byte"));
+    assert!(
+        reason(start_program(Mode::Namespace, "/bin/true", &[], nul, nothing()).await).contains("nul byte")
+    );
 
     let no_helper = start(Start {
         supervisor: Path::new("/no/such/helper"),

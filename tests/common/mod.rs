@@ -49,6 +49,33 @@ pub fn nowhere() -> OwnedFd {
     File::options().read(true).write(true).open("/dev/null").expect("/dev/null").into()
 }
 
+/// Descriptors that lead nowhere, for a process that needs no more.
+pub fn nothing() -> Vec<OwnedFd> {
+    vec![nowhere(), nowhere(), nowhere()]
+}
+
+/// Starts a program below `/` that is no [`Script`].
+pub async fn start_program(
+    mode: Mode,
+    program: &str,
+    args: &[&str],
+    variables: Vec<(String, String)>,
+    descriptors: Vec<OwnedFd>,
+) -> Result<Running, RunnerError> {
+    start(Start {
+        supervisor: Path::new(SUPERVISOR),
+        program: Path::new(program),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        directory: Path::new("/"),
+        variables,
+        descriptors,
+        held: Vec::new(),
+        supervision: mode.supervision(),
+        policy: None,
+    })
+    .await
+}
+
 /// A shell script whose processes can be found wherever they are: all inherit a variable of their
 /// own.
 pub struct Script {
