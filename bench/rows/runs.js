@@ -133,7 +133,12 @@ async function atOnce({ processes, times }) {
   const isolation = 'none';
   const installs = async (more) => {
     const npm = countingNpm();
-    const wanted = { options: { ...options, ...more, isolation }, dependencies, times, path: npm.path };
+    const wanted = {
+      options: { ...options, ...more, isolation },
+      dependencies,
+      times,
+      path: npm.path,
+    };
     const hosts = Array.from({ length: processes }, (_, me) =>
       inFreshProcess('runs', 'wantAtOnce', { ...wanted, me }, 300_000),
     );
