@@ -40,7 +40,7 @@ test('what is required is null, what is optional has its default, all is explain
   assert.equal('LastRequestedDate' in config.source.config, false, 'hosts and state set it');
   assert.deepEqual(config.storage, {
     name: 'DuckDb',
-    config: { DatabasePath: null, MaxBufferSize: 10000, MemoryLimitMb: 256 },
+    config: { DatabasePath: null, MaxBufferSize: 500, MemoryLimitMb: 256 },
   });
   const { parameters } = require(path.join(reference, 'src/Sources/CsvFile/manifest.json'));
   assert.deepEqual(

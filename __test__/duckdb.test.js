@@ -13,19 +13,22 @@ const { occupy, query, referencePackage } = require('./support/duckdb');
 const { tempFolder } = require('./support/temp');
 
 /** A folder with a CSV file and a database, and a function that runs the connector on them. */
-function project(t, csv, source = {}) {
+function project(t, csv, source = {}, name = 'data') {
   const folder = tempFolder(t);
   const file = path.join(folder, 'data.csv');
-  const database = path.join(folder, 'data.duckdb');
+  const database = path.join(folder, `${name}.duckdb`);
   const runner = new ConnectorRunner({ connectorsPackage: referencePackage, runsDir: folder });
   const write = (text) => fs.writeFileSync(file, text);
   write(csv);
-  const run = async ({ type, data, state, parameters, onSpawn } = {}) => {
+  const run = async ({ type, data, state, parameters, storage, onSpawn } = {}) => {
     const messages = [];
     const config = new Config({
       name: 'test',
       source: { name: 'CsvFile', config: { Path: file, ...source, ...parameters } },
-      storage: { name: 'DuckDb', config: { DatabasePath: database, DestinationTableName: 't' } },
+      storage: {
+        name: 'DuckDb',
+        config: { DatabasePath: database, DestinationTableName: 't', ...storage },
+      },
     });
     const onStdout = (text) =>
       messages.push(
@@ -151,6 +154,33 @@ test('hostile names are only names', async (t) => {
   ]);
 });
 
+test('rows of many parts are the same as of one, beside a database of any name', async (t) => {
+  const name = `c0=1[a-c]*?'"{t}`;
+  const { database, folder, run, rows, write } = project(t, '', { UniqueKeys: ['id'] }, name);
+  const text = (id) => `${id} "" , \r\n Ключ 😀 ${'\0\\\t'.repeat(20)}`;
+  const line = (id, version) => `${id},"${version}","${text(id)}"\n`;
+  const ids = Array.from({ length: 40_000 }, (_, id) => id);
+  // each key in the first parts, and every tenth again in the last one
+  const again = ids.filter((id) => id % 10 === 0);
+  write(
+    `id,version,text\n${ids.map((id) => line(id, 'first')).join('')}` +
+      again.map((id) => line(id, 'last')).join(''),
+  );
+  const storage = { MemoryLimitMb: 64 };
+  for (const total of [40_000, 40_000]) {
+    const { summary, warnings } = await run({ storage });
+    assert.deepEqual([summary.rows, summary.total], [40_000, total]);
+    assert.match(warnings[0], /4,000 rows .* were left out/);
+    const sql =
+      "SELECT count(*), count(*) FILTER (version = 'last' AND id % 10 = 0), " +
+      "count(*) FILTER (text = id || ' \" , ' || chr(13) || chr(10) || ' Ключ 😀 ' || " +
+      "repeat(chr(0) || '\\' || chr(9), 20)) FROM t";
+    assert.deepEqual(await rows(sql), [['40000', '4000', '40000']]);
+  }
+  const left = fs.readdirSync(folder).filter((file) => file.startsWith(path.basename(database)));
+  assert.deepEqual(left, [path.basename(database)]);
+});
+
 test('a run that is killed leaves the table as it was, and its repetition heals all', async (t) => {
   const large = (rows) =>
     'id,name\n' +
@@ -158,21 +188,22 @@ test('a run that is killed leaves the table as it was, and its repetition heals 
   const { run, rows, write, folder } = project(t, 'id,name\n1,old\n', { UniqueKeys: ['id'] });
   await run();
   write(large(400_000));
-  // killed when it has staged a part: by then it has written beside the database
-  const grows = () => fs.existsSync(path.join(folder, 'data.duckdb.tmp'));
+  const staging = path.join(folder, 'data.duckdb.owox-staging');
   const failure = await run({
     onSpawn: (pid) => {
       const begun = Date.now();
       const timer = setInterval(() => {
-        if (!grows() && Date.now() - begun < 700) return;
+        if (!fs.existsSync(path.join(staging, '1.csv')) && Date.now() - begun < 700) return;
         clearInterval(timer);
         process.kill(-pid, 'SIGKILL');
       }, 5);
     },
   }).catch((error) => error);
   assert.equal(failure.message, 'Connector execution failed with exit code: null (SIGKILL)');
+  assert.ok(fs.existsSync(staging));
   assert.deepEqual(await rows('SELECT * FROM t'), [['1', 'old']]);
   const { summary } = await run();
+  assert.ok(!fs.existsSync(staging));
   assert.deepEqual([summary.rows, summary.total], [400_000, 400_000]);
   const [[count, ids, sum]] = await rows('SELECT count(*), count(DISTINCT id), sum(id) FROM t');
   assert.deepEqual([count, ids, sum], ['400000', '400000', `${(400_000 * 399_999) / 2}`]);

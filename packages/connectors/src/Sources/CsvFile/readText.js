@@ -7,8 +7,6 @@ const { ConnectorError } = require('../../Core/errors');
 const { shown } = require('../../Core/http');
 const { Download } = require('./download');
 
-const CHUNK_BYTES = 256 * 1024;
-
 /**
  * The text of a file or an http(s) address in chunks; a byte order mark is left out.
  *
@@ -64,7 +62,7 @@ const FILE_ERRORS = {
 
 async function* readFile(path) {
   try {
-    yield* createReadStream(path, { highWaterMark: CHUNK_BYTES });
+    yield* createReadStream(path);
   } catch (cause) {
     if (cause.syscall === undefined) throw cause;
     const reason = FILE_ERRORS[cause.code] ?? cause.message;

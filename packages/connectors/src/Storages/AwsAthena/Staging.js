@@ -1,11 +1,11 @@
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { JsonLinesStaging } = require('../JsonLinesStaging');
+const { TextStaging } = require('../TextStaging');
 const { quoteDdl, text: textOf } = require('./sql');
 
 /** The rows of a run in files below a folder in S3, which an external table reads. */
-class Staging extends JsonLinesStaging {
+class Staging extends TextStaging {
   name = `owox_staging_${randomUUID().replaceAll('-', '')}`;
 
   #athena;

@@ -20,20 +20,24 @@ class Publication {
   #connection;
   #plan;
   #staging;
-  #rowsPerPass;
+  #maxKeys;
+  #shrink;
   #table;
 
   /**
    * @param {import('@duckdb/node-api').DuckDBConnection} connection
    * @param {import('../../Core/AbstractStorage').Plan} plan
    * @param {import('./Staging').Staging} staging
-   * @param {{ rowsPerPass: number }} options rows to upsert at a time, which bounds the memory
+   * @param {object} options
+   * @param {number} options.maxKeys to count at a time, which bounds the memory
+   * @param {() => Promise<void>} options.shrink gives back memory that is kept for later
    */
-  constructor(connection, plan, staging, { rowsPerPass }) {
+  constructor(connection, plan, staging, { maxKeys, shrink }) {
     this.#connection = connection;
     this.#plan = plan;
     this.#staging = staging;
-    this.#rowsPerPass = rowsPerPass;
+    this.#maxKeys = maxKeys;
+    this.#shrink = shrink;
   }
 
   /**
@@ -58,7 +62,7 @@ class Publication {
   }
 
   async #publish(types) {
-    const { name, replace } = this.#plan;
+    const { name, uniqueKeys, dateColumn, replace } = this.#plan;
     const [[catalog]] = await this.#rows('SELECT current_database()');
     this.#table = `${quote(catalog)}.main.${quote(name)}`;
     const existing = await this.#describe();
@@ -70,27 +74,30 @@ class Publication {
 
     const columns = await this.#columns(types, existing);
     const duplicates = await this.#countDuplicates(columns);
-    const { table } = this.#staging;
-    const select = (...conditions) => {
-      if (duplicates > 0) conditions.push(isLastOf(table, columns));
-      return selectStaged(table, columns, conditions);
-    };
     if (isThere && !replace) {
-      await this.#update(columns, select, existing.size);
+      await this.#alter(columns);
+      if (uniqueKeys.length > 0) {
+        const added = columns.filter(({ change }) => change === 'add').length;
+        await this.#upsert(columns, duplicates, columns.length === existing.size + added);
+      } else {
+        if (dateColumn !== null) await this.#deleteDays(columns);
+        await this.#insert(columns);
+      }
     } else {
-      await this.#create(columns, select());
+      await this.#create(columns);
+      if (duplicates > 0) await this.#upsert(columns, duplicates, true);
+      else await this.#insert(columns);
     }
     return { rows: this.#staging.rowCount - duplicates, duplicates, total: await this.#count() };
   }
 
-  async #create(columns, query) {
+  async #create(columns) {
     const definitions = columns.map(({ name, sqlType }) => `${name} ${sqlType}`);
     await this.#connection.run(`DROP TABLE IF EXISTS ${this.#table}`);
     await this.#connection.run(`CREATE TABLE ${this.#table} (${definitions.join(', ')})`);
-    await this.#connection.run(insertFrom(this.#table, columns, query));
   }
 
-  async #update(columns, select, tableColumns) {
+  async #alter(columns) {
     for (const { name, sqlType, change } of columns) {
       const alter = {
         add: `ADD COLUMN ${name} ${sqlType}`,
@@ -99,20 +106,28 @@ class Publication {
       if (change !== 'none')
         await this.#connection.run(`ALTER TABLE ${this.#table} ${alter[change]}`);
     }
-    const { uniqueKeys, dateColumn } = this.#plan;
-    const added = columns.filter(({ change }) => change === 'add').length;
-    const isWhole = columns.length === tableColumns + added;
-    if (uniqueKeys.length > 0) {
-      const passes = Math.ceil(this.#staging.rowCount / this.#rowsPerPass);
-      for (const part of partitions(columns, passes)) {
-        for (const statement of upsertFrom(this.#table, columns, select(part), isWhole)) {
-          await this.#connection.run(statement);
-        }
-      }
-      return;
+  }
+
+  async #insert(columns) {
+    await this.#partByPart((part) => [
+      insertFrom(this.#table, columns, selectStaged(part, columns)),
+    ]);
+  }
+
+  /** Of rows with equal keys, the last stays. */
+  async #upsert(columns, duplicates, isWhole) {
+    await this.#partByPart((part) => {
+      const query = selectStaged(part, columns, duplicates > 0 ? [isLastOf(part, columns)] : []);
+      return upsertFrom(this.#table, columns, query, isWhole);
+    });
+  }
+
+  /** In the order of the rows; the parts bound the memory. */
+  async #partByPart(statementsFor) {
+    for (const part of this.#staging.parts) {
+      for (const statement of statementsFor(part)) await this.#connection.run(statement);
+      await this.#shrink();
     }
-    if (dateColumn !== null) await this.#deleteDays(columns);
-    await this.#connection.run(insertFrom(this.#table, columns, select()));
   }
 
   /** Without unique keys, the days that come again are replaced as a whole. */
@@ -120,7 +135,7 @@ class Publication {
     const { name, value } = columns.find(({ source }) => source === this.#plan.dateColumn);
     await this.#connection.run(
       `DELETE FROM ${this.#table} WHERE CAST(${name} AS DATE) IN ` +
-        `(SELECT CAST(${value} AS DATE) FROM ${this.#staging.table})`,
+        `(SELECT DISTINCT CAST(${value} AS DATE) FROM ${this.#staging.relation})`,
     );
   }
 
@@ -180,7 +195,7 @@ class Publication {
 
   async #checkKeys(columns) {
     for (const { source, staged } of columns.filter(({ isKey }) => isKey)) {
-      const sql = `SELECT count(*) FROM ${this.#staging.table} WHERE ${staged} IS NULL`;
+      const sql = `SELECT count(*) FROM ${this.#staging.relation} WHERE ${staged} IS NULL`;
       const [[missing]] = await this.#rows(sql);
       if (missing > 0n) {
         throw new ConnectorError(
@@ -192,9 +207,16 @@ class Publication {
 
   async #countDuplicates(columns) {
     if (this.#plan.uniqueKeys.length === 0) return 0;
-    const groups = `SELECT 1 FROM ${this.#staging.table} GROUP BY ${keysOf(columns)}`;
-    const [[distinct]] = await this.#rows(`SELECT count(*) FROM (${groups})`);
-    return this.#staging.rowCount - Number(distinct);
+    const { relation, rowCount } = this.#staging;
+    const passes = Math.ceil(rowCount / this.#maxKeys);
+    let distinct = 0;
+    for (const part of partitions(columns, passes)) {
+      const groups = `SELECT 1 FROM ${relation} WHERE ${part} GROUP BY ${keysOf(columns)}`;
+      const [[count]] = await this.#rows(`SELECT count(*) FROM (${groups})`);
+      distinct += Number(count);
+      await this.#shrink();
+    }
+    return rowCount - distinct;
   }
 
   async #checkExactDoubles(source, name) {

@@ -1,101 +1,116 @@
 'use strict';
 
-const { toText } = require('../../Core/toText');
+const { mkdir, open, rm } = require('node:fs/promises');
+const path = require('node:path');
 
-const NAME = 'owox_staging';
-/** Bounds the memory where rows are very wide; in characters. */
-const MAX_BUFFERED_TEXT = 16 * 1024 * 1024;
+const { ConnectorError } = require('../../Core/errors');
+const { TextStaging } = require('../TextStaging');
+
+/** DuckDB reads a file in buffers of this size, and more where a line is longer. */
+const BUFFER_BYTES = 64 * 1024;
 
 /**
- * The rows of a run as text, in a temporary table that DuckDB moves to disk when memory gets short
- * and drops by itself when the process ends. Its columns are called c0, c1 and so on, so that no
- * name from outside can clash with DuckDB's own, such as rowid.
+ * The rows of a run in CSV files beside the database, each small enough to be worked with in memory.
+ * DuckDB's own temporary tables would fill its memory up to the limit.
  */
-class Staging {
-  /** As SQL; the catalog keeps it apart from a table of the same name. */
-  table = `temp.main.${NAME}`;
-  rowCount = 0;
-  /** @type {Map<string, string>} the rows' column to the staging column */
-  columns = new Map();
-
-  #api;
-  #connection;
-  #maxRows;
-  #buffer = [];
-  #bufferedText = 0;
-  #appender = null;
-  #tableColumns = 0;
+class Staging extends TextStaging {
+  #folder;
+  #maxFileSize;
+  #files = [];
+  #fileSize = Infinity;
+  /** @type {import('node:fs/promises').FileHandle | null} of the last file */
+  #handle = null;
+  #longestLine = 0;
 
   /**
-   * @param {typeof import('@duckdb/node-api')} api
-   * @param {import('@duckdb/node-api').DuckDBConnection} connection
-   * @param {{ maxRows: number }} options rows to hold in memory
+   * @param {string} folder for the files, which must not be there yet
+   * @param {object} options
+   * @param {number} options.maxRows of a batch
+   * @param {number} options.maxFileSize in bytes, beyond which a new file is begun
    */
-  constructor(api, connection, { maxRows }) {
-    this.#api = api;
-    this.#connection = connection;
-    this.#maxRows = maxRows;
+  constructor(folder, { maxRows, maxFileSize }) {
+    super(maxRows);
+    this.#folder = folder;
+    this.#maxFileSize = maxFileSize;
   }
 
-  /** @param {Record<string, unknown>[]} rows */
-  async write(rows) {
-    for (const row of rows) {
-      for (const name of Object.keys(row)) {
-        if (!this.columns.has(name)) this.columns.set(name, `c${this.columns.size}`);
-        if (typeof row[name] === 'string') this.#bufferedText += row[name].length;
-      }
-      this.#buffer.push(row);
-      const isFull = this.#buffer.length >= this.#maxRows;
-      if (isFull || this.#bufferedText > MAX_BUFFERED_TEXT) await this.flush();
-    }
+  /** As SQL, the rows in the order of `n` in parts. */
+  get parts() {
+    return this.#files.map((file) => this.#read([file]));
   }
 
-  async flush() {
-    if (this.#buffer.length === 0) return;
-    await this.#prepare();
-    const { DuckDBDataChunk, VARCHAR } = this.#api;
-    const names = [...this.columns.keys()];
-    const types = names.map(() => VARCHAR);
-    // 2048 is DuckDB's vector size, the most that a chunk can hold.
-    for (let start = 0; start < this.#buffer.length; start += 2048) {
-      const rows = this.#buffer.slice(start, start + 2048);
-      const chunk = DuckDBDataChunk.create(types, rows.length);
-      chunk.setColumns(names.map((name) => rows.map((row) => toText(row[name]))));
-      this.#appender.appendDataChunk(chunk);
+  /** As SQL, all rows. */
+  get relation() {
+    return this.#read(this.#files);
+  }
+
+  /** A value is in quotes, so that an empty text differs from no value. */
+  lineOf(n, texts) {
+    let line = `${n}`;
+    for (const text of texts) line += isNothing(text) ? ',' : `,"${text.replaceAll('"', '""')}"`;
+    line += '\n';
+    // A character has at most three bytes: those with more are two in JavaScript.
+    if (3 * line.length > this.#longestLine) {
+      this.#longestLine = Math.max(this.#longestLine, Buffer.byteLength(line));
     }
-    this.#appender.flushSync();
-    this.rowCount += this.#buffer.length;
-    this.#buffer = [];
-    this.#bufferedText = 0;
+    return line;
+  }
+
+  async send(text) {
+    const bytes = Buffer.from(text);
+    try {
+      if (this.#fileSize + bytes.length > this.#maxFileSize) await this.#beginFile();
+      await this.#handle.appendFile(bytes);
+    } catch (cause) {
+      throw new ConnectorError(`Cannot stage rows beside the database: ${cause.message}`, {
+        cause,
+      });
+    }
+    this.#fileSize += bytes.length;
   }
 
   /** Stages what is still in memory; nothing can be written after it. */
   async finish() {
     await this.flush();
-    this.#appender?.closeSync();
-    this.#appender = null;
+    await this.#handle?.close();
   }
 
   async drop() {
-    await this.#connection.run(`DROP TABLE IF EXISTS ${this.table}`);
+    await this.#handle?.close();
+    await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Creates the table, or adds the columns that have come since. */
-  async #prepare() {
-    const columns = [...this.columns.values()];
-    if (this.#appender !== null && this.#tableColumns === columns.length) return;
-    this.#appender?.closeSync();
-    if (this.#tableColumns === 0) {
-      const definitions = columns.map((column) => `${column} VARCHAR`).join(', ');
-      await this.#connection.run(`CREATE TEMP TABLE ${NAME} (${definitions})`);
-    } else {
-      for (const column of columns.slice(this.#tableColumns)) {
-        await this.#connection.run(`ALTER TABLE ${this.table} ADD COLUMN ${column} VARCHAR`);
-      }
-    }
-    this.#tableColumns = columns.length;
-    this.#appender = await this.#connection.createAppender(NAME, 'main', 'temp');
+  async #beginFile() {
+    await this.#handle?.close();
+    if (this.#files.length === 0) await mkdir(this.#folder, { mode: 0o700 });
+    const file = path.join(this.#folder, `${this.#files.length}.csv`);
+    this.#handle = await open(file, 'wx');
+    this.#files.push(file);
+    this.#fileSize = 0;
   }
+
+  #read(files) {
+    const columns = [...this.columns.values()].map((name) => `${name}: 'VARCHAR'`);
+    const options = [
+      `[${files.map(literal).join(', ')}]`,
+      `columns = {n: 'BIGINT', ${columns.join(', ')}}`,
+      'auto_detect = false, header = false, parallel = false',
+      `delim = ',', quote = '"', escape = '"', new_line = '\\n', comment = ''`,
+      // Lines lack the columns that had not come yet.
+      `nullstr = '', allow_quoted_nulls = false, null_padding = true`,
+      `max_line_size = ${this.#longestLine}`,
+      `buffer_size = ${Math.max(BUFFER_BYTES, 2 * this.#longestLine)}`,
+    ];
+    return `read_csv(${options.join(', ')})`;
+  }
+}
+
+function isNothing(text) {
+  return text === null || text === undefined;
+}
+
+function literal(text) {
+  return `'${text.replaceAll("'", "''")}'`;
 }
 
 module.exports = { Staging };

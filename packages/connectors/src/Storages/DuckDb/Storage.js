@@ -1,5 +1,6 @@
 'use strict';
 
+const { rm } = require('node:fs/promises');
 const { availableParallelism } = require('node:os');
 const { isAbsolute } = require('node:path');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
@@ -9,12 +10,15 @@ const { quote } = require('./sql');
 const { Staging } = require('./Staging');
 const manifest = require('./manifest.json');
 
-/** What upserting them takes, measured with rows of ten columns. */
-const ROWS_PER_MEGABYTE = 1500;
+/** What a megabyte of `MemoryLimitMb` is for: bytes of staged rows, and keys, at a time. */
+const STAGED_BYTES_PER_MEGABYTE = 2 ** 20 / 32;
+const KEYS_PER_MEGABYTE = 1000;
+/** What DuckDB may keep in memory between the parts of a publication. */
+const KEPT_MEGABYTES = 16;
 
 /**
- * A table in a DuckDB database file. Rows are staged as text in a temporary table and brought into
- * the table by one transaction, so a run that is killed leaves the table as it was.
+ * A table in a DuckDB database file. Rows are staged as text beside it and brought into the table by
+ * one transaction, so a run that is killed leaves the table as it was.
  */
 class DuckDbStorage extends AbstractStorage {
   #api = null;
@@ -42,14 +46,18 @@ class DuckDbStorage extends AbstractStorage {
       throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause)}`, { cause });
     }
     this.#connection = await this.#instance.connect();
+    // The lock on the database is ours, so what lies there is of a run that was killed.
+    await rm(this.#stagingFolder(), { recursive: true, force: true });
     // Days of moments are days in UTC, here as in the sources.
     await this.#connection.run("SET TimeZone = 'UTC'");
   }
 
   async begin(plan) {
     this.#plan = plan;
-    const maxRows = this.config.getValue('MaxBufferSize');
-    this.#staging = new Staging(this.#api, this.#connection, { maxRows });
+    this.#staging = new Staging(this.#stagingFolder(), {
+      maxRows: this.config.getValue('MaxBufferSize'),
+      maxFileSize: this.config.getValue('MemoryLimitMb') * STAGED_BYTES_PER_MEGABYTE,
+    });
   }
 
   async write(rows) {
@@ -58,9 +66,9 @@ class DuckDbStorage extends AbstractStorage {
 
   async commit(columns) {
     await this.#staging.finish();
-    const rowsPerPass = this.config.getValue('MemoryLimitMb') * ROWS_PER_MEGABYTE;
     const publication = new Publication(this.#connection, this.#plan, this.#staging, {
-      rowsPerPass,
+      maxKeys: this.config.getValue('MemoryLimitMb') * KEYS_PER_MEGABYTE,
+      shrink: () => this.#shrink(),
     });
     const result = await publication.run(columns);
     await this.#staging.drop();
@@ -69,16 +77,33 @@ class DuckDbStorage extends AbstractStorage {
   }
 
   async discard() {
-    await this.#staging.finish();
     await this.#staging.drop();
   }
 
-  /** Closing writes the log into the database file, drops what is staged, and frees the lock. */
+  /** Closing writes the log into the database file and frees the lock. */
   async close() {
+    await this.#staging?.drop();
     this.#connection?.closeSync();
     this.#instance?.closeSync();
     this.#connection = null;
     this.#instance = null;
+  }
+
+  /**
+   * DuckDB keeps what it has read or written, and its allocator what is free again, until the limit
+   * is reached: the more rows, the more memory. A lower limit makes it give both back.
+   */
+  async #shrink() {
+    // A connection of its own: a failure would end the other's transaction.
+    const connection = await this.#instance.connect();
+    // It fails where more is in use, and has given back what is not.
+    await connection.run(`SET memory_limit = '${KEPT_MEGABYTES}MB'`).catch(() => {});
+    await connection.run(`SET memory_limit = '${this.config.getValue('MemoryLimitMb')}MB'`);
+    connection.closeSync();
+  }
+
+  #stagingFolder() {
+    return `${this.config.getValue('DatabasePath')}.owox-staging`;
   }
 
   #options() {
@@ -88,6 +113,8 @@ class DuckDbStorage extends AbstractStorage {
       threads: String(Math.min(availableParallelism(), 4)),
       // A run reaches no network but for its source.
       autoinstall_known_extensions: 'false',
+      // Staged rows are read once or twice, and would fill the memory.
+      enable_external_file_cache: 'false',
     };
   }
 }

@@ -15,15 +15,15 @@ function quote(name) {
  */
 
 /** @returns {string} a query for the staged rows, typed */
-function selectStaged(staging, columns, conditions = []) {
+function selectStaged(relation, columns, conditions = []) {
   const values = columns.map(({ name, value }) => `${value} AS ${name}`);
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
-  return `SELECT ${values.join(', ')} FROM ${staging}${where}`;
+  return `SELECT ${values.join(', ')} FROM ${relation}${where}`;
 }
 
 /** @returns {string} a condition that leaves the last of the rows with equal keys */
-function isLastOf(staging, columns) {
-  return `rowid IN (SELECT max(rowid) FROM ${staging} GROUP BY ${keysOf(columns)})`;
+function isLastOf(relation, columns) {
+  return `n IN (SELECT max(n) FROM ${relation} GROUP BY ${keysOf(columns)})`;
 }
 
 /** @returns {string[]} conditions that each leave a part of the rows, together all */

@@ -2,7 +2,7 @@
 
 const { randomUUID } = require('node:crypto');
 const { setTimeout: pause } = require('node:timers/promises');
-const { JsonLinesStaging } = require('../JsonLinesStaging');
+const { TextStaging } = require('../TextStaging');
 
 /** A killed run cannot drop its staging table; BigQuery does after this time. */
 const EXPIRES_AFTER_MS = 24 * 60 * 60 * 1000;
@@ -13,7 +13,7 @@ const TRANSIENT = /rateLimitExceeded|backendError|internalError|jobRateLimitExce
  * The rows of a run in a table of their own that load jobs fill: these cost nothing, and each is
  * all or nothing.
  */
-class Staging extends JsonLinesStaging {
+class Staging extends TextStaging {
   #dataset;
   #tableColumns = 0;
 
