@@ -115,12 +115,14 @@ class Publication {
     await this.#connection.run(insertFrom(this.#table, columns, select()));
   }
 
-  /** Without unique keys, the days that come again are replaced as a whole. */
+  /** Without unique keys, the days that come again are replaced as a whole, "no day" among them. */
   async #deleteDays(columns) {
     const { name, value } = columns.find(({ source }) => source === this.#plan.dateColumn);
+    const { table } = this.#staging;
     await this.#connection.run(
       `DELETE FROM ${this.#table} WHERE CAST(${name} AS DATE) IN ` +
-        `(SELECT CAST(${value} AS DATE) FROM ${this.#staging.table})`,
+        `(SELECT CAST(${value} AS DATE) FROM ${table}) ` +
+        `OR (${name} IS NULL AND EXISTS (FROM ${table} WHERE ${value} IS NULL))`,
     );
   }
 
