@@ -16,8 +16,8 @@ export type Parameters = Record<string, unknown>;
 export interface SectionInput {
   /** Name of the source or storage: its folder in the connectors package. */
   name: string;
-  /** Its parameters. */
-  config: Parameters;
+  /** Its parameters; `object`, so that interfaces and classes of the caller's fit. */
+  config: Parameters | object;
 }
 
 /** What `toObject()` of a source or storage gives. */
@@ -58,16 +58,17 @@ export class StorageConfig {
   validate(): true;
 }
 
-/** What `new Config` takes; further fields are accepted and left out of `toObject()`. */
-export interface ConfigInput {
+interface ConfigFields {
   /** May be left out: `run(datamartId, …)` supplies it. */
-  datamartId?: string;
+  datamartId?: string | undefined;
   /** Name of the configuration. */
   name: string;
   source: SectionInput | SourceConfig;
   storage: SectionInput | StorageConfig;
-  [further: string]: unknown;
 }
+
+/** What `new Config` takes; further fields are accepted and left out of `toObject()`. */
+export type ConfigInput = ConfigFields | (ConfigFields & { [further: string]: unknown });
 
 /** What a connector is told: the content of `OW_CONFIG`. */
 export interface ConfigObject {
@@ -164,7 +165,20 @@ export class RunContext {
 
 /** One descriptor of the connector's process. */
 export type StdioEntry =
-  'inherit' | 'ignore' | 'pipe' | number | { readonly fd: number | undefined } | null | undefined;
+  | 'inherit'
+  | 'ignore'
+  | 'pipe'
+  | number
+  | { readonly fd: number | undefined }
+  | WritableWithFd
+  | null
+  | undefined;
+
+/** A stream such as `fs.createWriteStream` gives, whose type does not tell that it has an `fd`. */
+interface WritableWithFd {
+  readonly writable: boolean;
+  write(chunk: string): boolean;
+}
 
 /** Output goes to callbacks, in whole lines and in order. */
 export interface LogCaptureStdio {

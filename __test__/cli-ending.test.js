@@ -3,11 +3,12 @@
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
+const { closeSync, existsSync, openSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const { after, test } = require('node:test');
 
 const { configOf, connectorsPackage } = require('./support/connectors');
-const { ended, root } = require('./support/host');
+const { ended, root, runScript } = require('./support/host');
 const { mark, until } = require('./support/processes');
 const { tempFolder, writeFiles } = require('./support/temp');
 
@@ -17,6 +18,11 @@ const sources = {
   Clean: `run() { process.on('SIGTERM', () => { console.log('finished cleanly'); process.exit(0); });
     ${READY} ${WAIT} return new Promise(() => {}); }`,
   Stubborn: `run() { process.on('SIGTERM', () => console.log('no')); ${READY} ${WAIT} }`,
+  Line: `run() { console.log('a line'); }`,
+  Talker: `run() { ${READY} const timer = setInterval(() => {
+    if (!require('node:fs').existsSync(process.env.GONE)) return;
+    for (let line = 0; line < 3; line += 1) console.log('more');
+    clearInterval(timer); }, 20); }`,
   Bomb: `run() { const kept = []; setInterval(() => kept.push(Buffer.alloc(2e7, 1)), 5); }`,
 };
 const env = {
@@ -26,14 +32,14 @@ const env = {
 };
 
 /** Starts the command; `said(text)` waits until it has printed that on stdout. */
-function start(t, source, ...args) {
+function start(t, source, more = {}, ...args) {
   const folder = writeFiles(tempFolder(t), { 'config.json': configOf(source) });
   const { variables, processes } = mark(t);
   const script = path.join(root, 'src', 'cli-wrapper.js');
   const child = spawn(
     process.execPath,
     [script, path.join(folder, 'config.json'), '--no-state', ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, ...variables } },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, ...variables, ...more } },
   );
   let text = '';
   child.stdout.on('data', (chunk) => {
@@ -61,7 +67,7 @@ for (const [signal, exitCode] of [
 }
 
 test('a second signal kills a connector that does not end', async (t) => {
-  const { child, end, said, processes } = start(t, 'Stubborn', '--grace-ms', '600000');
+  const { child, end, said, processes } = start(t, 'Stubborn', {}, '--grace-ms', '600000');
   await said('ready');
   child.kill('SIGINT');
   await said('no');
@@ -78,10 +84,42 @@ for (const [source, args, exitCode, message] of [
   ['Stubborn', ['--memory-limit-mb', '1'], 1, /memoryLimitMb must be/],
 ]) {
   test(`${args.slice(0, 2).join(' ')}: exit code ${exitCode}`, async (t) => {
-    const { end, processes } = start(t, source, ...args);
+    const { end, processes } = start(t, source, {}, ...args);
     const { code, stderr } = await end;
     assert.equal(code, exitCode, stderr);
     assert.match(stderr, message);
     assert.deepEqual(processes(), []);
   });
 }
+
+test('a reader who has gone does not end the run', async (t) => {
+  const gone = path.join(tempFolder(t), 'gone');
+  const { child, end, said } = start(t, 'Talker', { GONE: gone });
+  await said('ready');
+  child.stdout.destroy();
+  writeFileSync(gone, '');
+  const { code, stderr } = await end;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /Done in/);
+});
+
+test(
+  'output that is lost is an error, at the end of the run',
+  { skip: !existsSync('/dev/full') },
+  async (t) => {
+    const folder = writeFiles(tempFolder(t), { 'config.json': configOf('Line') });
+    const full = openSync('/dev/full', 'w');
+    t.after(() => closeSync(full));
+    const stdio = ['ignore', full, 'pipe'];
+    const config = path.join(folder, 'config.json');
+    for (const [args, expected] of [
+      [['spec'], /^Error: stdout could not be written: ENOSPC/],
+      [[config, '--no-state'], /Done in[^]*Error: stdout could not be written: ENOSPC/],
+    ]) {
+      const { code, stderr } = await runScript('src/cli-wrapper.js', args, { stdio, env });
+      assert.equal(code, 1);
+      assert.match(stderr, expected);
+      assert.doesNotMatch(stderr, /Unhandled/);
+    }
+  },
+);

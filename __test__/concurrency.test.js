@@ -108,7 +108,9 @@ test('cancel reaches every run of the id, and asking again makes it harder', asy
   await Promise.all([...runs, other].map(({ started }) => started()));
   assert.equal(runner.cancel('same'), 2);
   await until(() => runs.every(({ stdout }) => stdout.join('').includes('no')), 'both were asked');
-  assert.throws(() => runner.cancel('same', { graceMs: -1 }), { code: 'INVALID_CONFIG' });
+  for (const wrong of [{ graceMs: -1 }, { graceMs: '1' }, { grace: 1 }, 'now']) {
+    assert.throws(() => runner.cancel('same', wrong), { code: 'INVALID_CONFIG' });
+  }
   assert.equal(runner.cancel('same', { graceMs: 0 }), 2);
   for (const { promise } of runs) {
     assert.equal((await rejection(promise)).result.signal, 'SIGKILL');

@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const { after, test } = require('node:test');
+const vm = require('node:vm');
 
 const {
   ConnectorRunner,
@@ -216,4 +217,35 @@ test('the connector waits for a slow consumer', async (t) => {
   assert.equal(taken <= 1, true, `${taken} were delivered, though the first was not done`);
   released();
   await gate;
+});
+
+test('a stream takes signals of any realm, and refuses what is none', async () => {
+  const { signal, abort } = vm.runInNewContext(`
+    const heard = new Set();
+    const signal = {
+      aborted: false,
+      addEventListener: (_, listener) => heard.add(listener),
+      removeEventListener: (_, listener) => heard.delete(listener),
+    };
+    const abort = () => {
+      Object.assign(signal, { aborted: true, reason: 'why' });
+      for (const listener of heard) listener();
+    };
+    ({ signal, abort })`);
+  const stream = runner.stream('dm', 'run', configOf('Endless'), {}, 'ignore', { signal });
+  await stream.next();
+  abort();
+  const all = async () => {
+    while (!(await stream.next()).done);
+  };
+  await assert.rejects(all, { code: 'ABORT_ERR', cause: 'why' });
+
+  for (const wrong of [null, 5, {}]) {
+    const refused = runner.stream('dm', 'run', configOf('Prints'), {}, 'ignore', { signal: wrong });
+    await assert.rejects(refused.next(), { code: 'INVALID_CONFIG' });
+  }
+  assert.throws(() => runner.stream('dm', 'run', configOf('Prints'), {}, ['pipe']), {
+    name: 'TypeError',
+    code: 'INVALID_CONFIG',
+  });
 });

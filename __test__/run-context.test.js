@@ -152,3 +152,12 @@ test('a variable of C that JavaScript does not see never reaches the connector',
   );
   assert.deepEqual({ stdout, code }, { stdout: 'undefined\n', code: 0 });
 });
+
+test('what JSON cannot hold is refused with a code', async () => {
+  const loop = { value: {} };
+  loop.value.loop = loop;
+  for (const value of [1n, loop]) {
+    const run = new ConnectorRunner().run('d', 'r', configOf('Echo', { value }), {}, 'ignore');
+    await assert.rejects(run, { name: 'TypeError', code: 'INVALID_CONFIG' });
+  }
+});

@@ -91,7 +91,7 @@ function declaredMembers() {
 /** Where JavaScript adds or hides members on purpose. */
 const DIFFERENCES = {
   // delegates in JavaScript, so that a service that the user put in its place is called
-  ConnectorRunner: { added: ['executionService', 'run', 'stream'] },
+  ConnectorRunner: { added: ['cancel', 'executionService', 'run', 'stream'] },
   // the environment is an object of the caller's
   ConnectorExecutionService: { added: ['executionEnvironment'] },
   // the user's objects, which native code asks through JavaScript

@@ -123,8 +123,8 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
   }
 
   /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */
-  cancel(runId, { graceMs } = {}) {
-    return inCallersRealm(() => super.cancel(String(runId), graceMs));
+  cancel(runId, options = undefined) {
+    return inCallersRealm(() => super.cancel(String(runId), options, makeObject));
   }
 }
 

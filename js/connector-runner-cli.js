@@ -98,6 +98,10 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const page = isRun && !plan.look.json && !plan.look.quiet && plan.options.report;
     if (page && existsSync(page)) await screen.say(['', `  Report   ${page}\n`]);
     screen.stop();
+    if (screen.loss) {
+      await screen.say(['', `Error: stdout could not be written: ${screen.loss.message}\n`]);
+      exitCode ||= 1;
+    }
     stops?.release();
     process.exitCode = exitCode;
     return exitCode;

@@ -5,6 +5,7 @@ const { MessageStream } = require('./message-stream');
 const { optionOf } = require('./host');
 const { native } = require('./native');
 const { inCallersRealm, makeObject } = require('./realm');
+const { eitherOf } = require('./signals');
 
 class ConnectorRunner extends native.ConnectorRunner {
   constructor(options) {
@@ -24,13 +25,11 @@ class ConnectorRunner extends native.ConnectorRunner {
 
   stream(datamartId, runId, config, runConfig, stdio = 'ignore', options = undefined) {
     const start = (more) => {
-      const signals = [more.signal, optionOf(options, 'signal')].filter(
-        (signal) => signal !== undefined,
-      );
+      const given = optionOf(options, 'signal');
       return this.executionService.execute(datamartId, runId, config, runConfig, stdio, {
         ...options,
         ...more,
-        signal: AbortSignal.any(signals),
+        signal: given === undefined ? more.signal : eitherOf(more.signal, given),
       });
     };
     return new MessageStream(start, stdio);

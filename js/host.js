@@ -4,6 +4,7 @@
 
 const { AsyncResource } = require('node:async_hooks');
 const path = require('node:path');
+const { setImmediate } = require('node:timers'); // the global one may be a fake, as in Jest
 const { inspect } = require('node:util');
 
 const { packageRoot, supervisor } = require('./native');

@@ -1,6 +1,8 @@
 'use strict';
 // The messages of one run as an async iterator.
 
+const { withHidden } = require('./realm');
+
 const KNOWN = new Set([
   'log',
   'isInProgress',
@@ -35,7 +37,10 @@ class MessageStream {
    * @param {unknown} stdio where output goes besides
    */
   constructor(run, stdio) {
-    if (Array.isArray(stdio)) throw new TypeError('stream() takes no array as stdio');
+    if (Array.isArray(stdio)) {
+      const error = new TypeError('stream() takes no array as stdio: it reads the output itself');
+      throw withHidden(error, { code: 'INVALID_CONFIG' });
+    }
     const options = {
       onMessage: (message) => this.#take(message),
       signal: this.#leaving.signal,

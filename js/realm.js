@@ -97,4 +97,11 @@ function showGetters(instance, names) {
   }
 }
 
-module.exports = { ConnectorRunError, inCallersRealm, makeObject, settle, showGetters };
+module.exports = {
+  ConnectorRunError,
+  inCallersRealm,
+  makeObject,
+  settle,
+  showGetters,
+  withHidden,
+};

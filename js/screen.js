@@ -6,9 +6,19 @@ const REDRAW_MS = 200;
 
 const CLEAR_LINE = '\r\u001b[2K';
 
+/** Why a stream takes nothing more. */
+const failures = new Map();
+
+/** A stream that fails must not end the program, and with it a run that is going on. */
+function outlive(stream) {
+  if (failures.has(stream)) return;
+  failures.set(stream, undefined);
+  stream.on('error', (error) => failures.set(stream, failures.get(stream) ?? error));
+}
+
 /** Writes and waits until the stream takes more. */
 function send(stream, text) {
-  if (!text) return undefined;
+  if (!text || failures.get(stream)) return undefined;
   return new Promise((resolve) => {
     stream.write(text, () => resolve());
   });
@@ -23,6 +33,8 @@ class Screen {
 
   /** `lineAt(elapsedMs, columns)` gives the line; without it there is none. */
   constructor(lineAt) {
+    outlive(process.stdout);
+    outlive(process.stderr);
     this.#lineAt = lineAt;
     if (lineAt) this.#timer = setInterval(() => this.#draw(), REDRAW_MS).unref();
   }
@@ -56,6 +68,12 @@ class Screen {
   say([stdout, stderr]) {
     const isBroken = stderr && process.stderr.isTTY && !this.#isAtStart;
     return this.write([stdout, isBroken ? `\n${stderr}` : stderr]);
+  }
+
+  /** Why output is lost, as on a full disk; a reader who has gone has read what they wanted. */
+  get loss() {
+    const failure = failures.get(process.stdout);
+    return failure?.code === 'EPIPE' ? undefined : failure;
   }
 
   /** There is no line any more. */

@@ -33,4 +33,24 @@ function listen(layers) {
   };
 }
 
-module.exports = { listen };
+/**
+ * Two signals as one. `AbortSignal.any()` refuses those of another realm, such as jsdom's. What is
+ * no signal stays as it is, for native code to say so.
+ */
+function eitherOf(own, given) {
+  if (typeof given?.addEventListener !== 'function') return given;
+  const both = [own, given];
+  return {
+    get aborted() {
+      return both.some((signal) => signal.aborted);
+    },
+    get reason() {
+      return both.find((signal) => signal.aborted)?.reason;
+    },
+    addEventListener: (...asked) => both.forEach((signal) => signal.addEventListener(...asked)),
+    removeEventListener: (...asked) =>
+      both.forEach((signal) => signal.removeEventListener(...asked)),
+  };
+}
+
+module.exports = { eitherOf, listen };

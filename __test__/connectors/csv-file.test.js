@@ -140,6 +140,25 @@ test('encodings', async () => {
   assert.deepEqual(await read(latin, { Encoding: 'windows-1252' }), [{ a: 'ü' }]);
   await assert.rejects(read(latin), /is not encoded in utf-8: set Encoding/);
   await assert.rejects(read(latin, { Encoding: 'klingon' }), /Encoding "klingon" is unknown/);
+  await assert.rejects(read(fileWith(utf16)), /example to utf-16le/);
+  await assert.rejects(read(fileWith(utf16.swap16())), /example to utf-16be/);
+  const unmarked = fileWith(Buffer.from('a,b\n1,2\n', 'utf16le'));
+  await assert.rejects(read(unmarked), /header has NUL characters.* utf-16le/);
+});
+
+test('a header that looks like another delimiter is told', async () => {
+  for (const [header, expected] of [
+    ['a;b', /set Delimiter to ;/],
+    ['a\tb', /set Delimiter to \\t/],
+    ['a', undefined],
+  ]) {
+    const config = new RecordingConfig({ Path: fileWith(`${header}\n1\n`) });
+    const source = new Connectors.CsvFile.CsvFileSource(config);
+    await source.fetch(source.tables()[0], { start: null, end: null }).next();
+    const [message] = config.of('addWarningToCurrentStatus');
+    if (expected) assert.match(message.warning, expected);
+    else assert.equal(message, undefined);
+  }
 });
 
 test('paths that cannot be read', async () => {
@@ -196,6 +215,24 @@ test('HTTP failures say what happened, without the query of the address', async 
     read('http://127.0.0.1:1/x.csv'),
     /Cannot reach http:\/\/127.0.0.1:1\/x.csv: /,
   );
+});
+
+test('user and password of an address are sent, and never shown', async () => {
+  let authorization;
+  const handler = (request, response) => {
+    ({ authorization } = request.headers);
+    response.writeHead(request.url === '/a.csv' ? 200 : 404).end('a\n1\n');
+  };
+  await withServer(handler, async (base) => {
+    const of = (name) => `${base}/${name}`.replace('//', '//me:s3cretword@');
+    assert.deepEqual(await read(of('a.csv'), ONCE), [{ a: '1' }]);
+    assert.equal(authorization, `Basic ${Buffer.from('me:s3cretword').toString('base64')}`);
+    const error = await read(of('b.csv'), ONCE).catch((reason) => reason);
+    assert.match(error.message, /answered 404/);
+    assert.ok(!error.message.includes('s3cretword'), error.message);
+    const broken = await read('http://me:s3cretword@a b/', ONCE).catch((reason) => reason);
+    assert.equal(broken.message, 'Path is no http(s) address: correct it');
+  });
 });
 
 test('the table is named after the file', () => {

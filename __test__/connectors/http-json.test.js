@@ -42,8 +42,7 @@ const json = (body, headers) => (_request, response) => {
   response.writeHead(200, headers).end(JSON.stringify(body));
 };
 
-async function read(parameters, range = NO_RANGE) {
-  const config = new RecordingConfig(parameters);
+async function read(parameters, range = NO_RANGE, config = new RecordingConfig(parameters)) {
   const source = new Connectors.HttpJson.HttpJsonSource(config);
   config.validate();
   const batches = [];
@@ -56,7 +55,7 @@ test('records are found by their path, with token and headers sent', async () =>
   const rows = await read({
     Url: `${base}/list?x=1`,
     RecordsPath: 'data.items',
-    BearerToken: SECRET,
+    BearerToken: `${SECRET}\n`, // as it is copied
     Headers: ['X-Api-Key: k:1'],
   });
   assert.deepEqual(rows, [[{ id: 1, nested: { a: [1] } }]]);
@@ -90,6 +89,17 @@ test('paging by a next address, in the answer or in the header Link', async () =
   answers['/i'] = json([{ id: 2 }]);
   const byHeader = { value: 'next', items: {} };
   assert.deepEqual(await read({ Url: `${base}/h`, Paging: byHeader }), [[{ id: 1 }], [{ id: 2 }]]);
+  for (const link of ['</i>; rel="prev next"', '</i>; title="a, b"; rel=next, </x>; rel=last']) {
+    answers['/h'] = json([{ id: 1 }], { link });
+    assert.equal((await read({ Url: `${base}/h`, Paging: byHeader })).length, 2, link);
+  }
+});
+
+test('a server that does not know the parameter for the page is not asked for ever', async () => {
+  answers['/p'] = json([{ id: 1 }]);
+  const Paging = { value: 'page', items: { Parameter: { value: 'n' }, First: { value: 1 } } };
+  await assert.rejects(read({ Url: `${base}/p`, Paging }), /same page .* check Paging\.Parameter/);
+  assert.equal(requests.length, 3);
 });
 
 test('a page that names itself ends, and the token is not sent to another server', async () => {
@@ -122,6 +132,68 @@ test('fields are chosen, and the keys come along', async () => {
     DateColumn: 'date',
   };
   assert.deepEqual(await read(parameters), [[{ id: 1, date: '2026-01-01', a: 2, c: null }]]);
+});
+
+test("fields are a record's own, and a name that none has is told", async () => {
+  answers['/f'] = json([{ id: 1 }, {}]);
+  const parameters = { Url: `${base}/f`, Fields: ['id', 'constructor'] };
+  const config = new RecordingConfig(parameters);
+  assert.deepEqual(await read(parameters, NO_RANGE, config), [[{ id: 1, constructor: null }]]);
+  const [{ warning }] = config.of('addWarningToCurrentStatus');
+  assert.match(warning, /No record has the field constructor:/);
+  assert.deepEqual(await read({ Url: `${base}/f`, Fields: 'ALL' }), [[{ id: 1 }]]);
+});
+
+test('records without a date are left out where days are asked for, as in CsvFile', async () => {
+  answers['/d'] = json([{ id: 1, d: null }, { id: 2 }, { id: 3, d: '2026-01-02' }]);
+  const parameters = { Url: `${base}/d`, DateColumn: 'd' };
+  assert.equal((await read(parameters))[0].length, 3);
+  const range = { start: '2026-01-01', end: null };
+  assert.deepEqual(await read(parameters, range), [[{ id: 3, d: '2026-01-02' }]]);
+  answers['/d'] = json([{ d: 1767225600 }]);
+  await assert.rejects(read(parameters), /no ISO date/, 'at the first run, not at the second');
+});
+
+test('a redirect to another server gets no headers, one on the same server does', async () => {
+  const other = base.replace('127.0.0.1', 'localhost');
+  const to = (location) => (_request, response) => response.writeHead(302, { location }).end();
+  const parameters = { Url: `${base}/from`, BearerToken: SECRET, Headers: [`X-Key: ${SECRET}`] };
+  const headersAt = async (location) => {
+    answers['/from'] = to(location);
+    answers['/to'] = json([{ id: 1 }]);
+    assert.deepEqual(await read(parameters), [[{ id: 1 }]]);
+    const { authorization, 'x-key': key, accept } = requests.at(-1).headers;
+    assert.equal(accept, 'application/json');
+    return [authorization, key];
+  };
+  assert.deepEqual(await headersAt('/to'), [`Bearer ${SECRET}`, SECRET]);
+  assert.deepEqual(await headersAt(`${other}/to`), [undefined, undefined]);
+  answers['/from'] = to('/from');
+  await assert.rejects(read({ ...parameters, MaxAttempts: 1 }), /redirects again and again/);
+});
+
+test('user and password of an address are sent, and never shown', async () => {
+  answers['/u'] = json([{ id: 1 }]);
+  const Url = `${base}/u`.replace('//', `//me:${SECRET}%21@`);
+  await read({ Url });
+  const expected = Buffer.from(`me:${SECRET}!`).toString('base64');
+  assert.equal(requests[0].headers.authorization, `Basic ${expected}`);
+  answers['/u'] = (_request, response) => response.writeHead(401).end();
+  const error = await read({ Url }).catch((reason) => reason);
+  assert.match(error.message, /answered 401/);
+  assert.ok(!error.message.includes(SECRET), error.message);
+});
+
+test('bytes are read as their server says, or refused, never replaced', async () => {
+  const send = (text, encoding, type) => (_request, response) =>
+    response.writeHead(200, { 'content-type': type }).end(Buffer.from(text, encoding));
+  const Url = `${base}/c`;
+  answers['/c'] = send('[{"a":"ü"}]', 'latin1', 'application/json; charset=ISO-8859-1');
+  assert.deepEqual(await read({ Url }), [[{ a: 'ü' }]]);
+  answers['/c'] = send('[{"a":"ü"}]', 'latin1', 'application/json');
+  await assert.rejects(read({ Url }), /no utf-8/);
+  answers['/c'] = send(`[{"id":12345678901234567890,"a":${'['.repeat(9e4)}`, 'utf8', 'x/y');
+  await assert.rejects(read({ Url }), /not JSON|nested too deep/);
 });
 
 test('a busy server is asked again, as long after as it says', async () => {
@@ -190,5 +262,7 @@ test('what is wrong is said at once, without secrets', async () => {
   assert.match(await problem({ Url: `${base}/object`, RecordsPath: 'list' }), /a number/);
   assert.match(await problem({ Url: 'ftp://host/x' }), /no http\(s\) address/);
   assert.match(await problem({ Url: base, Headers: ['nonsense'] }), /Name: value/);
+  assert.match(await problem({ Url: base, Headers: [`X: a\n${SECRET}`] }), /no header can hold/);
+  assert.match(await problem({ Url: base, BearerToken: `${SECRET}\n€` }), /BearerToken has/);
   assert.equal(requests.length, 7);
 });

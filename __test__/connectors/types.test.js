@@ -104,6 +104,9 @@ test('days', () => {
   assert.equal(toDay('2024-01-01 23:30:00.123456-0500'), '2024-01-02');
   assert.equal(toDay('2024-01-01T23:30:00'), '2024-01-01');
   assert.equal(toDay(new Date('2024-01-01T23:30:00Z')), '2024-01-01');
+  // days are compared as text
+  assert.equal(toDay('9999-12-31T23:59:59-12:00'), '9999-12-31');
+  assert.equal(toDay('0001-01-01T00:00:00+14:00'), '0001-01-01');
   assert.equal(toDay('01/02/2024'), null);
   assert.equal(toDay(5), null);
   assert.equal(dateKind('2024-01-01T10:00Z'), null);

@@ -25,6 +25,7 @@ const PACKAGE = connectorsPackage(
         console.error('to stderr');
       }`,
       Fail: `async run() { throw new Error('cannot load'); }`,
+      Much: `run() { for (let line = 0; line < 5000; line += 1) console.log('x'.repeat(99)); }`,
       Wait: `run() { setInterval(() => {}, 1000); }`,
     },
   },
@@ -152,6 +153,9 @@ describe('a run', () => {
     expect(result.status).toBe('success');
     expect(Date.now()).toBe(before); // they were in force all along
     expect(textOf(stdio.logCapture.onStderr)).toBe('to stderr\n');
+    const much = capture();
+    await run('Much', much);
+    expect(textOf(much.logCapture.onStdout)).toHaveLength(500_000);
     expect(jest.getTimerCount()).toBe(0);
   });
 

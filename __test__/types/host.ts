@@ -1,4 +1,6 @@
 // A host like OWOX's backend, seen by the compiler only.
+import type { WriteStream } from 'node:fs';
+
 import {
   Config,
   ConnectorExecutionService,
@@ -138,6 +140,32 @@ export const variables: Record<string, string> = new RunContext(
   new RunConfig(),
 ).getEnvironmentVariables();
 
+/** What programs declare for themselves has no index signatures. */
+interface Parameters {
+  Path: string;
+}
+interface Section {
+  name: string;
+  config: Parameters;
+}
+interface OwnDefinition {
+  name: string;
+  source: Section;
+  storage: Section;
+}
+export const typed = (definition: OwnDefinition) => [
+  new Config(definition),
+  new Config({ ...definition, datamartId: undefined, description: 'of the program' }),
+  new SourceConfig(definition.source),
+];
+export const toFile = (file: WriteStream) =>
+  runner.run('id', 'run', { storage: { name: 'X' }, toObject: () => ({}) }, undefined, [
+    'ignore',
+    file,
+  ]);
+
+// @ts-expect-error parameters are an object
+new SourceConfig({ name: 's', config: 5 });
 // @ts-expect-error a name is required
 new SourceConfig({ config: {} });
 // @ts-expect-error a source is required

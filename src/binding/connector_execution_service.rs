@@ -9,10 +9,10 @@ use napi_derive::napi;
 
 use super::catch::Result;
 use super::connector_runner::{ConnectorRunner, cancel_runs, check_options};
-use super::js_values::{MakeObject, text_of};
+use super::js_values::{JsValues, MakeObject, text_of};
 use super::outcome::promise;
 use super::port::{Payload, Port, PortFunction, listening};
-use super::request::Request;
+use super::request::{Request, read_options};
 use super::run_context::read_variables;
 use crate::config::Values;
 use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
@@ -69,8 +69,15 @@ impl ConnectorExecutionService {
 
     /// Asks the runs of this id to stop; gives how many there are.
     #[napi(catch_unwind)]
-    pub fn cancel(&self, run_id: String, grace_ms: Option<f64>) -> Result<u32> {
-        cancel_runs(&self.control, &run_id, grace_ms)
+    pub fn cancel<'env>(
+        &self,
+        env: &'env Env,
+        run_id: String,
+        options: Unknown<'env>,
+        make_object: MakeObject<'env>,
+    ) -> Result<u32> {
+        let values = JsValues::new(env, make_object);
+        cancel_runs(&self.control, &run_id, read_options(&values, &options)?)
     }
 
     /// Checks the arguments in the documented order, then runs the connector. With

@@ -7,6 +7,7 @@ use napi_derive::napi;
 use super::catch::Result;
 use super::js_values::{JsValues, MakeObject};
 use super::request::read_options;
+use crate::error::{Code, RunnerError};
 use crate::options::{OptionValue, Options};
 use crate::run::Control;
 
@@ -24,12 +25,6 @@ impl ConnectorRunner {
         let options = check_options(&env, &options, make_object)?;
         Ok(Self { control: Control::new(options.max_concurrent_runs) })
     }
-
-    /// Asks the runs of this id to stop; gives how many there are.
-    #[napi(catch_unwind)]
-    pub fn cancel(&self, run_id: String, grace_ms: Option<f64>) -> Result<u32> {
-        cancel_runs(&self.control, &run_id, grace_ms)
-    }
 }
 
 impl ConnectorRunner {
@@ -39,16 +34,15 @@ impl ConnectorRunner {
     }
 }
 
-/// Asks runs to stop.
-pub fn cancel_runs(control: &Control, run_id: &str, grace_ms: Option<f64>) -> Result<u32> {
-    let grace = match grace_ms {
-        Some(grace) => {
-            let asked = vec![("graceMs".to_owned(), OptionValue::Number(grace))];
-            Some(Options::default().with(asked)?.limits.grace)
-        }
-        None => None,
-    };
-    Ok(u32::try_from(control.cancel(run_id, grace)).unwrap_or(u32::MAX))
+/// Asks runs to stop. The one option that there is for it is `graceMs`.
+pub fn cancel_runs(control: &Control, run_id: &str, options: Vec<(String, OptionValue)>) -> Result<u32> {
+    if let Some((unknown, _)) = options.iter().find(|(name, _)| name != "graceMs") {
+        let message = format!("option {unknown} is unknown: cancel() takes graceMs only");
+        return Err(RunnerError::new(Code::InvalidConfig, message).into());
+    }
+    let has_grace = !options.is_empty();
+    let grace = Options::default().with(options)?.limits.grace;
+    Ok(u32::try_from(control.cancel(run_id, has_grace.then_some(grace))).unwrap_or(u32::MAX))
 }
 
 /// Refuses options that are wrong before anything is run with them.

@@ -56,6 +56,16 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
     };
     variables.push(("PATH".to_owned(), path));
     variables.push(("TMPDIR".to_owned(), temporary.display().to_string()));
+    // npm ends where it has no home and where it cannot write its cache, as in many containers
+    if host.variable("HOME").is_none() {
+        let home = home(host).unwrap_or_else(|| temporary.to_owned());
+        variables.push(("HOME".to_owned(), home.display().to_string()));
+    }
+    if set("cache", &configuration, host).is_none()
+        && !in_home(".npm", host).is_some_and(|npm| is_usable(&npm))
+    {
+        variables.push(("npm_config_cache".to_owned(), temporary.join("npm").display().to_string()));
+    }
     variables
 }
 
@@ -63,18 +73,36 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
 /// Made where they are missing, since npm may not make them then.
 pub fn writable(directory: &Path, host: &Host) -> Vec<PathBuf> {
     let configuration = configuration(host);
-    let set = |name: &str| {
-        let variable = host.variables.iter().rev().find(|(variable, value)| {
-            !value.is_empty() && variable.to_lowercase() == format!("npm_config_{name}")
-        });
-        variable.map(|(_, value)| value.clone()).or_else(|| setting(&configuration, name, host))
+    let folder = |name: &str, otherwise: &str| {
+        let named = set(name, &configuration, host).map(|path| host.absolute(path));
+        named.or_else(|| in_home(otherwise, host))
     };
-    let in_home = |path: &str| host.variable("HOME").map(|home| Path::new(home).join(path));
-    let cache = set("cache").map(|path| host.absolute(path)).or_else(|| in_home(".npm"));
-    let headers = set("devdir").map(|path| host.absolute(path)).or_else(|| in_home(".cache/node-gyp"));
-    let kept = [cache, headers].into_iter().flatten();
-    let kept = kept.filter(|folder| folder.is_dir() || fs::create_dir_all(folder).is_ok());
+    let kept = [folder("cache", ".npm"), folder("devdir", ".cache/node-gyp")].into_iter().flatten();
+    let kept = kept.filter(|folder| is_usable(folder));
     std::iter::once(directory.to_owned()).chain(kept).collect()
+}
+
+/// A setting, by its variable or from the text of the npmrc files.
+fn set(name: &str, configuration: &str, host: &Host) -> Option<String> {
+    let variable = host.variables.iter().rev().find(|(variable, value)| {
+        !value.is_empty() && variable.to_lowercase() == format!("npm_config_{name}")
+    });
+    variable.map(|(_, value)| value.clone()).or_else(|| setting(configuration, name, host))
+}
+
+/// The user's folder, as npm finds it: by `HOME`, or else in the system's list of users.
+fn home(host: &Host) -> Option<PathBuf> {
+    host.variable("HOME").map(PathBuf::from).or_else(std::env::home_dir)
+}
+
+fn in_home(path: &str, host: &Host) -> Option<PathBuf> {
+    home(host).map(|home| home.join(path))
+}
+
+/// Whether the folder is there, or could be made, and may be written.
+fn is_usable(folder: &Path) -> bool {
+    (folder.is_dir() || fs::create_dir_all(folder).is_ok())
+        && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// The text of the user's and the machine's npmrc.
@@ -86,8 +114,7 @@ fn configuration(host: &Host) -> String {
             .find(|(variable, value)| !value.is_empty() && variable.to_lowercase() == name)
             .map(|(_, value)| host.absolute(value))
     };
-    let user = named("npm_config_userconfig")
-        .or_else(|| host.variable("HOME").map(|home| Path::new(home).join(".npmrc")));
+    let user = named("npm_config_userconfig").or_else(|| in_home(".npmrc", host));
     let prefix = named("npm_config_prefix")
         .or_else(|| host.exec_path.parent().and_then(Path::parent).map(Path::to_owned));
     let of_machine =
@@ -107,9 +134,9 @@ fn setting(configuration: &str, name: &str, host: &Host) -> Option<String> {
     for (variable, value) in &host.variables {
         text = text.replace(&format!("${{{variable}}}"), value);
     }
-    match (text.strip_prefix("~/"), host.variable("HOME")) {
-        (Some(rest), Some(home)) => Some(format!("{home}/{rest}")),
-        _ => Some(text),
+    match text.strip_prefix("~/").and_then(|rest| in_home(rest, host)) {
+        Some(path) => Some(path.display().to_string()),
+        None => Some(text),
     }
 }
 
@@ -144,6 +171,30 @@ mod tests {
         assert_eq!(passed[5].1, "/staging/.tmp");
         let all = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), true);
         assert_eq!(all.len(), given.len(), "all but OW_CONFIG, and HOME");
+    }
+
+    #[test]
+    fn npm_gets_a_cache_where_the_user_has_none_that_can_be_written() {
+        let passed = |host: &Host, name: &str| {
+            let all = variables(host, Path::new("/staging/.tmp"), false);
+            all.into_iter().find(|variable| variable.0 == name).map(|variable| variable.1)
+        };
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(passed(&host(home.path(), &[]), "npm_config_cache"), None, "its own is fine");
+
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let homeless = host(&file, &[]); // for root, a folder that may not be written is one that may
+        assert_eq!(passed(&homeless, "npm_config_cache").as_deref(), Some("/staging/.tmp/npm"));
+        assert_eq!(writable(Path::new("/staging"), &homeless), [PathBuf::from("/staging")]);
+        let named = host(&file, &[("npm_config_cache", "/named")]);
+        assert_eq!(passed(&named, "npm_config_cache").as_deref(), Some("/named"), "what is named is meant");
+
+        let mut none = host(Path::new(""), &[("npm_config_cache", "/named")]);
+        none.variables.remove(0);
+        let found =
+            std::env::home_dir().map_or("/staging/.tmp".to_owned(), |home| home.display().to_string());
+        assert_eq!(passed(&none, "HOME"), Some(found), "npm and what it may write agree on it");
     }
 
     #[test]

@@ -34,7 +34,7 @@ function dateKind(text) {
  */
 function toDay(value) {
   if (value instanceof Date) {
-    return Number.isNaN(value.getTime()) ? null : value.toISOString().slice(0, 10);
+    return Number.isNaN(value.getTime()) ? null : dayOf(value);
   }
   if (typeof value !== 'string') return null;
   const kind = dateKind(value);
@@ -45,7 +45,14 @@ function toDay(value) {
 function utcDay(text) {
   // Date wants "T" and an offset with a colon, and knows milliseconds only.
   const iso = text.replace(' ', 'T').replace(/([+-]\d{2})(\d{2})$/, '$1:$2');
-  return new Date(iso.replace(/(\.\d{3})\d+/, '$1')).toISOString().slice(0, 10);
+  return dayOf(new Date(iso.replace(/(\.\d{3})\d+/, '$1')));
+}
+
+/** Days are compared as text, so those of other than four digits are the last one and the first. */
+function dayOf(date) {
+  const year = date.getUTCFullYear();
+  if (year > 9999) return '9999-12-31';
+  return year < 1 ? '0001-01-01' : date.toISOString().slice(0, 10);
 }
 
 /**

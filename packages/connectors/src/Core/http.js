@@ -9,6 +9,7 @@ const LONGEST_PAUSE_MS = 60_000;
 /** A server that asks for more is not waited for: the next run is the better time. */
 const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
 const SHOWN_BODY = 200;
+const LONGEST_CHAIN = 10;
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
 
 /**
@@ -23,8 +24,8 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
  * @param {string} url
  * @param {object} [options]
  * @param {Record<string, string>} [options.headers] never shown in messages
- * @param {'follow' | 'manual'} [options.redirect] `manual`: a redirect is an error, since fetch
- *   takes headers with it to other servers, but for `Authorization`
+ * @param {'follow' | 'manual'} [options.redirect] `follow`: without the headers where it leads to
+ *   another server, since they hold secrets; `manual`: a redirect is an error
  * @param {(body: unknown) => Refusal | null} [options.judge] for servers that say "busy" or "no"
  *   in an answer with status 200
  * @param {number} [options.attempts] how often to ask in all
@@ -52,32 +53,106 @@ async function fetchJson(url, options = {}) {
 async function ask(url, options) {
   const { headers, redirect = 'follow', judge = () => null, timeoutMs = 60_000 } = options;
   let response;
-  let text;
+  let bytes;
   try {
-    response = await fetch(url, { headers, redirect, signal: AbortSignal.timeout(timeoutMs) });
-    text = await response.text();
+    const signal = AbortSignal.timeout(timeoutMs);
+    response = await request(url, { headers, redirect, signal });
+    bytes = await response.arrayBuffer();
   } catch (cause) {
     return unreachable(url, cause, timeoutMs);
   }
   const { status, statusText } = response;
   const retryAfter = response.headers.get('retry-after');
   if (!response.ok) {
+    const start = startOf(new TextDecoder().decode(bytes));
     return {
-      problem: `${shown(url)} answered ${status} ${statusText}: ${remedyFor(status)}${startOf(text)}`,
+      problem: `${shown(url)} answered ${status} ${statusText}: ${remedyFor(status)}${start}`,
       mayPass: status === 429 || status >= 500,
       retryAfter,
     };
   }
   let body;
+  let text = '';
   try {
+    text = decode(bytes, response.headers.get('content-type'));
     body = parse(text);
   } catch (cause) {
+    if (cause instanceof ConnectorError) {
+      return { problem: `${shown(url)} ${cause.message}`, cause, mayPass: false };
+    }
     const problem = `${shown(url)} answered with something that is not JSON: check the address${startOf(text)}`;
     return { problem, cause, mayPass: false };
   }
   const refusal = judge(body);
   if (refusal !== null) return { ...refusal, retryAfter };
   return { answer: { body, headers: response.headers } };
+}
+
+/** As `fetch`, but headers go to the server that they are meant for only. */
+async function request(url, { headers = {}, redirect, signal }) {
+  let at = url;
+  let sent = headers;
+  for (let hops = 0; ; hops += 1) {
+    const response = await fetch(at, { headers: sent, redirect: 'manual', signal });
+    const location = response.headers.get('location');
+    const isRedirect = [301, 302, 303, 307, 308].includes(response.status) && location !== null;
+    if (redirect === 'manual' || !isRedirect) return response;
+    await response.body?.cancel();
+    if (hops === LONGEST_CHAIN) throw new Error('it redirects again and again');
+    if (!URL.canParse(location, at)) throw new Error('it redirects to what is no address');
+    const next = new URL(location, at);
+    if (!isSameServer(new URL(at), next)) sent = headers.accept ? { accept: headers.accept } : {};
+    at = separateUser(next.href).url;
+  }
+}
+
+/** Also where http becomes https. */
+function isSameServer(from, to) {
+  const isUpgrade = from.protocol === 'http:' && to.protocol === 'https:';
+  const hasNoPorts = from.port === '' && to.port === '';
+  return from.origin === to.origin || (isUpgrade && hasNoPorts && from.host === to.host);
+}
+
+/** In the encoding that its server names; replacing what does not fit would corrupt it silently. */
+function decode(bytes, contentType) {
+  const label = /charset\s*=\s*"?([\w:.-]+)/i.exec(contentType ?? '')?.[1] ?? 'utf-8';
+  let decoder;
+  try {
+    decoder = new TextDecoder(label, { fatal: true });
+  } catch {
+    throw new ConnectorError(`answered in an encoding that is not known here, ${label}`);
+  }
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    const message = `answered with bytes that are no ${label}: its server has to name the encoding`;
+    throw new ConnectorError(message, { cause });
+  }
+}
+
+/**
+ * An address without user and password, which fetch refuses, and the header that sends them.
+ *
+ * @param {string} address
+ * @returns {{ url: string, authorization?: string }}
+ */
+function separateUser(address) {
+  const url = new URL(address);
+  const { username, password } = url;
+  if (username === '' && password === '') return { url: address };
+  url.username = '';
+  url.password = '';
+  const user = [username, password].map(unescape).join(':');
+  return { url: url.href, authorization: `Basic ${Buffer.from(user).toString('base64')}` };
+}
+
+/** Of a part of an address, which may hold a "%" that means itself. */
+function unescape(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Why there is no answer, and whether to ask again. */
@@ -141,4 +216,4 @@ function shown(location) {
   return origin + pathname;
 }
 
-module.exports = { fetchJson, remedyFor, shown, unreachable, waitingTime };
+module.exports = { fetchJson, remedyFor, separateUser, shown, unreachable, waitingTime };

@@ -104,6 +104,7 @@ class CsvFileSource extends AbstractSource {
           `${fields.length}: name them all, or check Delimiter`,
       );
     }
+    if (hasHeader) this.#checkHeader(fields);
     const names = hasHeader ? fields : fields.map((_, index) => `column${index + 1}`);
     const dateColumn = config.getValue('DateColumn');
     return new CsvLayout(given ?? names, {
@@ -112,6 +113,21 @@ class CsvFileSource extends AbstractSource {
       required: [...config.getValue('UniqueKeys'), ...(dateColumn === null ? [] : [dateColumn])],
       known: Object.keys(this.#types()),
     });
+  }
+
+  #checkHeader(fields) {
+    if (fields.some((field) => field.includes('\0'))) {
+      throw new ConnectorError(
+        'The header has NUL characters, as text in another encoding has: set Encoding, for example ' +
+          'to utf-16le',
+      );
+    }
+    const other = fields.length === 1 ? /[,;\t|]/.exec(fields[0])?.[0] : undefined;
+    if (other === undefined) return;
+    const shown = other === '\t' ? '\\t' : other;
+    this.config.addWarningToCurrentStatus(
+      `The file has one column only, "${fields[0]}": if that is not so, set Delimiter to ${shown}`,
+    );
   }
 }
 

@@ -3,7 +3,7 @@
 const { createHash } = require('node:crypto');
 const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError, SourceChangedError } = require('../../Core/errors');
-const { remedyFor, shown, unreachable, waitingTime } = require('../../Core/http');
+const { remedyFor, separateUser, shown, unreachable, waitingTime } = require('../../Core/http');
 
 /**
  * The bytes of an http(s) address. Where the connection breaks, the download goes on where it broke:
@@ -12,6 +12,7 @@ const { remedyFor, shown, unreachable, waitingTime } = require('../../Core/http'
  */
 class Download {
   #url;
+  #headers;
   #attempts;
   #received = 0;
   #hash = createHash('sha256');
@@ -22,7 +23,10 @@ class Download {
    * @param {{ attempts: number }} options how often to ask without getting any further
    */
   constructor(url, { attempts }) {
-    this.#url = url;
+    if (!URL.canParse(url)) throw new ConnectorError('Path is no http(s) address: correct it');
+    const { url: address, authorization } = separateUser(url);
+    this.#url = address;
+    this.#headers = authorization === undefined ? {} : { authorization };
     this.#attempts = attempts;
   }
 
@@ -58,11 +62,13 @@ class Download {
   /** One request: a body and how many of its bytes are known already, or a problem. */
   async #ask() {
     const from = this.#validator === null ? 0 : this.#received;
-    const headers =
-      from > 0
-        ? // What is compressed on the way has no bytes that could be counted on.
-          { range: `bytes=${from}-`, 'if-range': this.#validator, 'accept-encoding': 'identity' }
-        : {};
+    const headers = { ...this.#headers };
+    if (from > 0) {
+      headers.range = `bytes=${from}-`;
+      headers['if-range'] = this.#validator;
+      // What is compressed on the way has no bytes that could be counted on.
+      headers['accept-encoding'] = 'identity';
+    }
     let response;
     try {
       response = await fetch(this.#url, { headers });

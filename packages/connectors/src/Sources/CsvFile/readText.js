@@ -18,18 +18,28 @@ const { Download } = require('./download');
  */
 async function* readText(location, encoding, options) {
   const decoder = decoderFor(encoding);
+  let start = null;
   const decode = (bytes, options) => {
     try {
       return decoder.decode(bytes, options);
     } catch (cause) {
       throw new ConnectorError(
-        `${shown(location)} is not encoded in ${encoding}: set Encoding, for example to windows-1252`,
+        `${shown(location)} is not encoded in ${encoding}: set Encoding, for example to ${likely(start)}`,
         { cause },
       );
     }
   };
-  for await (const bytes of readBytes(location, options)) yield decode(bytes, { stream: true });
+  for await (const bytes of readBytes(location, options)) {
+    start ??= bytes;
+    yield decode(bytes, { stream: true });
+  }
   yield decode();
+}
+
+/** What the first bytes of a file that is no UTF-8 speak for. */
+function likely([first, second]) {
+  if (first === 0xff && second === 0xfe) return 'utf-16le';
+  return first === 0xfe && second === 0xff ? 'utf-16be' : 'windows-1252';
 }
 
 /** Fatal, because replacing bytes that do not fit would be silent corruption. */

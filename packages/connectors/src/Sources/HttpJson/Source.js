@@ -3,7 +3,7 @@
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
 const { stringify } = require('../../Core/exactJson');
-const { fetchJson, shown } = require('../../Core/http');
+const { fetchJson, separateUser, shown } = require('../../Core/http');
 const { toDay, today } = require('../../Core/dates');
 const { firstPage, nextPage, valueAt } = require('./paging');
 const manifest = require('./manifest.json');
@@ -30,10 +30,12 @@ class HttpJsonSource extends AbstractSource {
   }
 
   async *fetch({ dateColumn }, range) {
-    const options = this.#options();
-    const select = this.#selector();
+    const { url, authorization } = separateUser(this.#address(range));
+    const options = this.#options(authorization);
+    const selection = this.#selection();
     const seen = new Set();
-    let page = firstPage(this.config, this.#address(range));
+    const repetition = new Repetition();
+    let page = firstPage(this.config, url);
     while (page !== null) {
       if (seen.has(page.url)) {
         throw new ConnectorError(
@@ -43,9 +45,17 @@ class HttpJsonSource extends AbstractSource {
       seen.add(page.url);
       const answer = await fetchJson(page.url, options);
       const records = this.#records(answer.body, page.url);
-      const rows = records.filter((record) => isInRange(record, dateColumn, range)).map(select);
+      if (page.number !== undefined) repetition.observe(records, page.url);
+      const rows = records
+        .filter((record) => Object.keys(record).length > 0 && isInRange(record, dateColumn, range))
+        .map((record) => selection.take(record));
       if (rows.length > 0) yield rows;
       page = nextPage(this.config, page, answer, records.length);
+    }
+    if (selection.missing.length > 0) {
+      this.config.addWarningToCurrentStatus(
+        `No record has the field ${selection.missing.join(', ')}: check the names in Fields`,
+      );
     }
   }
 
@@ -64,18 +74,18 @@ class HttpJsonSource extends AbstractSource {
     return address;
   }
 
-  #options() {
+  #options(authorization) {
     const { config } = this;
-    const headers = { accept: 'application/json' };
+    const headers = { accept: 'application/json', ...(authorization && { authorization }) };
     for (const header of config.getValue('Headers')) {
       const [, name, value] = /^([\w-]+)\s*:\s*(.*)$/s.exec(header) ?? [];
       if (name === undefined) {
         throw new ConnectorError('Headers has an entry without name: write it like "Name: value"');
       }
-      headers[name.toLowerCase()] = value;
+      headers[name.toLowerCase()] = headerValue('Headers', value);
     }
     const token = config.getValue('BearerToken');
-    if (token !== null) headers.authorization = `Bearer ${token}`;
+    if (token !== null) headers.authorization = `Bearer ${headerValue('BearerToken', token)}`;
     return {
       headers,
       attempts: config.getValue('MaxAttempts'),
@@ -101,29 +111,82 @@ class HttpJsonSource extends AbstractSource {
     return records;
   }
 
-  /** Picks the wanted fields of a record. */
-  #selector() {
+  #selection() {
     const { config } = this;
     const fields = config.getValue('Fields');
-    if (fields.includes('all')) return (record) => record;
+    if (fields.some((field) => field.toLowerCase() === 'all')) return EVERYTHING;
     const dateColumn = config.getValue('DateColumn');
     const required = [
       ...config.getValue('UniqueKeys'),
       ...(dateColumn === null ? [] : [dateColumn]),
     ];
-    const wanted = [...new Set([...required, ...fields])];
-    return (record) => Object.fromEntries(wanted.map((name) => [name, record[name] ?? null]));
+    return new Selection([...new Set([...required, ...fields])]);
   }
 }
 
-/** An API need not keep to the days that it was asked for. */
+/** The wanted fields of records. */
+class Selection {
+  #wanted;
+  #missing;
+  #hasRecords = false;
+
+  constructor(wanted) {
+    this.#wanted = wanted;
+    this.#missing = new Set(wanted);
+  }
+
+  /** Names that no record had, where there were any. */
+  get missing() {
+    return this.#hasRecords ? [...this.#missing] : [];
+  }
+
+  take(record) {
+    this.#hasRecords = true;
+    for (const name of this.#missing) if (Object.hasOwn(record, name)) this.#missing.delete(name);
+    return Object.fromEntries(this.#wanted.map((name) => [name, fieldOf(record, name)]));
+  }
+}
+
+const EVERYTHING = { missing: [], take: (record) => record };
+
+/** A server that does not know the parameter for the page gives the same one for ever. */
+class Repetition {
+  #last = null;
+  #times = 0;
+
+  observe(records, url) {
+    const text = records.length > 0 ? stringify(records) : null;
+    this.#times = text !== null && text === this.#last ? this.#times + 1 : 0;
+    this.#last = text;
+    if (this.#times < 2) return;
+    throw new ConnectorError(
+      `${shown(url)} gives the same page again and again: check Paging.Parameter`,
+    );
+  }
+}
+
+/** What copying leaves around it is cut off; what no header can hold is refused. */
+function headerValue(parameter, text) {
+  const value = text.trim();
+  if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value;
+  throw new ConnectorError(`${parameter} has characters that no header can hold: correct it`);
+}
+
+/** Not what every object has, such as `constructor`. */
+function fieldOf(record, name) {
+  return Object.hasOwn(record, name) ? record[name] : null;
+}
+
+/** An API need not keep to the days that it was asked for. Without a date it is as in CsvFile. */
 function isInRange(record, dateColumn, { start, end }) {
-  if (dateColumn === null || (start === null && end === null)) return true;
-  const day = toDay(record[dateColumn] ?? null);
+  if (dateColumn === null) return true;
+  const date = fieldOf(record, dateColumn);
+  if (date === null) return start === null && end === null;
+  const day = toDay(date);
   if (day === null) {
     throw new ConnectorError(
-      `A record has the ${dateColumn} ${stringify(record[dateColumn])}, which is no ISO date ` +
-        'like 2024-01-31: choose another DateColumn',
+      `A record has the ${dateColumn} ${stringify(date)}, which is no ISO date like 2024-01-31: ` +
+        'choose another DateColumn',
     );
   }
   return (start === null || day >= start) && (end === null || day <= end);

@@ -1,6 +1,7 @@
 'use strict';
 
 const { ConnectorError } = require('../../Core/errors');
+const { separateUser } = require('../../Core/http');
 
 /**
  * What is found by a dotted path, such as `data.items`; `undefined` where it leads nowhere.
@@ -43,7 +44,7 @@ function nextPage(config, page, { body, headers }, count) {
   if (url.origin !== new URL(page.url).origin) {
     throw new ConnectorError(`The next page is on another server, ${url.origin}: it is not asked`);
   }
-  return { url: url.href };
+  return { url: separateUser(url.href).url };
 }
 
 function numbered(config, address, number) {
@@ -52,10 +53,12 @@ function numbered(config, address, number) {
   return { url: url.href, number };
 }
 
-/** The address that a `Link` header gives for `rel="next"`. */
+/** The address that a `Link` header gives for `rel="next"`; a link may have several relations. */
 function linkNext(header) {
-  for (const [, url, parameters] of (header ?? '').matchAll(/<([^>]*)>([^,]*)/g)) {
-    if (/;\s*rel\s*=\s*"?next"?/i.test(parameters)) return url;
+  for (const [, url, parameters] of (header ?? '').matchAll(/<([^>]*)>((?:"[^"]*"|[^",])*)/g)) {
+    const [, quoted, plain] = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;]+))/i.exec(parameters) ?? [];
+    const relations = (quoted ?? plain ?? '').toLowerCase().split(/\s+/);
+    if (relations.includes('next')) return url;
   }
   return undefined;
 }

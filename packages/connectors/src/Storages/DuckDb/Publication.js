@@ -130,12 +130,14 @@ class Publication {
     }
   }
 
-  /** Without unique keys, the days that come again are replaced as a whole. */
+  /** Without unique keys, the days that come again are replaced as a whole, "no day" among them. */
   async #deleteDays(columns) {
     const { name, value } = columns.find(({ source }) => source === this.#plan.dateColumn);
+    const { relation } = this.#staging;
     await this.#connection.run(
       `DELETE FROM ${this.#table} WHERE CAST(${name} AS DATE) IN ` +
-        `(SELECT DISTINCT CAST(${value} AS DATE) FROM ${this.#staging.relation})`,
+        `(SELECT DISTINCT CAST(${value} AS DATE) FROM ${relation}) ` +
+        `OR (${name} IS NULL AND EXISTS (FROM ${relation} WHERE ${value} IS NULL))`,
     );
   }
 

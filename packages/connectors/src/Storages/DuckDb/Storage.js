@@ -122,7 +122,8 @@ class DuckDbStorage extends AbstractStorage {
 function reasonOf({ message }) {
   const [firstLine] = message.split('\n');
   if (/set lock|being used by another process/.test(message)) {
-    const process = /PID (\d+)/.exec(message);
+    // 0 is one that cannot be seen from within the run
+    const process = /PID ([1-9]\d*)/.exec(message);
     const who = process === null ? 'another process' : `the process ${process[1]}`;
     return `it is in use by ${who}; close it there, or wait, and run again`;
   }

@@ -1,7 +1,18 @@
 'use strict';
 
-/** A name as SQL, safe whatever it holds. */
+const { ConnectorError } = require('../../Core/errors');
+
+/**
+ * A name as SQL, safe whatever it holds.
+ *
+ * @throws {ConnectorError} for the two that DuckDB does not take
+ */
 function quote(name) {
+  if (name === '' || name.includes('\0')) {
+    throw new ConnectorError(
+      `DuckDB takes no table or column of the name ${JSON.stringify(name)}: rename it, or leave it out`,
+    );
+  }
   return `"${name.replaceAll('"', '""')}"`;
 }
 
