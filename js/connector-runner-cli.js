@@ -69,7 +69,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
    * @returns {Promise<number>} the exit code, also set as `process.exitCode`
    */
   async run(argv) {
-    const plan = JSON.parse(super.plan([...argv]));
+    const plan = JSON.parse(super.plan([...argv], now()));
     const isRun = plan.action === 'run';
     const stops = isRun ? catchSignals() : undefined;
     const isLive = isRun && super.isLive();

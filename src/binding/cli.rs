@@ -11,7 +11,7 @@ use super::catch::{JsError, Result};
 use super::js_values::text_of;
 use super::outcome::promise;
 use super::request::Request;
-use crate::cli::{self, Facts, Plan, Session, Terminal, Texts};
+use crate::cli::{self, Facts, Plan, Session, Texts};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
@@ -49,10 +49,10 @@ impl ConnectorRunnerCli {
         Ok(Self { session: Session::default(), facts })
     }
 
-    /// JSON of what `process.argv` asks for.
+    /// JSON of what `process.argv` asks for; `at` is the time.
     #[napi(catch_unwind)]
-    pub fn plan(&mut self, argv: Vec<String>) -> Result<String> {
-        let plan = cli::plan(&argv, self.facts.columns);
+    pub fn plan(&mut self, argv: Vec<String>, at: String) -> Result<String> {
+        let plan = cli::plan(&argv, &self.facts, &at);
         if let Plan::Run(run) = &plan {
             self.session = Session::new(run, self.facts.clone());
         }
@@ -66,12 +66,9 @@ impl ConnectorRunnerCli {
         let host = request.host()?;
         let argv: Vec<String> = serde_json::from_str(&request.text("argv")?)
             .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?;
-        let terminal = Terminal { colours: self.facts.colours(self.facts.stdout, false) };
         let facts = self.facts.clone();
         promise(env, async move {
-            let mut printed = cli::perform(&argv, &host, terminal).await;
-            printed.stdout = facts.fitted(&printed.stdout, facts.stdout);
-            printed.stderr = facts.fitted(&printed.stderr, facts.stderr);
+            let printed = cli::perform(&argv, &host, &facts).await;
             serde_json::to_string(&printed)
                 .map(Some)
                 .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))

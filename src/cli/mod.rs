@@ -13,6 +13,7 @@ mod live;
 mod look;
 #[cfg(test)]
 mod reference;
+mod refused;
 mod run;
 mod seen;
 mod session;
@@ -23,7 +24,7 @@ mod store;
 mod summary;
 
 pub use args::{Plan, perform, plan};
-pub use common::{Printed, Terminal};
+pub use common::Printed;
 pub use config_file::{explain, missing_field, path_parameters, read_config};
 pub use look::Facts;
 pub use run::RunPlan;

@@ -12,6 +12,7 @@ use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
 use super::seen::{Said, Seen};
 use super::summary::{Ending, Failed, RunFacts, StateFacts};
+use crate::error::RunnerError;
 use crate::output::{Batch, BatchKind, Message, StreamKind, is_json_objects, messages};
 
 /// Texts for the two streams.
@@ -287,6 +288,13 @@ impl Session {
             texts.stdout = self.result_event(status, code, &error, &of("result"), at);
         }
         (texts, code)
+    }
+
+    /// The only line of a run whose arguments are wrong.
+    pub fn refused(error: &RunnerError, exit_code: i32, at: &str) -> String {
+        let RunnerError { code, message, hint, .. } = error;
+        let error = json!({ "code": code.as_str(), "message": message, "hint": hint, "stderrTail": null });
+        Self::default().result_event(status_of(code.as_str()), exit_code, &error, &Value::Null, at)
     }
 
     fn result_event(&self, status: &str, exit_code: i32, error: &Value, run: &Value, at: &str) -> String {
