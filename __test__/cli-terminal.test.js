@@ -160,9 +160,15 @@ test('help and wrong arguments have the colours of the rest, where the rest has 
     await end;
     return shown();
   };
-  const red = /\u001b\[1m\u001b\[31merror:\u001b\[0m|\u001b\[1;31m(error|Error):\u001b\[0m/;
+  const red = ['\u001b[1m\u001b[31merror:', '\u001b[1;31merror:', '\u001b[1;31mError:'];
   const wrong = [['a.json', '--wrong'], ['chekc'], ['check', 'nowhere.json']];
-  for (const args of wrong) assert.match(await show(args), red);
+  for (const args of wrong) {
+    const text = await show(args);
+    assert.ok(
+      red.some((begin) => text.startsWith(begin)),
+      text,
+    );
+  }
   const bold = '\u001b[1mUsage:\u001b[0m';
   for (const args of [[], ['--help'], ['-h'], ['help', 'store'], ['check', '--help']]) {
     assert.ok((await show(args)).includes(bold), args.join(' '));
@@ -174,7 +180,7 @@ test('help and wrong arguments have the colours of the rest, where the rest has 
     }
     const text = await show(['--no-color', ...args]);
     assert.equal(text, plain(text));
-    assert.match(await show(args, { CI: 'true' }), /\u001b\[1/); // a terminal all the same
+    assert.ok((await show(args, { CI: 'true' })).includes('\u001b[1'), args.join(' ')); // a terminal all the same
   }
 });
 
