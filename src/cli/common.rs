@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::ending::code_row;
 use super::look::Paint;
-use super::summary::code_row;
 use crate::error::RunnerError;
 pub use crate::suggest::{nearest, suggestion};
 

@@ -6,6 +6,7 @@ mod check;
 mod common;
 mod config_file;
 mod doctor;
+mod ending;
 mod exit;
 mod findings;
 mod init;
@@ -21,7 +22,6 @@ mod spec;
 mod state;
 mod state_file;
 mod store;
-mod summary;
 
 pub use args::{Plan, perform, plan};
 pub use common::Printed;

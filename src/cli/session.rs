@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::ending::{Ending, Failed, RunFacts, StateFacts};
 use super::exit::{exit_code, status_of};
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
 use super::seen::{Said, Seen};
-use super::summary::{Ending, Failed, RunFacts, StateFacts};
 use crate::error::RunnerError;
 use crate::output::{Batch, BatchKind, Message, StreamKind, is_json_objects, messages};
 
