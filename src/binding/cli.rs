@@ -10,6 +10,7 @@ use napi_derive::napi;
 use super::catch::{JsError, Result};
 use super::js_values::text_of;
 use super::outcome::promise;
+use super::refusal::report_refusal;
 use super::request::Request;
 use crate::cli::{self, Facts, Plan, Session, Texts};
 use crate::config::{Kind, Values};
@@ -194,21 +195,14 @@ impl ConnectorRunnerCli {
         self.session.line(elapsed_ms as u64, columns as usize)
     }
 
-    /// Writes the report (`request.report`) of a run that was refused before it was called for.
+    /// As [`report_refusal`].
     #[napi(catch_unwind)]
     pub fn report_refusal<'env>(
         &self,
         env: &'env Env,
         request: Object<'env>,
     ) -> Result<PromiseRaw<'env, String>> {
-        let request = Request::new(env, &request)?;
-        let path = request.host()?.absolute(request.text("report")?);
-        let name = request.text("config")?;
-        let mut error = RunnerError::new(Code::named(&request.text("code")?), request.text("message")?);
-        if request.flag("hint")? {
-            error = error.with_hint(request.text("hint")?);
-        }
-        promise(env, async move { crate::report::write_refusal(path, name, error).await.map(|()| None) })
+        report_refusal(env, request)
     }
 
     /// What to print when a run begins; `beginning` is JSON.

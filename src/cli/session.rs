@@ -284,6 +284,7 @@ impl Session {
             let of = |name: &str| raw.get(name).cloned().unwrap_or_default();
             let error = json!({
                 "code": of("code"), "message": of("message"), "hint": of("hint"), "stderrTail": of("stderrTail"),
+                "run": of("run"),
             });
             texts.stdout = self.result_event(status, code, &error, &of("result"), at);
         }
@@ -293,7 +294,7 @@ impl Session {
     /// The only line of a run whose arguments are wrong.
     pub fn refused(error: &RunnerError, exit_code: i32, at: &str) -> String {
         let RunnerError { code, message, hint, .. } = error;
-        let error = json!({ "code": code.as_str(), "message": message, "hint": hint, "stderrTail": null });
+        let error = json!({ "code": code.as_str(), "message": message, "hint": hint, "stderrTail": null, "run": null });
         Self::default().result_event(status_of(code.as_str()), exit_code, &error, &Value::Null, at)
     }
 

@@ -1,6 +1,6 @@
 //! Why a run failed, and what to do.
 
-use super::{Block, Ending, Failed, code_row, day};
+use super::{Block, Ending, Failed, FailedFacts, code_row, day};
 use crate::cli::common::NAME;
 use crate::cli::config_file::missing_field;
 use crate::cli::exit::exit_code;
@@ -8,6 +8,9 @@ use crate::cli::look::{counted, printable, seconds};
 
 /// Lines of an explanation that are shown.
 const LINES_SHOWN: usize = 5;
+
+/// What takes less than this is not worth a row, where it did not come to a process.
+const LEAST_TOLD_MS: u64 = 1000;
 
 impl Ending<'_> {
     /// The block of a failed run: what, why, what now, where to read on, and the exit code.
@@ -32,6 +35,16 @@ impl Ending<'_> {
                 block.row("State", &kept.unwrap_or_else(|| "none yet: nothing was written".to_owned()));
             }
         }
+        if let (None, Some(FailedFacts { phase: Some(phase), duration_ms })) = (&failed.result, &failed.run)
+            && *duration_ms >= LEAST_TOLD_MS
+        {
+            let doing = match phase.as_str() {
+                "queue" => "waiting for its turn",
+                "environment" => "preparing",
+                _ => "starting the connector",
+            };
+            block.row("After", &format!("{}, while {doing}", seconds(*duration_ms)));
+        }
         if let Some(remedy) = remedy {
             block.row("Do", &remedy);
         }
@@ -53,6 +66,12 @@ impl Ending<'_> {
                 (why, Some(remedy.to_owned()))
             }
             "MEMORY_LIMIT" => (None, hint.map(ToOwned::to_owned)),
+            "TIMEOUT" if failed.is_in("environment") => (
+                None,
+                Some(format!(
+                    "allow more with --timeout-ms, or prepare it first: {NAME} store warm {config}"
+                )),
+            ),
             "TIMEOUT" => {
                 (None, Some("allow more with --timeout-ms, or load a shorter range of dates".into()))
             }
@@ -111,9 +130,11 @@ fn last_words(stderr: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::StateFacts;
     use super::super::examples::{ending, run, seen, state};
     use super::*;
     use crate::cli::look::Facts;
+    use crate::cli::seen::Seen;
 
     fn failed(code: &str, hint: Option<&str>, stderr: Option<&str>) -> Failed {
         Failed {
@@ -122,6 +143,7 @@ mod tests {
             hint: hint.map(ToOwned::to_owned),
             stderr_tail: stderr.map(ToOwned::to_owned),
             result: stderr.map(|_| run()),
+            run: None,
             signal: None,
         }
     }
@@ -150,6 +172,26 @@ mod tests {
             let text = ending(&facts, &seen, &state).failure(&failed);
             assert!(text.lines().count() <= 10 && !text.contains('\u{1b}'), "{text}");
         }
+    }
+
+    #[test]
+    fn a_run_that_did_not_come_to_a_process_says_what_it_was_doing() {
+        let (facts, seen, state) = (Facts::default(), Seen::default(), StateFacts::default());
+        let text = |code, phase: &str, duration_ms| {
+            let run = Some(FailedFacts { phase: Some(phase.into()), duration_ms });
+            ending(&facts, &seen, &state).failure(&Failed { run, ..failed(code, None, None) })
+        };
+        assert_eq!(
+            text("TIMEOUT", "environment", 5020),
+            "Error running connector: m\n  \
+             After    5.0 s, while preparing\n  \
+             Do       allow more with --timeout-ms, or prepare it first: owox-connector-runner store warm c.json\n  \
+             Code     TIMEOUT, exit code 124; see docs/troubleshooting.md\n"
+        );
+        assert!(
+            text("ABORT_ERR", "queue", 61_000).contains("After    1 min 1 s, while waiting for its turn\n")
+        );
+        assert!(!text("STORAGE_NOT_FOUND", "environment", 200).contains("After"));
     }
 
     #[test]

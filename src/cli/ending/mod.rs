@@ -96,10 +96,27 @@ pub struct Failed {
     pub hint: Option<String>,
     /// The end of what the connector wrote to stderr.
     pub stderr_tail: Option<String>,
-    /// What is known of the run, if it began.
+    /// What is known of the run, if its process was started.
     pub result: Option<RunFacts>,
+    /// What is known of it otherwise, if it was called for.
+    pub run: Option<FailedFacts>,
     /// The signal by which the command was asked to stop.
     pub signal: Option<String>,
+}
+
+/// Of a `FailedRun`, what the block tells.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailedFacts {
+    phase: Option<String>,
+    duration_ms: u64,
+}
+
+impl Failed {
+    /// Whether it failed in this phase, without a process.
+    fn is_in(&self, phase: &str) -> bool {
+        self.result.is_none() && self.run.as_ref().is_some_and(|run| run.phase.as_deref() == Some(phase))
+    }
 }
 
 /// What both blocks are written from.
