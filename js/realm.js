@@ -39,10 +39,10 @@ const refusals = new WeakSet();
 /** Whether an error is ours, and not what the caller's own code threw. */
 const isOurs = (error) => error instanceof ConnectorRunError || refusals.has(error);
 
-/** Adds to an error of ours what is known of its run. */
-function ofRun(error, run) {
+/** Adds to an error of ours what is known of its run, where nothing is yet, and the run's ids. */
+function ofRun(error, ids, run = error?.run) {
   if (isOurs(error) && Object.isExtensible(error)) {
-    withHidden(error, { run: { ...NOT_BEGUN, ...error.run, ...run } });
+    withHidden(error, { run: { ...ids, ...NOT_BEGUN, ...run } });
   }
   return error;
 }
@@ -105,7 +105,7 @@ async function settle(promise, thrown = {}, signals = undefined) {
   const { failure, result, stderrTail, value, run } = answer;
   if (!failure) return { result, value };
   // such as that of an environment of ours within one of the caller's
-  if (failure.by === 'thrown') throw run ? ofRun(thrown.error, run) : thrown.error;
+  if (failure.by === 'thrown') throw run ? ofRun(thrown.error, {}, run) : thrown.error;
   if (failure.isTypeError)
     throw withHidden(refusal(TypeError, failure.message, failure.code), { run });
   const details = { code: failure.code, result, stderrTail, hint: failure.hint, run };
