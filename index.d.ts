@@ -562,15 +562,41 @@ export type ErrorCode =
   | 'NATIVE_MISSING'
   | 'INTERNAL';
 
+/**
+ * What is known of a run that failed, also where no process was started: then there is no
+ * {@link RunResult}, which has a `pid`.
+ */
+export interface FailedRun {
+  /** As they were given; they may be what was wrong. */
+  readonly datamartId?: string;
+  readonly runId?: string;
+  /** As in {@link RunResult}. */
+  readonly status: Exclude<RunResult['status'], 'success'>;
+  /** In which phase it failed; absent where it was refused before the first one. */
+  readonly phase?: RunPhase;
+  /** From the call to the end of clean-up, ms. */
+  readonly durationMs: number;
+  /** The same by phase, ms; 0 for those that it did not come to. */
+  readonly timings: RunResult['timings'];
+}
+
 /** Why a run was rejected. Its `name` is `AbortError` where the run was cancelled. */
 export class ConnectorRunError extends Error {
   constructor(
     message: string,
-    details?: { code?: string; result?: RunResult; stderrTail?: string; hint?: string },
+    details?: {
+      code?: string;
+      result?: RunResult;
+      stderrTail?: string;
+      hint?: string;
+      run?: FailedRun;
+    },
   );
   readonly code: ErrorCode;
   /** Where the connector's process was started. */
   readonly result?: RunResult;
+  /** Of every run that was rejected, whether or not it had a process. */
+  readonly run?: FailedRun;
   /** The end of what the connector wrote to stderr, up to 16 KiB. */
   readonly stderrTail?: string;
   /** More help where the message is fixed, such as npm's output. */

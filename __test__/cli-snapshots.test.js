@@ -126,10 +126,25 @@ snapshot(
 snapshot('wrong-arguments', [
   [],
   ['chekc', 'ads.json'],
+  ['export', 'ads.json'],
+  ['ads.json', 'tables.json'],
   ['ads.json', '--run-typ', 'CUSTOM'],
   ['ads.json', '--run-type', 'FULL'],
   ['ads.json', '--data', 'StartDate'],
   ['store', 'lst'],
+  ['check', 'nothing.json'],
+]);
+snapshot('wrong-arguments-json', [
+  ['--json'],
+  ['chekc', 'ads.json', '--json'],
+  ['ads.json', '--json', '--run-typ', 'CUSTOM'],
+  ['run', 'ads.json', '--run-type', 'FULL', '--json'],
+  ['check', '--json'],
+  ['spec', 'Adz', '--json'],
+  ['doctor', '--strikt', '--json'],
+  ['store', 'lst', '--json'],
+  ['store', 'warm', 'nothing.json', '--json'],
+  ['state', 'get', 'ads.json', '--json'],
 ]);
 snapshot('wrong-config', [
   ['nothing.json'],

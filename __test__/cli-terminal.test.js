@@ -154,6 +154,36 @@ test('colours: --no-color, NO_COLOR and a dumb terminal have none', async (t) =>
   }
 });
 
+test('help and wrong arguments have the colours of the rest, where the rest has them', async (t) => {
+  const show = async (args, env = {}) => {
+    const { end, shown } = onTerminal(t, args, { env: { ...process.env, ...common, ...env } });
+    await end;
+    return shown();
+  };
+  const red = ['\u001b[1m\u001b[31merror:', '\u001b[1;31merror:', '\u001b[1;31mError:'];
+  const wrong = [['a.json', '--wrong'], ['chekc'], ['check', 'nowhere.json']];
+  for (const args of wrong) {
+    const text = await show(args);
+    assert.ok(
+      red.some((begin) => text.startsWith(begin)),
+      text,
+    );
+  }
+  const bold = '\u001b[1mUsage:\u001b[0m';
+  for (const args of [[], ['--help'], ['-h'], ['help', 'store'], ['check', '--help']]) {
+    assert.ok((await show(args)).includes(bold), args.join(' '));
+  }
+  for (const args of [...wrong, [], ['--help']]) {
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }, { FORCE_COLOR: '0' }]) {
+      const text = await show(args, env);
+      assert.equal(text, plain(text));
+    }
+    const text = await show(['--no-color', ...args]);
+    assert.equal(text, plain(text));
+    assert.ok((await show(args, { CI: 'true' })).includes('\u001b[1'), args.join(' ')); // a terminal all the same
+  }
+});
+
 test('a live line also where stdout is a pipe: what the connector prints is unchanged', async (t) => {
   const folder = writeFiles(tempFolder(t), { 'config.json': configOf('Imports', { Until: '/' }) });
   const command = `"$0" src/cli-wrapper.js ${path.join(folder, 'config.json')} --no-state > ${folder}/out`;

@@ -124,6 +124,31 @@ async function refused(args, options) {
   return stderr;
 }
 
+test('with --json wrong arguments are one line of JSON as well, whichever command they are for', async () => {
+  const wrong = [
+    [['--json'], 'result', /path to the json config file/],
+    [['--wrong', 'a.json', '--json'], 'result', /'--wrong'/],
+    [['rnu', 'a.json', '--json'], 'result', /'rnu'/],
+    [['check', '--json'], 'error', /<CONFIG>/],
+    [['check', 'a.json', '--onlin', '--json'], 'error', /'--onlin'/],
+    [['check', '/does/not/exist.json', '--json'], 'error', /exist\.json/],
+    [['spec', '--json', '--schema'], 'error', /'--schema'/],
+    [['doctor', '--json', 'x'], 'error', /'x'/],
+    [['store', '--json', 'prune', '--max-age', 'x'], 'error', /'x'/],
+  ];
+  for (const [args, type, message] of wrong) {
+    const { stdout, stderr, code } = await cli(args);
+    assert.match(stdout, /^[^\n]+\n$/, args.join(' '));
+    const line = JSON.parse(stdout);
+    assert.deepEqual([line.type, line.exitCode, code], [type, 1, 1]);
+    assert.equal(line.error.code, 'INVALID_CONFIG');
+    assert.match(line.error.message, message);
+    assert.match(stderr, message);
+  }
+  const { stdout } = await cli(['init', '--json']); // it has no --json
+  assert.equal(stdout, '');
+});
+
 test('a missing file is named', async () => {
   assert.match(await refused(['/does/not/exist.json']), /\/does\/not\/exist\.json/);
 });

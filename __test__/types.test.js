@@ -93,7 +93,7 @@ const DIFFERENCES = {
   // delegates in JavaScript, so that a service that the user put in its place is called
   ConnectorRunner: { added: ['cancel', 'executionService', 'run', 'stream'] },
   // the environment is an object of the caller's
-  ConnectorExecutionService: { added: ['executionEnvironment'] },
+  ConnectorExecutionService: { added: ['executionEnvironment'], hidden: ['reportRefusal'] },
   // the user's objects, which native code asks through JavaScript
   NodeJsEnvironment: { added: ['dependencyManager', 'templateRenderer'] },
   // steps of `run`, which JavaScript puts together

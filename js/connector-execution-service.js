@@ -17,7 +17,7 @@ const {
   withRunOptions,
 } = require('./nodejs-environment');
 const { observed } = require('./observe');
-const { ConnectorRunError, inCallersRealm, makeObject, settle } = require('./realm');
+const { ConnectorRunError, inCallersRealm, isOurs, makeObject, ofRun, settle } = require('./realm');
 const RunContext = require('./run-context');
 const { listen } = require('./signals');
 
@@ -56,21 +56,47 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
   }
 
   async execute(datamartId, runId, config, runConfig, stdio = 'inherit', options = undefined) {
-    return observed({ datamartId, runId, config, runConfig }, (watcher) =>
-      this.#execute(watcher, datamartId, runId, config, runConfig, stdio, options),
-    );
+    return observed({ datamartId, runId, config, runConfig }, async (watcher) => {
+      try {
+        return await this.#execute(watcher, datamartId, runId, config, runConfig, stdio, options);
+      } catch (error) {
+        if (isOurs(error) && !error.run) await this.#reportRefusal(options, config, error);
+        throw ofRun(error, { datamartId, runId });
+      }
+    });
+  }
+
+  /** The options of a run: later ones win. */
+  #layers(options) {
+    const environment = this.executionEnvironment;
+    const isBuiltIn = environment instanceof NodeJsEnvironment;
+    return [
+      isBuiltIn ? NodeJsEnvironment.optionsOf(environment) : undefined,
+      this.#options,
+      options,
+    ];
+  }
+
+  /** Writes the report of a run that was refused before it began. */
+  async #reportRefusal(options, config, { code, message }) {
+    const report = this.#layers(options)
+      .map((layer) => optionOf(layer, 'report'))
+      .findLast(Boolean);
+    if (typeof report !== 'string') return;
+    try {
+      const name = typeof config?.name === 'string' ? config.name : '';
+      await settle(super.reportRefusal(request([], { report, config: name, code, message })));
+    } catch {
+      // what the run was refused for counts
+    }
   }
 
   async #execute(watcher, datamartId, runId, givenConfig, runConfig, stdio, options) {
     const environment = this.executionEnvironment;
-    const isOurs = environment instanceof NodeJsEnvironment;
+    const isBuiltIn = environment instanceof NodeJsEnvironment;
+    const layers = this.#layers(options);
     const config = datamartId && runId ? asConfig(givenConfig) : givenConfig;
     const context = new RunContext(datamartId, runId, config, runConfig, stdio);
-    const layers = [
-      isOurs ? NodeJsEnvironment.optionsOf(environment) : undefined,
-      this.#options,
-      options,
-    ];
     const signals = listen(layers);
     const inner = new AbortController(); // ends a run in an environment that derives from ours
     const asked = request(layers, {
@@ -79,7 +105,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       config,
       stdio,
       ownEnvironment: !isUntouched(environment),
-      nodeEnvironment: isOurs,
+      nodeEnvironment: isBuiltIn,
       environmentVariables: () => context.getEnvironmentVariables(),
       wantsPhases: watcher.wantsPhases,
       wantsMessages: watcher.wantsMessages,
@@ -119,7 +145,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       thrown,
       signals,
     );
-    return isOurs ? (result ?? reported) : undefined;
+    return isBuiltIn ? (result ?? reported) : undefined;
   }
 
   /** Asks every run of this id to stop, also one that waits for its turn; gives their number. */

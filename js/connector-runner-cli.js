@@ -69,7 +69,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
    * @returns {Promise<number>} the exit code, also set as `process.exitCode`
    */
   async run(argv) {
-    const plan = JSON.parse(super.plan([...argv]));
+    const plan = JSON.parse(super.plan([...argv], now()));
     const isRun = plan.action === 'run';
     const stops = isRun ? catchSignals() : undefined;
     const isLive = isRun && super.isLive();
@@ -84,9 +84,9 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         ({ exitCode } = printed);
       }
     } catch (error) {
-      const { message = String(error), code, hint, stderrTail, result } = error ?? {};
+      const { message = String(error), code, hint, stderrTail, result, run } = error ?? {};
       const signal = stops?.received();
-      const told = JSON.stringify({ message, code, hint, stderrTail, result, signal });
+      const told = JSON.stringify({ message, code, hint, stderrTail, result, run, signal });
       const failed = JSON.parse(super.failed(told, now()));
       screen.stop();
       await screen.say(failed.texts);

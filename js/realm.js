@@ -18,12 +18,33 @@ function withHidden(error, properties) {
   return error;
 }
 
-/** Why a run was rejected. `code`, `result`, `stderrTail` and `hint` are not enumerable. */
+/** Why a run was rejected. None of its fields is enumerable. */
 class ConnectorRunError extends Error {
-  constructor(message, { code, result, stderrTail, hint } = {}) {
+  constructor(message, { code, result, stderrTail, hint, run } = {}) {
     super(message);
-    withHidden(this, { name: 'ConnectorRunError', code, result, stderrTail, hint });
+    withHidden(this, { name: 'ConnectorRunError', code, result, stderrTail, hint, run });
   }
+}
+
+/** What is known of a run that was refused before it began. */
+const NOT_BEGUN = {
+  status: 'failed',
+  durationMs: 0,
+  timings: { queueMs: 0, environmentMs: 0, spawnMs: 0, executionMs: 0, cleanupMs: 0 },
+};
+
+/** Errors of ours that are no ConnectorRunError: arguments that are wrong (contract, section 2). */
+const refusals = new WeakSet();
+
+/** Whether an error is ours, and not what the caller's own code threw. */
+const isOurs = (error) => error instanceof ConnectorRunError || refusals.has(error);
+
+/** Adds to an error of ours what is known of its run, where nothing is yet, and the run's ids. */
+function ofRun(error, ids, run = error?.run) {
+  if (isOurs(error) && Object.isExtensible(error)) {
+    withHidden(error, { run: { ...ids, ...NOT_BEGUN, ...run } });
+  }
+  return error;
 }
 
 /** A run that was cancelled, in the form in which Node's own functions say so. */
@@ -32,17 +53,24 @@ function aborted(message, details, reason) {
   return withHidden(error, { name: 'AbortError', cause: reason });
 }
 
+/** An error about arguments. */
+function refusal(ErrorClass, message, code) {
+  const error = withHidden(new ErrorClass(message), { code });
+  refusals.add(error);
+  return error;
+}
+
 /** A native error as one of this realm; whatever the caller's own code threw stays as it is. */
 function ofThisRealm(error, ErrorClass) {
   const marked = error?.code;
   if (typeof marked !== 'string' || !marked.startsWith(PLAIN)) return error;
   if (marked.startsWith(TYPE)) {
-    return withHidden(new TypeError(error.message), { code: marked.slice(TYPE.length) });
+    return refusal(TypeError, error.message, marked.slice(TYPE.length));
   }
   const code = marked.slice(PLAIN.length);
   return ErrorClass === ConnectorRunError
     ? new ConnectorRunError(error.message, { code })
-    : withHidden(new ErrorClass(error.message), { code });
+    : refusal(ErrorClass, error.message, code);
 }
 
 /** Calls native code; its errors are thrown as errors of this realm. Lets go of `thrown` then. */
@@ -74,11 +102,13 @@ async function settle(promise, thrown = {}, signals = undefined) {
     reason = signals?.release();
     thrown.release?.();
   }
-  const { failure, result, stderrTail, value } = answer;
+  const { failure, result, stderrTail, value, run } = answer;
   if (!failure) return { result, value };
-  if (failure.by === 'thrown') throw thrown.error;
-  if (failure.isTypeError) throw withHidden(new TypeError(failure.message), { code: failure.code });
-  const details = { code: failure.code, result, stderrTail, hint: failure.hint };
+  // such as that of an environment of ours within one of the caller's
+  if (failure.by === 'thrown') throw run ? ofRun(thrown.error, {}, run) : thrown.error;
+  if (failure.isTypeError)
+    throw withHidden(refusal(TypeError, failure.message, failure.code), { run });
+  const details = { code: failure.code, result, stderrTail, hint: failure.hint, run };
   if (failure.code === 'ABORT_ERR') throw aborted(failure.message, details, reason);
   throw new ConnectorRunError(failure.message, details);
 }
@@ -100,7 +130,9 @@ function showGetters(instance, names) {
 module.exports = {
   ConnectorRunError,
   inCallersRealm,
+  isOurs,
   makeObject,
+  ofRun,
   settle,
   showGetters,
   withHidden,

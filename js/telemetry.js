@@ -55,8 +55,7 @@ const lowAttributes = ({ source, storage, runType }) => ({
 /** How a run ended that has no result, or a custom environment's. */
 function verdictOf(error, result) {
   if (result?.status) return result.status;
-  if (!error) return 'success';
-  return { ABORT_ERR: 'cancelled', TIMEOUT: 'timeout' }[error.code] ?? 'failed';
+  return error ? (error.run?.status ?? 'failed') : 'success';
 }
 
 const BOUNDARIES = {
@@ -183,6 +182,7 @@ class RunTelemetry {
       }
     }
     if (error) {
+      if (error.run?.phase) span.setAttribute('owox.run.phase', error.run.phase);
       // ours hold no secret; what an object of the host's has thrown may
       const isOurs = error instanceof ConnectorRunError;
       span.setAttribute('error.type', String(error.code ?? error.name ?? typeof error));

@@ -4,7 +4,12 @@
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let simple = |name: &str| name.to_lowercase().replace(['_', '-', ' '], "");
     let wanted = simple(given);
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(&wanted, &simple(name)), name));
+    let score = |name: &str| match simple(name) {
+        // in a short name one slip of the pen changes much
+        name if wanted.len() > 2 && strsim::osa_distance(&wanted, &name) == 1 => 1.0,
+        name => strsim::jaro_winkler(&wanted, &name),
+    };
+    let scored = known.into_iter().map(|name| (score(name), name));
     scored.filter(|(score, _)| *score >= 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
@@ -29,6 +34,8 @@ mod tests {
             ("endDate", Some("EndDate")),
             ("UniqueKey", Some("UniqueKeys")),
             ("path", Some("Path")),
+            ("ptah", Some("Path")),
+            ("pat", Some("Path")),
             ("Colour", None),
             ("", None),
         ] {

@@ -17,7 +17,9 @@ import type {
   Dependency,
   ErrorCode,
   ExecutionEnvironmentLike,
+  FailedRun,
   RunnerOptions,
+  RunPhase,
   RunResult,
 } from '@owox/connector-runner';
 
@@ -76,6 +78,15 @@ export async function runDataMart(
     if (error instanceof ConnectorRunError) {
       const code: ErrorCode = error.code;
       const tail: string | undefined = error.stderrTail;
+      const failed: FailedRun | undefined = error.run;
+      if (failed) {
+        const phase: RunPhase | undefined = failed.phase;
+        const ms: number = failed.timings.environmentMs + failed.durationMs;
+        // @ts-expect-error a run that failed was no success
+        if (failed.status === 'success') return phase;
+        // @ts-expect-error there may be no process
+        return `${failed.pid} ${ms}`;
+      }
       return `${code} ${error.result?.signal ?? ''} ${tail ?? ''} ${error.hint ?? ''}`;
     }
     throw error;

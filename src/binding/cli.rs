@@ -10,8 +10,9 @@ use napi_derive::napi;
 use super::catch::{JsError, Result};
 use super::js_values::text_of;
 use super::outcome::promise;
+use super::refusal::report_refusal;
 use super::request::Request;
-use crate::cli::{self, Facts, Plan, Session, Terminal, Texts};
+use crate::cli::{self, Facts, Plan, Session, Texts};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
@@ -49,10 +50,10 @@ impl ConnectorRunnerCli {
         Ok(Self { session: Session::default(), facts })
     }
 
-    /// JSON of what `process.argv` asks for.
+    /// JSON of what `process.argv` asks for; `at` is the time.
     #[napi(catch_unwind)]
-    pub fn plan(&mut self, argv: Vec<String>) -> Result<String> {
-        let plan = cli::plan(&argv, self.facts.columns);
+    pub fn plan(&mut self, argv: Vec<String>, at: String) -> Result<String> {
+        let plan = cli::plan(&argv, &self.facts, &at);
         if let Plan::Run(run) = &plan {
             self.session = Session::new(run, self.facts.clone());
         }
@@ -66,12 +67,9 @@ impl ConnectorRunnerCli {
         let host = request.host()?;
         let argv: Vec<String> = serde_json::from_str(&request.text("argv")?)
             .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?;
-        let terminal = Terminal { colours: self.facts.colours(self.facts.stdout, false) };
         let facts = self.facts.clone();
         promise(env, async move {
-            let mut printed = cli::perform(&argv, &host, terminal).await;
-            printed.stdout = facts.fitted(&printed.stdout, facts.stdout);
-            printed.stderr = facts.fitted(&printed.stderr, facts.stderr);
+            let printed = cli::perform(&argv, &host, &facts).await;
             serde_json::to_string(&printed)
                 .map(Some)
                 .map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))
@@ -197,21 +195,14 @@ impl ConnectorRunnerCli {
         self.session.line(elapsed_ms as u64, columns as usize)
     }
 
-    /// Writes the report (`request.report`) of a run that was refused before it was called for.
+    /// As [`report_refusal`].
     #[napi(catch_unwind)]
     pub fn report_refusal<'env>(
         &self,
         env: &'env Env,
         request: Object<'env>,
     ) -> Result<PromiseRaw<'env, String>> {
-        let request = Request::new(env, &request)?;
-        let path = request.host()?.absolute(request.text("report")?);
-        let name = request.text("config")?;
-        let mut error = RunnerError::new(Code::named(&request.text("code")?), request.text("message")?);
-        if request.flag("hint")? {
-            error = error.with_hint(request.text("hint")?);
-        }
-        promise(env, async move { crate::report::write_refusal(path, name, error).await.map(|()| None) })
+        report_refusal(env, request)
     }
 
     /// What to print when a run begins; `beginning` is JSON.

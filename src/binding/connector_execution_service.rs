@@ -10,8 +10,9 @@ use napi_derive::napi;
 use super::catch::Result;
 use super::connector_runner::{ConnectorRunner, cancel_runs, check_options};
 use super::js_values::{JsValues, MakeObject, text_of};
-use super::outcome::promise;
+use super::outcome::{Answer, promise};
 use super::port::{Payload, Port, PortFunction, listening};
+use super::refusal::report_refusal;
 use super::request::{Request, read_options};
 use super::run_context::read_variables;
 use crate::config::Values;
@@ -67,6 +68,16 @@ impl ConnectorExecutionService {
         Ok(Self { control: of_runner.unwrap_or_else(|| Control::new(options.max_concurrent_runs)) })
     }
 
+    /// As [`report_refusal`].
+    #[napi(catch_unwind)]
+    pub fn report_refusal<'env>(
+        &self,
+        env: &'env Env,
+        request: Object<'env>,
+    ) -> Result<PromiseRaw<'env, String>> {
+        report_refusal(env, request)
+    }
+
     /// Asks the runs of this id to stop; gives how many there are.
     #[napi(catch_unwind)]
     pub fn cancel<'env>(
@@ -108,7 +119,8 @@ impl ConnectorExecutionService {
             return promise(env, async move {
                 let work =
                     run_elsewhere(&port, &options, &host, &names, is_foreign, place, &run.cancellation);
-                listening(&port, has_signal, &run.cancellation, work).await
+                let outcome = listening(&port, has_signal, &run.cancellation, work).await;
+                Answer::of_run(outcome, &port.course)
             });
         }
 
@@ -129,7 +141,8 @@ impl ConnectorExecutionService {
         promise(env, async move {
             let stop = &run.cancellation;
             let work = Box::pin(run_here(&port, &options, &host, &names, asked, place, stop));
-            listening(&port, has_signal, stop, work).await
+            let outcome = listening(&port, has_signal, stop, work).await;
+            Answer::of_run(outcome, &port.course)
         })
     }
 }

@@ -21,6 +21,7 @@ mod node_js_template_renderer;
 mod npm_dependency_manager;
 mod outcome;
 mod port;
+mod refusal;
 mod request;
 mod run_config;
 mod run_context;

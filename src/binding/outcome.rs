@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::catch::{LetThrough, Result};
 use crate::error::{ErrorKind, RunnerError};
-use crate::run::{Failure, Outcome, Report};
+use crate::run::{Course, FailedRun, Failure, Outcome, Report};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,6 +20,8 @@ pub struct Answer {
     stderr_tail: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<FailureAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<FailedRun>,
 }
 
 #[derive(Serialize)]
@@ -55,7 +57,16 @@ impl From<Outcome> for Answer {
             result: outcome.report,
             stderr_tail: outcome.stderr_tail,
             failure: outcome.failure.map(FailureAnswer::from),
+            run: None,
         }
+    }
+}
+
+impl Answer {
+    /// Of a run, with what is known of it if it failed.
+    pub fn of_run(outcome: Outcome, course: &Course) -> Self {
+        let run = course.failed(&outcome);
+        Self { run, ..outcome.into() }
     }
 }
 
@@ -63,7 +74,7 @@ impl From<Outcome> for Answer {
 impl<T: Into<Option<String>>, F: Into<Failure>> From<Result<T, F>> for Answer {
     fn from(result: Result<T, F>) -> Self {
         match result {
-            Ok(value) => Self { value: value.into(), result: None, stderr_tail: None, failure: None },
+            Ok(value) => Self { value: value.into(), ..Outcome::default().into() },
             Err(failure) => Outcome::from(failure).into(),
         }
     }

@@ -14,7 +14,7 @@ use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
 use crate::process::Sample;
-use crate::run::{Cancellation, Failure, Phase, StopReason};
+use crate::run::{Cancellation, Course, Failure, Phase, StopReason};
 
 /// What is handed over with a call.
 pub enum Payload {
@@ -65,11 +65,13 @@ pub struct Port {
     function: PortFunction,
     wants_messages: bool,
     wants_phases: bool,
+    /// Where the run is.
+    pub course: Course,
 }
 
 impl Port {
     pub fn new(function: PortFunction) -> Self {
-        Self { function, wants_messages: false, wants_phases: false }
+        Self { function, wants_messages: false, wants_phases: false, course: Course::default() }
     }
 
     /// The same, which also passes on messages if `wanted`.
@@ -134,6 +136,7 @@ impl Observer for Port {
     }
 
     async fn phase(&self, phase: Phase) {
+        self.course.begins(phase);
         if !self.wants_phases {
             return;
         }

@@ -1,5 +1,7 @@
 //! Arguments: which command is meant, and the way to it.
 
+use std::path::Path;
+
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
@@ -8,20 +10,20 @@ use super::check::{CheckArgs, check};
 use super::common::{NAME, Printed, Terminal, nearest};
 use super::doctor::{DoctorArgs, doctor};
 use super::init::{InitArgs, init};
+use super::look::{Facts, Paint};
+use super::refused::{Reader, Refused, STYLES, forbids_colours, line, reader};
 use super::run::{RunArgs, RunPlan};
 use super::spec::{SpecArgs, spec};
 use super::state::{StateArgs, state};
 use super::store::{StoreArgs, store};
 use crate::host::Host;
 
-/// Said when no configuration is given (contract, section 9).
-const NO_PATH: &str = "Please provide a path to the json config file";
-
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
     version,
     about = "Runs OWOX Data Marts connectors, each in an isolated Node.js process",
+    styles = STYLES,
     override_usage = "owox-connector-runner [run] <CONFIG> [OPTIONS]\n       owox-connector-runner <COMMAND>",
     // a path as first argument means `run`
     args_conflicts_with_subcommands = true,
@@ -40,17 +42,19 @@ struct Cli {
     command: Option<Command>,
 }
 
-/// What the help of `run` ends with.
+/// What the help of `run` ends with. clap leaves the colours out where there are to be none.
 fn after_help() -> String {
+    let heading = |text| Paint { colours: true }.bold(text);
     format!(
-        "Examples:\n  \
+        "{}\n  \
          {NAME} examples/quickstart.json\n  \
          {NAME} config.json --state config.state.json\n  \
          {NAME} config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01\n\n\
          {}\n\n\
          The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
          What the connector prints goes to stdout, everything else to stderr.",
-        super::exit::help()
+        heading("Examples:"),
+        super::exit::help(&heading("Exit codes:"))
     )
 }
 
@@ -91,82 +95,113 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Says so where the first argument is a command with a slip of the pen, and no file.
-fn mistyped(argv: &[String]) -> Option<Printed> {
+/// Why the first argument cannot be what is run: it is no file and no path, but like a command, or
+/// another argument follows, as after a command.
+fn mistyped(argv: &[String], commands: &clap::Command) -> Option<Refused> {
     let first = argv.get(2)?;
     let looks_like_a_path = first.contains(['.', '/']) || first.starts_with('-');
-    if looks_like_a_path || std::path::Path::new(first).exists() {
+    if looks_like_a_path || commands.find_subcommand(first).is_some() || Path::new(first).exists() {
         return None;
     }
-    let commands = Cli::command();
     let names: Vec<_> = commands.get_subcommands().map(clap::Command::get_name).collect();
-    if names.contains(&first.as_str()) {
-        return None;
-    }
-    let meant = nearest(first, names)?;
-    Some(Printed::error(format!(
-        "error: there is no command '{first}', and no file of that name\n\n  tip: did you mean '{meant}'?\n"
-    )))
+    let meant = nearest(first, names.iter().copied());
+    let is_followed = argv.get(3).is_some_and(|second| !second.starts_with('-'));
+    (meant.is_some() || is_followed).then(|| Refused::mistyped(first, meant, &names))
 }
 
 /// The widest that help gets, and its width where there is no terminal.
 const HELP_WIDTH: usize = 100;
 
 fn parse(argv: &[String], columns: Option<usize>) -> Result<Cli, clap::Error> {
-    // the first two entries are node and the script
-    let given = argv.iter().skip(2).map(String::as_str);
     let command = Cli::command().term_width(columns.unwrap_or(HELP_WIDTH).min(HELP_WIDTH));
+    // the first two entries are node and the script
+    let mut given: Vec<_> = argv.iter().skip(2).map(String::as_str).collect();
+    // the word that may be left out: what is wrong is then wrong with a run
+    if given.first().is_some_and(|first| !first.starts_with('-') && command.find_subcommand(first).is_none())
+    {
+        given.insert(0, "run");
+    }
     let matches = command.try_get_matches_from(std::iter::once(NAME).chain(given))?;
     Cli::from_arg_matches(&matches)
 }
 
-fn explain(error: &clap::Error) -> Printed {
-    let text = error.render().to_string();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Printed::ok(text),
-        _ => Printed::error(text),
-    }
+/// What to run or to do; or what was asked for by `--help`, or why nothing is done.
+enum Asked {
+    Run(RunPlan),
+    Perform(Box<Cli>),
+    Help(clap::Error),
+    Refused(Refused),
 }
 
-fn run_plan(run: RunArgs, no_color: bool) -> Plan {
+fn asked(argv: &[String], columns: Option<usize>) -> Asked {
+    let commands = Cli::command();
+    let helped;
+    let argv = match argv {
+        // `help check`, as many have it
+        [node, script, help, rest @ ..] if help == "help" && !Path::new(help).exists() => {
+            helped = [&[node.clone(), script.clone()], rest, &["--help".to_owned()]].concat();
+            &helped
+        }
+        _ => argv,
+    };
+    if let Some(refused) = mistyped(argv, &commands) {
+        return Asked::Refused(refused);
+    }
+    let (run, no_color) = match parse(argv, columns) {
+        Ok(Cli { command: Some(Command::Run(run)), no_color, .. }) => (*run, no_color),
+        Ok(Cli { command: None, run, no_color }) => (run, no_color),
+        Ok(cli) => return Asked::Perform(Box::new(cli)),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Asked::Help(error);
+        }
+        Err(error) => return Asked::Refused(Refused::by_clap(&error)),
+    };
     match run.into_plan(no_color) {
-        Some(plan) => Plan::Run(plan),
-        None => Plan::Print(Printed::error(format!(
-            "{NO_PATH}\nUsage: {NAME} [run] <CONFIG> [OPTIONS]; --help lists the options\n"
-        ))),
+        Some(plan) => Asked::Run(plan),
+        None => Asked::Refused(Refused::no_path(&commands)),
     }
 }
 
-/// Reads `process.argv`. `columns` is the terminal's width, where there is one.
-pub fn plan(argv: &[String], columns: Option<usize>) -> Plan {
-    if let Some(printed) = mistyped(argv) {
-        return Plan::Print(printed);
-    }
-    match parse(argv, columns) {
-        Ok(Cli { command: Some(Command::Run(run)), no_color, .. }) => run_plan(*run, no_color),
-        Ok(Cli { command: None, run, no_color }) => run_plan(run, no_color),
-        Ok(_) => Plan::Perform,
-        Err(error) => Plan::Print(explain(&error)),
+/// Reads `process.argv`; `at` is the time.
+pub fn plan(argv: &[String], facts: &Facts, at: &str) -> Plan {
+    let no_color = forbids_colours(argv);
+    match asked(argv, facts.columns) {
+        Asked::Run(run) => Plan::Run(run),
+        Asked::Perform(_) => Plan::Perform,
+        Asked::Help(help) => {
+            let text = help.render();
+            let is_painted = facts.colours(facts.stdout, no_color);
+            Plan::Print(Printed::ok(if is_painted { text.ansi().to_string() } else { text.to_string() }))
+        }
+        Asked::Refused(refused) => {
+            Plan::Print(refused.told(reader(argv, &Cli::command()), facts, no_color, at))
+        }
     }
 }
 
 /// Does what a command other than `run` asks for, and says what to print.
-pub async fn perform(argv: &[String], host: &Host, terminal: Terminal) -> Printed {
-    let cli = match parse(argv, None) {
-        Ok(cli) => cli,
-        Err(error) => return explain(&error),
-    };
-    let terminal = Terminal { colours: terminal.colours && !cli.no_color };
-    match cli.command {
+pub async fn perform(argv: &[String], host: &Host, facts: &Facts) -> Printed {
+    let Asked::Perform(cli) = asked(argv, facts.columns) else { return Printed::default() }; // `plan` answers
+    let terminal = Terminal { colours: facts.colours(facts.stdout, cli.no_color) };
+    let printed = match cli.command {
         Some(Command::Check(given)) => check(&given, host, terminal).await,
         Some(Command::Spec(given)) => spec(&given, host, terminal).await,
         Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
         Some(Command::State(given)) => state(&given, host),
         Some(Command::Store(given)) => store(&given, host, terminal).await,
-        // `plan` has answered these
         Some(Command::Run(_)) | None => Printed::default(),
+    };
+    let paint = Paint { colours: facts.colours(facts.stderr, cli.no_color) };
+    let mut printed = printed.told(paint);
+    printed.stdout = facts.fitted(&printed.stdout, facts.stdout);
+    printed.stderr = facts.fitted(&printed.stderr, facts.stderr);
+    if let Some(error) = &printed.error
+        && reader(argv, &Cli::command()) == Reader::Answer
+    {
+        printed.stdout = line(Reader::Answer, error, printed.exit_code, "");
     }
+    printed
 }
 
 #[cfg(test)]
@@ -177,12 +212,12 @@ mod tests {
 
     fn of(args: &[&str]) -> Plan {
         let all: Vec<_> = ["node", "cli.js"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        plan(&all, None)
+        plan(&all, &Facts::default(), "")
     }
 
     fn printed(args: &[&str]) -> (String, bool, i32) {
         match of(args) {
-            Plan::Print(Printed { stdout, stderr, exit_code }) => {
+            Plan::Print(Printed { stdout, stderr, exit_code, .. }) => {
                 let is_error = stdout.is_empty();
                 (if is_error { stderr } else { stdout }, is_error, exit_code)
             }
@@ -267,6 +302,9 @@ mod tests {
         for word in ["--run-type", "--data", "--state", "--connectors", "MANUAL_BACKFILL", "Exit codes"] {
             assert!(help.contains(word), "{word} in\n{help}");
         }
+        assert_eq!(printed(&["help"]), printed(&["--help"]));
+        assert_eq!(printed(&["help", "store", "list"]), printed(&["store", "list", "--help"]));
+        assert!(printed(&["help", "chekc"]).1);
         assert_eq!(printed(&["--version"]).0, format!("{NAME} {}\n", env!("CARGO_PKG_VERSION")));
     }
 
@@ -277,6 +315,9 @@ mod tests {
         assert!(printed(&["a.json", "--run-type", "FULL"]).0.contains("FULL_REFRESH"));
         assert!(printed(&["a.json", "--data", "novalue"]).0.contains("FIELD=VALUE"));
         assert!(printed(&["chekc", "a.json"]).0.contains("did you mean 'check'?"));
+        assert!(printed(&["rnu", "a.json"]).0.contains("did you mean 'run'?"));
+        assert!(printed(&["frobnicate", "a.json"]).0.contains("there are run, check, "));
+        assert!(printed(&["a.json", "b.json"]).0.contains("unexpected argument 'b.json'"));
         assert!(printed(&["check"]).0.contains("<CONFIG>"));
         assert!(printed(&["store", "lst"]).0.contains("'list'"));
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::summary::code_row;
+use super::ending::code_row;
+use super::look::Paint;
 use crate::error::RunnerError;
 pub use crate::suggest::{nearest, suggestion};
 
@@ -76,6 +77,9 @@ pub struct Printed {
     pub stderr: String,
     /// The exit code.
     pub exit_code: i32,
+    /// Why a command could not do its work: [`Printed::told`] makes words of it.
+    #[serde(skip)]
+    pub error: Option<RunnerError>,
 }
 
 impl Printed {
@@ -90,14 +94,25 @@ impl Printed {
     }
 }
 
-/// A command that could not do its work: message, hint and code on stderr, exit code 1.
+/// A command that could not do its work: exit code 1.
 impl From<RunnerError> for Printed {
     fn from(error: RunnerError) -> Self {
-        let mut text = format!("Error: {}\n", error.message);
+        Self { error: Some(error), exit_code: 1, ..Self::default() }
+    }
+}
+
+impl Printed {
+    /// With what its error says on stderr: message, hint and code.
+    #[must_use]
+    pub fn told(mut self, paint: Paint) -> Self {
+        let Some(error) = &self.error else { return self };
+        let mut text = format!("{} {}\n", paint.error("Error:"), error.message);
         for line in error.hint.iter().flat_map(|hint| hint.trim_end().lines()) {
             let _ = writeln!(text, "  {line}"); // a String takes everything
         }
-        let _ = writeln!(text, "  Code     {}", code_row(error.code.as_str(), 1));
-        Self::error(text)
+        let code = code_row(error.code.as_str(), self.exit_code);
+        let _ = writeln!(text, "  {} {code}", paint.dim(&format!("{:<8}", "Code")));
+        self.stderr = text;
+        self
     }
 }

@@ -50,10 +50,10 @@ pub fn status_of(error: &str) -> &'static str {
     found.map_or("failed", |entry| entry.status)
 }
 
-/// The table as text for `--help`.
-pub fn help() -> String {
+/// The table as text for `--help`, below a heading.
+pub fn help(heading: &str) -> String {
     let lines = EXIT_CODES.iter().map(|entry| format!("  {:>3}  {}", entry.code, entry.meaning));
-    format!("Exit codes:\n{}", lines.collect::<Vec<_>>().join("\n"))
+    format!("{heading}\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod check;
 mod common;
 mod config_file;
 mod doctor;
+mod ending;
 mod exit;
 mod findings;
 mod init;
@@ -13,6 +14,7 @@ mod live;
 mod look;
 #[cfg(test)]
 mod reference;
+mod refused;
 mod run;
 mod seen;
 mod session;
@@ -20,10 +22,9 @@ mod spec;
 mod state;
 mod state_file;
 mod store;
-mod summary;
 
 pub use args::{Plan, perform, plan};
-pub use common::{Printed, Terminal};
+pub use common::Printed;
 pub use config_file::{explain, missing_field, path_parameters, read_config};
 pub use look::Facts;
 pub use run::RunPlan;

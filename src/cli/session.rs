@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::ending::{Ending, Failed, RunFacts, StateFacts};
 use super::exit::{exit_code, status_of};
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
 use super::seen::{Said, Seen};
-use super::summary::{Ending, Failed, RunFacts, StateFacts};
+use crate::error::RunnerError;
 use crate::output::{Batch, BatchKind, Message, StreamKind, is_json_objects, messages};
 
 /// Texts for the two streams.
@@ -283,10 +284,18 @@ impl Session {
             let of = |name: &str| raw.get(name).cloned().unwrap_or_default();
             let error = json!({
                 "code": of("code"), "message": of("message"), "hint": of("hint"), "stderrTail": of("stderrTail"),
+                "run": of("run"),
             });
             texts.stdout = self.result_event(status, code, &error, &of("result"), at);
         }
         (texts, code)
+    }
+
+    /// The only line of a run whose arguments are wrong.
+    pub fn refused(error: &RunnerError, exit_code: i32, at: &str) -> String {
+        let RunnerError { code, message, hint, .. } = error;
+        let error = json!({ "code": code.as_str(), "message": message, "hint": hint, "stderrTail": null, "run": null });
+        Self::default().result_event(status_of(code.as_str()), exit_code, &error, &Value::Null, at)
     }
 
     fn result_event(&self, status: &str, exit_code: i32, error: &Value, run: &Value, at: &str) -> String {

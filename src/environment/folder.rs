@@ -5,13 +5,12 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::lock::{FileLock, Hold};
-use super::store::Store;
 use super::tree::remove_tree;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -137,30 +136,7 @@ impl Drop for RunFolder {
     }
 }
 
-/// Removes every directory of these ids below `root` that no live run holds.
-///
-/// # Errors
-/// `INTERNAL` when one of them cannot be removed; the others are gone.
-pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
-    let prefix = name_prefix(connector_id, run_id);
-    let entries = fs::read_dir(root).map_err(|cause| RunnerError::file("read", root, &cause))?;
-    let mut outcome = Ok(());
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let of_these_ids =
-            name.to_str().is_some_and(|name| name.starts_with(&prefix) && !name.ends_with(LOCK_SUFFIX));
-        let path = entry.path();
-        if !of_these_ids || !is_own_folder(&path) {
-            continue;
-        }
-        if let Ok(_held) = Lock::take(&path) {
-            outcome = remove(&path).and(outcome);
-        }
-    }
-    outcome
-}
-
-const LOCK_SUFFIX: &str = ".lock";
+pub(super) const LOCK_SUFFIX: &str = ".lock";
 
 /// The lock file of a run's directory, where it has one: beside it, and so nothing of its own.
 pub fn lock_beside(directory: &Path) -> PathBuf {
@@ -172,7 +148,7 @@ pub fn is_in_other_run(path: &Path, directory: &Path) -> bool {
     !path.starts_with(directory) && path.ancestors().any(|folder| is_ours(folder.file_name()))
 }
 
-fn lock_path(directory: &Path) -> PathBuf {
+pub(super) fn lock_path(directory: &Path) -> PathBuf {
     let mut name = directory.as_os_str().to_owned();
     name.push(LOCK_SUFFIX);
     PathBuf::from(name)
@@ -185,7 +161,7 @@ fn lock_path(directory: &Path) -> PathBuf {
 pub struct Lock(FileLock);
 
 impl Lock {
-    fn take(directory: &Path) -> io::Result<Self> {
+    pub(super) fn take(directory: &Path) -> io::Result<Self> {
         let taken = FileLock::try_take(&lock_path(directory), Hold::Exclusive)?;
         taken.map(Self).ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
@@ -202,30 +178,7 @@ impl Drop for Lock {
     }
 }
 
-/// Removes what runs of hosts that have died left below `root`. Errors do not matter: the next
-/// run tries again.
-pub fn sweep(root: &Path) {
-    let Ok(entries) = fs::read_dir(root) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let Some(directory) = name.to_str().and_then(|name| name.strip_suffix(LOCK_SUFFIX)) else { continue };
-        if !is_ours(Some(OsStr::new(directory))) {
-            continue;
-        }
-        let directory = root.join(directory);
-        if !is_own_folder(&directory) {
-            continue;
-        }
-        if let Ok(_held) = Lock::take(&directory) {
-            if let Ok(modules) = fs::read_link(directory.join("node_modules")) {
-                Store::distrust(&modules);
-            }
-            let _ = remove(&directory);
-        }
-    }
-}
-
-fn is_ours(name: Option<&OsStr>) -> bool {
+pub(super) fn is_ours(name: Option<&OsStr>) -> bool {
     name.and_then(OsStr::to_str).is_some_and(|name| name.starts_with(PREFIX) && !name.ends_with(LOCK_SUFFIX))
 }
 
@@ -238,17 +191,8 @@ pub fn discard(root: &Path, path: &Path) -> Result<()> {
     if path.parent() == Some(root) && is_ours(path.file_name()) { remove(path) } else { Ok(()) }
 }
 
-/// Whether this is a folder, not a symlink, of this very user: in a shared temporary folder others
-/// may have put something under such a name. One that is gone counts: only its lock is left.
-fn is_own_folder(path: &Path) -> bool {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw(),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
-    }
-}
-
 /// Deletes one run's directory and its lock; refuses anything that does not bear the name of one.
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     if !is_ours(path.file_name()) {
         return Err(RunnerError::new(
             Code::Internal,
@@ -261,7 +205,7 @@ fn remove(path: &Path) -> Result<()> {
 
 /// The beginning of the names of a run's directories: readable, safe on every file system, and
 /// different for different ids.
-fn name_prefix(connector_id: &str, run_id: &str) -> String {
+pub(super) fn name_prefix(connector_id: &str, run_id: &str) -> String {
     let readable: String = crate::context::unique_id(connector_id, run_id)
         .chars()
         .take(READABLE)
@@ -285,16 +229,17 @@ pub(super) fn digest(texts: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use super::super::leftovers::cleanup;
     use super::*;
 
-    fn root() -> tempfile::TempDir {
+    pub fn root() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
     }
 
-    fn names(root: &Path) -> Vec<String> {
+    pub fn names(root: &Path) -> Vec<String> {
         fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
     }
 
@@ -326,50 +271,6 @@ mod tests {
         // the readable parts are equal, the ids are not
         assert_ne!(name_prefix("a-b", "c"), name_prefix("a", "b-c"));
         assert_ne!(name_prefix("a/b", "c"), name_prefix("a_b", "c"));
-    }
-
-    #[test]
-    fn cleanup_spares_what_a_live_run_holds() {
-        let root = root();
-        let live = RunFolder::create(root.path(), "a", "b").unwrap();
-        let left = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        let other = RunFolder::create(root.path(), "a", "c").unwrap().keep();
-        let held = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        let lock = RunFolder::hold(&held).unwrap();
-        cleanup(root.path(), "a", "b").unwrap();
-        assert!(live.path().exists() && other.exists() && held.exists() && !left.exists());
-        drop(lock);
-        cleanup(root.path(), "a", "b").unwrap();
-        assert!(live.path().exists() && !held.exists());
-    }
-
-    #[test]
-    fn what_a_dead_host_left_is_swept_and_nothing_else() {
-        let root = root();
-        let live = RunFolder::create(root.path(), "a", "b").unwrap();
-        let kept = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        let abandoned = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        // the kernel lets go of a dead host's lock, and the file stays
-        fs::write(lock_path(&abandoned), "").unwrap();
-        fs::write(abandoned.join("file"), "").unwrap();
-        let foreign = root.path().join("foreign");
-        fs::create_dir(&foreign).unwrap();
-        fs::write(root.path().join("foreign.lock"), "").unwrap();
-        let outside = tempfile::tempdir().unwrap();
-        let planted = root.path().join(format!("{}planted", name_prefix("a", "b")));
-        symlink(outside.path(), &planted).unwrap();
-        fs::write(lock_path(&planted), "").unwrap();
-
-        sweep(root.path());
-        assert!(live.path().exists() && kept.exists() && foreign.exists() && !abandoned.exists());
-        assert!(outside.path().exists() && planted.symlink_metadata().is_ok());
-        fs::remove_file(lock_path(&planted)).unwrap();
-        fs::remove_file(planted).unwrap();
-        drop(live);
-        fs::remove_dir(kept).unwrap();
-        let mut left = names(root.path());
-        left.sort();
-        assert_eq!(left, ["foreign", "foreign.lock"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and shared, read-only. Without the store each run installs for itself.
 
 mod folder;
+mod leftovers;
 mod lock;
 mod lockfile;
 mod node;
@@ -21,7 +22,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use folder::refused;
-pub use folder::{Lock, RunFolder, cleanup, discard, is_in_other_run, lock_beside, runs_root, sweep};
+pub use folder::{Lock, RunFolder, discard, is_in_other_run, lock_beside, runs_root};
+pub use leftovers::{cleanup, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};

@@ -10,6 +10,7 @@ mod curves;
 mod file;
 mod html;
 mod page;
+mod printed;
 mod record;
 mod settings;
 mod text;

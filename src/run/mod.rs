@@ -3,6 +3,7 @@
 
 mod cancel;
 mod control;
+mod course;
 mod execute;
 mod phase;
 mod report;
@@ -15,6 +16,7 @@ use std::time::Instant;
 
 pub use cancel::{Cancellation, Stop, StopReason};
 pub use control::{Control, Place, Registered, Turn};
+pub use course::{Course, FailedRun};
 pub use execute::{Execution, Job, execute};
 pub use phase::Phase;
 pub use report::{Report, Resources, State, Timings};

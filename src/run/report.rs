@@ -41,7 +41,7 @@ pub struct Report {
 }
 
 /// Times by phase, in milliseconds.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Timings {
     /// Waiting for its turn (`maxConcurrentRuns`).

@@ -147,7 +147,7 @@ pub async fn doctor(args: &DoctorArgs, host: &Host, terminal: Terminal) -> Print
     } else {
         text::render(&findings, terminal)
     };
-    Printed { stdout, stderr: String::new(), exit_code: i32::from(!is_well) }
+    Printed { stdout, exit_code: i32::from(!is_well), ..Printed::default() }
 }
 
 /// What stands in for the kernel's rules for files, where it has none.
