@@ -18,7 +18,6 @@ use owox_connector_runner::process::protocol::{Opening, StartRequest, frame};
 use owox_connector_runner::process::{Cause, Exit, Running};
 use owox_connector_runner::run::{Cancellation, StopReason};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::process::Signal;
 
 /// A child, a child in a session of its own, and a daemon that ignores signals; each says that it
 /// is there.
