@@ -79,8 +79,7 @@ impl NodeJsEnvironment {
                         store: &options.store,
                         host: &host,
                     };
-                    lease =
-                        prepare(folder.path(), &connector_id, &purpose, &cancellation, &port).await?.lease;
+                    lease = prepare(&folder, &connector_id, &purpose, &cancellation, &port).await?.lease;
                 }
                 let path = folder.keep();
                 if let Some(lease) = lease {
