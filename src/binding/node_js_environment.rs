@@ -110,7 +110,8 @@ impl NodeJsEnvironment {
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.variables(variables);
-        let port = Port::new(port).with_messages(options.listeners.messages);
+        let port =
+            Port::new(port).with_messages(options.listeners.messages).with_pid(request.flag("wantsPid")?);
         let report = options.report.as_ref().map(|path| {
             let of = |name: &str| variables.iter().find(|(known, _)| known == name);
             let id = |name| of(name).map(|(_, value)| value.clone()).unwrap_or_default();
