@@ -524,6 +524,11 @@ export interface RunResult {
 export interface IsolationReport {
   mode: IsolationMode;
   layers: IsolationLayer[];
+  /**
+   * What confined npm, where this run has installed its environment (`environment.cached` is false).
+   * In isolation `none` it is not confined.
+   */
+  install?: IsolationLayer[];
 }
 
 /** One layer of isolation. Before the connector started, it was proved by an act that it refused. */

@@ -49,6 +49,12 @@ const EXPECTED = {
     signals: ['none', /none/],
   },
 };
+/** What is said to help where a part is missing. */
+const REMEDIES = {
+  namespaces: 'Allow user namespaces',
+  landlock: 'lsm=landlock',
+  seccomp: 'CONFIG_SECCOMP_FILTER',
+};
 const IN_STANDARD = ['processes', 'privileges', 'files', 'signals', 'systemCalls'];
 
 describe('machines that lack something', { skip }, () => {
@@ -116,10 +122,17 @@ describe('machines that lack something', { skip }, () => {
         return;
       }
       assert.equal(code, 'ISOLATION_UNAVAILABLE');
-      assert.ok(
-        lacking.concat('unixSockets').some((name) => message.includes(name)),
-        message,
-      );
+      // all that is missing, with the remedies for it and no others
+      const bySeccomp = machine.startsWith('seccomp');
+      if (bySeccomp) lacking.push('unixSockets');
+      const [, named] = /the layers? (.*?) cannot be enforced/.exec(message);
+      assert.deepEqual(named.split(', ').sort(), lacking.sort(), message);
+      if (bySeccomp) assert.match(named, /^systemCalls/, 'the one that is missing comes first');
+      for (const [part, remedy] of Object.entries(REMEDIES)) {
+        const isMissing =
+          machine.startsWith(part) || (machine.startsWith('all') && part !== 'seccomp');
+        assert.equal(message.includes(remedy), isMissing, message);
+      }
       assert.deepEqual(output, { stdout: '', stderr: '' }, 'nothing was started');
     });
   }

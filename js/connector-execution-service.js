@@ -8,6 +8,7 @@ const {
   port,
   progressHandlers,
   request,
+  wantsPid,
 } = require('./host');
 const { native } = require('./native');
 const {
@@ -108,6 +109,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       nodeEnvironment: isBuiltIn,
       environmentVariables: () => context.getEnvironmentVariables(),
       wantsPhases: watcher.wantsPhases,
+      wantsPid: wantsPid(stdio),
       wantsMessages: watcher.wantsMessages,
     });
 

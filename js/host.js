@@ -131,9 +131,19 @@ function progressHandlers(layers, watcher = undefined) {
   };
 }
 
+/** The callbacks in a `stdio`. */
+function callbacksOf(stdio) {
+  return stdio !== null && typeof stdio === 'object' ? stdio : {};
+}
+
+/** Whether somebody wants to know the process id. */
+function wantsPid(stdio) {
+  return typeof callbacksOf(stdio).onSpawn === 'function';
+}
+
 /** Handlers for what a connector's process tells: its output, its messages and its pid. */
 function outputHandlers(stdio, onMessage = undefined) {
-  const { logCapture, onSpawn } = stdio !== null && typeof stdio === 'object' ? stdio : {};
+  const { logCapture, onSpawn } = callbacksOf(stdio);
   let sinceTurn = 0;
   const deliver = (name, stream) => async (texts) => {
     for (const text of texts) {
@@ -172,4 +182,5 @@ module.exports = {
   port,
   progressHandlers,
   request,
+  wantsPid,
 };

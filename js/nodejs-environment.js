@@ -2,7 +2,14 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 
-const { messageCallback, outputHandlers, port, progressHandlers, request } = require('./host');
+const {
+  messageCallback,
+  outputHandlers,
+  port,
+  progressHandlers,
+  request,
+  wantsPid,
+} = require('./host');
 const { ExecutionEnvironment } = require('./interfaces');
 const { native } = require('./native');
 const NodeJsTemplateRenderer = require('./nodejs-template-renderer');
@@ -75,6 +82,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
     const asked = request(layers, {
       directory,
       stdio,
+      wantsPid: wantsPid(stdio),
       variables: env ?? { ...process.env },
     });
     const thrown = {};

@@ -9,13 +9,15 @@ function listen(layers) {
     .map((layer) => optionOf(layer, 'signal'))
     .filter((signal) => signal !== undefined);
   let stop = () => {};
+  let first; // of those that are aborted
+  const look = () => (first ??= signals.find((signal) => signal.aborted));
   return {
     handlers: {
       /** Settles when one of the signals is aborted, or when nobody needs to know any more. */
       aborted: () =>
         new Promise((resolve) => {
           const check = () => {
-            if (signals.some((signal) => signal.aborted)) resolve();
+            if (look()) resolve();
           };
           for (const signal of signals) signal.addEventListener('abort', check);
           stop = () => {
@@ -25,10 +27,10 @@ function listen(layers) {
           check();
         }),
     },
-    /** Lets go of the signals; gives why one of them was aborted, if it was. */
+    /** Lets go of the signals; gives why the first of them was aborted, if one was. */
     release() {
       stop();
-      return signals.find((signal) => signal.aborted)?.reason;
+      return look()?.reason;
     },
   };
 }

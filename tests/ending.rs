@@ -11,14 +11,13 @@ use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
 use common::{
-    ALL, FINDING, Lines, Mode, PATIENCE, SUPERVISOR, Script, install_program, nowhere, pipe, state_of,
-    wait_until,
+    ALL, FINDING, Lines, Mode, PATIENCE, SUPERVISOR, Script, install_program, kill_supervisor_of, nowhere,
+    pipe, state_of, wait_until,
 };
 use owox_connector_runner::process::protocol::{Opening, StartRequest, frame};
 use owox_connector_runner::process::{Cause, Exit, Running};
 use owox_connector_runner::run::{Cancellation, StopReason};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::process::{Pid, Signal};
 
 /// A child, a child in a session of its own, and a daemon that ignores signals; each says that it
 /// is there.
@@ -215,13 +214,6 @@ async fn processes_that_fork_all_the_time_do_not_get_away() {
         assert_eq!(exit.cause, Cause::Stopped);
         assert_eq!(script.alive(), [0; 0], "{mode:?}");
     }
-}
-
-fn kill_supervisor_of(running: &Running) {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).expect("its stat");
-    let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("a parent");
-    let supervisor = Pid::from_raw(parent.parse().expect("a pid")).expect("a pid");
-    rustix::process::kill_process(supervisor, Signal::KILL).expect("killed");
 }
 
 // Case 23.

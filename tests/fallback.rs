@@ -7,7 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use common::refuse::{Refusal, with_refused, without_namespaces};
-use common::{FINDING, Mode, SUPERVISOR, Script, install_program, nowhere, pipe, start_program};
+use common::{
+    FINDING, Mode, SUPERVISOR, Script, install_program, kill_supervisor_of, nowhere, pipe, start_program,
+    wait_until,
+};
 use owox_connector_runner::process::{Cause, Containment, Exit};
 use owox_connector_runner::run::{Cancellation, StopReason};
 
@@ -85,6 +88,35 @@ fn a_namespace_that_is_refused_at_any_step_is_reported_and_done_without() {
         let reason = containment.reason.expect("a reason");
         assert!(reason.contains(step), "{step}: {reason}");
     }
+}
+
+/// A namespace whose supervisor is killed ends, though these calls only seem to work: the kernel says
+/// that they succeed, with 0, and does nothing.
+fn ends_with_its_supervisor_though_these_do_nothing(calls: Vec<Refusal>) {
+    with_refused(calls, async {
+        let (mut lines, writer) = pipe();
+        let script = Script::new(Mode::Namespace, TREE);
+        let mut running = script.start(vec![writer]).await.expect("started");
+        lines.read(2);
+        assert!(running.containment.namespace && script.alive().len() >= 2, "the control: it is there");
+        kill_supervisor_of(&running);
+        running.exit().await.expect_err("an error");
+        wait_until("the end of the tree", || script.alive().is_empty());
+    });
+}
+
+// Case 23. The first process of a namespace ends with its supervisor for two reasons. Here is one that
+// never hears that its socket was closed: the kernel kills it.
+#[test]
+fn a_first_process_that_hears_nothing_is_killed_with_its_supervisor() {
+    ends_with_its_supervisor_though_these_do_nothing(vec![Refusal::always(libc::SYS_ppoll, 0)]);
+}
+
+// Case 23. The other: where the kernel was not told to kill it, as when the supervisor dies before that.
+#[test]
+fn a_first_process_that_nobody_kills_notices_the_end_of_its_supervisor() {
+    let unsaid = Refusal::with_argument(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, 0);
+    ends_with_its_supervisor_though_these_do_nothing(vec![unsaid]);
 }
 
 /// The helper as another user, by way of a script. Only root can test that.

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::refuse::{Refusal, with_refused, without_namespaces};
+use common::refuse::{Refusal, machine, with_refused, without_namespaces};
 use common::{Mode, Script, pipe};
 use owox_connector_runner::error::{Code, RunnerError};
 use owox_connector_runner::host::Host;
@@ -78,12 +78,18 @@ fn enforced((namespace, layers): &Layers) -> Vec<&'static str> {
     Layer::ALL.into_iter().map(of).collect()
 }
 
-fn refused_layer(found: &Result<Layers, RunnerError>) -> &str {
+/// The layers that an error names, and the error.
+fn refused(found: &Result<Layers, RunnerError>) -> (Vec<&str>, &str) {
     let error = found.as_ref().expect_err("a refusal");
     assert_eq!(error.code, Code::IsolationUnavailable);
     assert!(error.message.contains("Nothing was started"), "{}", error.message);
-    let after = error.message.split("the layer ").nth(1).expect("a layer");
-    after.split(' ').next().expect("its name")
+    let (before, _) = error.message.split_once(" cannot be enforced").expect("what is refused");
+    let names = before.split_once("the layer").expect("layers").1.trim_start_matches('s').trim_start();
+    (names.split(", ").collect(), &error.message)
+}
+
+fn refused_layers(found: &Result<Layers, RunnerError>) -> Vec<&str> {
+    refused(found).0
 }
 
 // Case 36. The control is the machine itself, which has everything.
@@ -95,7 +101,7 @@ fn what_is_required_and_missing_starts_nothing_and_what_is_preferred_is_reported
 
     for errno in [libc::ENOSYS, libc::EPERM, libc::EOPNOTSUPP] {
         let (found, said) = with_refused(no_landlock(errno), run(Demand::Required, |_| ()));
-        assert_eq!((refused_layer(&found), said.as_str()), ("files", ""));
+        assert_eq!((refused_layers(&found), said.as_str()), (vec!["files", "tcpPorts"], ""));
         let (found, said) = with_refused(no_landlock(errno), run(Demand::Preferred, |_| ()));
         assert_eq!(said, "ran\n");
         let found = found.expect("started");
@@ -108,7 +114,10 @@ fn what_is_required_and_missing_starts_nothing_and_what_is_preferred_is_reported
     for errno in [libc::ENOSYS, libc::EPERM] {
         let (found, said) = with_refused(no_seccomp(errno), run(Demand::Required, |_| ()));
         assert_eq!(said, "");
-        assert!(["files", "unixSockets", "systemCalls"].contains(&refused_layer(&found)), "{found:?}");
+        // first the one that is the filter alone, then those that it is a part of
+        let (layers, message) = refused(&found);
+        assert_eq!(layers, ["systemCalls", "files", "unixSockets", "tcpPorts"], "{message}");
+        assert!(message.contains("CONFIG_SECCOMP_FILTER") && !message.contains("lsm="), "{message}");
         let (found, said) = with_refused(no_seccomp(errno), run(Demand::Preferred, |_| ()));
         assert_eq!(said, "ran\n");
         let found = found.expect("started");
@@ -120,7 +129,9 @@ fn what_is_required_and_missing_starts_nothing_and_what_is_preferred_is_reported
     // mode and times of files are the filter's: files alone are not whole without it
     let files_only = |policy: &mut Policy| policy.demands[Layer::Files] = Demand::Required;
     let (found, said) = with_refused(no_seccomp(libc::EPERM), run(Demand::Preferred, files_only));
-    assert_eq!((refused_layer(&found), said.as_str()), ("files", ""));
+    assert_eq!((refused_layers(&found), said.as_str()), (vec!["files"], ""));
+    let (_, message) = refused(&found);
+    assert!(message.contains("CONFIG_SECCOMP_FILTER") && !message.contains("lsm="), "{message}");
     // and signals are, in a namespace, without Landlock
     let signals_only = |policy: &mut Policy| policy.demands[Layer::Signals] = Demand::Required;
     let broken = vec![Refusal::always(libc::SYS_landlock_restrict_self, libc::E2BIG)];
@@ -128,7 +139,7 @@ fn what_is_required_and_missing_starts_nothing_and_what_is_preferred_is_reported
     assert_eq!((found.is_ok(), said.as_str()), (true, "ran\n"));
 
     let (found, said) = without_namespaces(run(Demand::Required, |_| ()));
-    assert_eq!((refused_layer(&found), said.as_str()), ("processes", ""));
+    assert_eq!((refused_layers(&found), said.as_str()), (vec!["processes"], ""));
     let (found, said) = without_namespaces(run(Demand::Preferred, |_| ()));
     assert_eq!(said, "ran\n");
     assert_eq!(enforced(&found.expect("started"))[..4], ["partial", "full", "full", "full"]);
@@ -136,10 +147,35 @@ fn what_is_required_and_missing_starts_nothing_and_what_is_preferred_is_reported
     // a machine that keeps capabilities is one that refuses to give them up
     let kept = || vec![Refusal::always(libc::SYS_capset, libc::EPERM)];
     let (found, said) = with_refused(kept(), run(Demand::Required, |_| ()));
-    assert_eq!((refused_layer(&found), said.as_str()), ("privileges", ""));
+    assert_eq!((refused_layers(&found), said.as_str()), (vec!["privileges"], ""));
     let (found, said) = with_refused(kept(), run(Demand::Preferred, |_| ()));
     assert_eq!(said, "ran\n");
     assert_eq!(enforced(&found.expect("started"))[1], "partial");
+}
+
+#[test]
+fn what_is_missing_is_named_all_at_once_with_every_remedy() {
+    let nothing = |errno| {
+        let calls = machine("landlock", errno).into_iter().chain(machine("namespaces", errno));
+        calls.chain(machine("seccomp", errno)).flatten().collect::<Vec<_>>()
+    };
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let (found, said) = with_refused(nothing(errno), run(Demand::Required, |_| ()));
+        assert_eq!(said, "");
+        let (layers, message) = refused(&found);
+        let all = ["processes", "files", "signals", "unixSockets", "tcpPorts", "systemCalls"];
+        assert_eq!(layers, all, "{message}");
+        for remedy in ["Allow user namespaces", "lsm=landlock", "CONFIG_SECCOMP_FILTER"] {
+            assert!(message.contains(remedy), "{remedy}: {message}");
+        }
+        let no_landlock =
+            if errno == libc::ENOSYS { "this kernel has no Landlock" } else { "Landlock is refused" };
+        for reason in [&format!("files: {no_landlock}"), "processes: no PID namespace: clone"] {
+            assert!(message.contains(reason), "{reason}: {message}");
+        }
+        let without = all.map(|name| format!("{name}: 'preferred'")).join(", ");
+        assert!(message.ends_with(&format!("do without them: isolation: {{ layers: {{ {without} }} }}")));
+    }
 }
 
 // Case 37: also where nothing is required.
@@ -152,7 +188,7 @@ fn a_canary_that_opens_and_a_filter_that_is_malformed_start_nothing() {
             policy.writes.extend(policy.sentinel.clone());
         }),
     );
-    assert_eq!((refused_layer(&open.0), open.1.as_str()), ("files", ""));
+    assert_eq!((refused_layers(&open.0), open.1.as_str()), (vec!["files"], ""));
     assert!(open.0.expect_err("a refusal").message.contains("went through"));
 
     // a restriction that the system takes, and does not keep
@@ -160,14 +196,14 @@ fn a_canary_that_opens_and_a_filter_that_is_malformed_start_nothing() {
         vec![Refusal::always(libc::SYS_landlock_restrict_self, 0)],
         run(Demand::Preferred, |_| ()),
     );
-    assert_eq!((refused_layer(&lost.0), lost.1.as_str()), ("files", ""));
+    assert_eq!((refused_layers(&lost.0), lost.1.as_str()), (vec!["files"], ""));
     let lost = with_refused(no_seccomp(0), run(Demand::Preferred, |_| ()));
-    assert!(["unixSockets", "systemCalls", "files"].contains(&refused_layer(&lost.0)));
+    assert_eq!(refused_layers(&lost.0).len(), 1, "{:?}", lost.0);
     assert_eq!(lost.1, "");
 
     let malformed = with_refused(no_seccomp(libc::EINVAL), run(Demand::Preferred, |_| ()));
     assert_eq!(malformed.1, "");
-    refused_layer(&malformed.0);
+    assert_eq!(refused_layers(&malformed.0), ["systemCalls", "files", "unixSockets", "tcpPorts"]);
 }
 
 #[test]
@@ -182,7 +218,7 @@ fn a_file_that_cannot_be_tried_proves_nothing() {
     assert!(files.reason.is_some_and(|reason| reason.contains("prove")));
     let unproven = |policy: &mut Policy| policy.sentinel = None;
     let (found, said) = with_refused(Vec::new(), run(Demand::Required, unproven));
-    assert_eq!((refused_layer(&found), said.as_str()), ("files", ""));
+    assert_eq!((refused_layers(&found), said.as_str()), (vec!["files"], ""));
 }
 
 /// What a probe says of a machine that lacks something.

@@ -40,8 +40,7 @@ function processesWith(variable) {
 }
 
 /** A variable for the processes of one test; whoever has it is killed after the test. */
-function mark(t) {
-  const name = 'TEST_MARK';
+function mark(t, name = 'TEST_MARK') {
   const value = `${process.pid}-${Math.random().toString(36).slice(2)}`;
   const variable = `${name}=${value}`;
   const kill = () => {

@@ -107,7 +107,10 @@ impl ConnectorExecutionService {
         let options = request.options()?;
         let host = request.host()?;
         let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
-        let port = Port::new(port).with_messages(wants_messages).with_phases(request.flag("wantsPhases")?);
+        let port = Port::new(port)
+            .with_messages(wants_messages)
+            .with_phases(request.flag("wantsPhases")?)
+            .with_pid(request.flag("wantsPid")?);
         let has_signal = request.flag("hasSignal")?;
         if request.flag("ownEnvironment")? {
             let is_foreign = !request.flag("nodeEnvironment")?;

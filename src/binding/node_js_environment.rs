@@ -79,8 +79,7 @@ impl NodeJsEnvironment {
                         store: &options.store,
                         host: &host,
                     };
-                    lease =
-                        prepare(folder.path(), &connector_id, &purpose, &cancellation, &port).await?.lease;
+                    lease = prepare(&folder, &connector_id, &purpose, &cancellation, &port).await?.lease;
                 }
                 let path = folder.keep();
                 if let Some(lease) = lease {
@@ -111,7 +110,8 @@ impl NodeJsEnvironment {
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.variables(variables);
-        let port = Port::new(port).with_messages(options.listeners.messages);
+        let port =
+            Port::new(port).with_messages(options.listeners.messages).with_pid(request.flag("wantsPid")?);
         let report = options.report.as_ref().map(|path| {
             let of = |name: &str| variables.iter().find(|(known, _)| known == name);
             let id = |name| of(name).map(|(_, value)| value.clone()).unwrap_or_default();

@@ -54,7 +54,7 @@ impl NpmDependencyManager {
         let is_free = request.options()?.store.free_install;
         promise(env, async move {
             let how = Install { is_free, ..Install::default() };
-            install(&directory, how, &host, &Cancellation::default()).await.map(|()| None)
+            install(&directory, how, &host, &Cancellation::default()).await.map(|_| None)
         })
     }
 }

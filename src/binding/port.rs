@@ -65,13 +65,20 @@ pub struct Port {
     function: PortFunction,
     wants_messages: bool,
     wants_phases: bool,
+    wants_pid: bool,
     /// Where the run is.
     pub course: Course,
 }
 
 impl Port {
     pub fn new(function: PortFunction) -> Self {
-        Self { function, wants_messages: false, wants_phases: false, course: Course::default() }
+        Self {
+            function,
+            wants_messages: false,
+            wants_phases: false,
+            wants_pid: false,
+            course: Course::default(),
+        }
     }
 
     /// The same, which also passes on messages if `wanted`.
@@ -84,7 +91,14 @@ impl Port {
         Self { wants_phases: wanted, ..self }
     }
 
-    /// Calls JavaScript and waits for its answer.
+    /// The same, which also tells the process id if `wanted`.
+    pub fn with_pid(self, wanted: bool) -> Self {
+        Self { wants_pid: wanted, ..self }
+    }
+
+    /// Calls JavaScript and waits for its answer. Each call may hold the event loop up: Node.js wakes it
+    /// under a lock that it takes next, and on a busy machine this thread may lose its processor just
+    /// then. So what nobody listens to is not told.
     pub async fn ask(&self, question: &str, payload: Payload) -> Result<Option<String>, Failure> {
         let arguments = (question.to_owned(), payload).into();
         let closed = |cause: napi::Error| {
@@ -132,7 +146,9 @@ impl Observer for Port {
     }
 
     async fn started(&self, pid: u32) {
-        let _ = self.ask("spawn", Payload::Number(pid)).await;
+        if self.wants_pid {
+            let _ = self.ask("spawn", Payload::Number(pid)).await;
+        }
     }
 
     async fn phase(&self, phase: Phase) {

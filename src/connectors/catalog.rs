@@ -301,6 +301,8 @@ async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>>
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
     variables.retain(|(name, _)| !name.starts_with("OW_"));
+    // it is foreign code, and has nothing to do but to answer
+    let confined = for_helper(&package.root, &[], false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
@@ -315,8 +317,7 @@ async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>>
             writer.into(),
         ],
         supervision: Supervision::default(),
-        // it is foreign code, and has nothing to do but to answer
-        policy: Some(for_helper(&[], false)),
+        policy: confined.policy.clone(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {

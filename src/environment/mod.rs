@@ -31,6 +31,7 @@ pub use npm::{Install, Published, install, published, version as npm_version};
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::LayerReport;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
 use crate::process;
 use crate::run::Cancellation;
@@ -120,6 +121,8 @@ pub struct Prepared {
     pub info: EnvironmentInfo,
     /// What holds the environment in the store.
     pub lease: Option<Lease>,
+    /// What has confined npm, where it has installed.
+    pub install: Option<Vec<LayerReport>>,
 }
 
 impl Purpose<'_> {
@@ -189,26 +192,28 @@ impl Purpose<'_> {
 /// `INVALID_CONFIG` for dependencies that cannot be, `INSTALL_FAILED` from npm,
 /// `STORE_LOCK_TIMEOUT`; the error of a run that is asked to stop meanwhile.
 pub async fn prepare<P: Progress>(
-    directory: &Path,
+    folder: &RunFolder,
     connector_id: &str,
     purpose: &Purpose<'_>,
     cancellation: &Cancellation,
     progress: &P,
 ) -> Result<Prepared> {
+    let directory = folder.path();
     let all = purpose.dependencies()?;
     let script = template::render(&all, purpose.eager)?;
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
     let prepared = if purpose.store.off {
-        install_here(directory, purpose, &all, cancellation, progress).await?
+        install_here(folder, purpose, &all, cancellation, progress).await?
     } else {
-        let lease = purpose.obtain_for(&all, cancellation, progress).await?;
+        let mut lease = purpose.obtain_for(&all, cancellation, progress).await?;
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
             .map_err(|cause| refused("link the environment at", &link, &cause))?;
         let info = EnvironmentInfo { key: lease.key.clone(), cached: lease.cached };
-        Prepared { info, lease: Some(lease) }
+        let install = lease.install.take();
+        Prepared { info, lease: Some(lease), install }
     };
     write(&directory.join("main.js"), &script)?;
     Ok(prepared)
@@ -216,12 +221,13 @@ pub async fn prepare<P: Progress>(
 
 /// Installs into the run's own directory, as the original did.
 async fn install_here<P: Progress>(
-    directory: &Path,
+    folder: &RunFolder,
     purpose: &Purpose<'_>,
     dependencies: &[Dependency],
     cancellation: &Cancellation,
     progress: &P,
 ) -> Result<Prepared> {
+    let (directory, lock) = (folder.path(), folder.descriptor());
     let lockfile = purpose.lockfile()?;
     if let Some(text) = &lockfile {
         let text = lockfile::with_connectors(text, &purpose.package.root, directory)?;
@@ -232,8 +238,9 @@ async fn install_here<P: Progress>(
         pinned: lockfile.is_some(),
         scripts: &purpose.store.scripts,
         is_free: purpose.store.free_install,
+        lock: lock.as_ref(),
     };
-    install(directory, how, purpose.host, cancellation).await?;
+    let layers = install(directory, how, purpose.host, cancellation).await?;
     let wanted = Wanted {
         package: purpose.package,
         dependencies,
@@ -243,7 +250,8 @@ async fn install_here<P: Progress>(
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
     };
-    Ok(Prepared { info: EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false }, lease: None })
+    let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
+    Ok(Prepared { info, lease: None, install: Some(layers) })
 }
 
 /// The `node` that a connector with these variables gets.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -11,6 +12,7 @@ use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::for_helper;
 use crate::process::{self, EnvPolicy, Start, Supervision};
+use crate::run::Cancellation;
 
 /// A program file, when it was changed, and what it was asked.
 type Question = (PathBuf, Option<SystemTime>, &'static [&'static str]);
@@ -49,7 +51,8 @@ async fn ask(node: &Path, args: &'static [&'static str], host: &Host) -> Result<
     if let Some(answer) = known().get(&question) {
         return Ok(answer.clone());
     }
-    let answer = run(node, args, Path::new("/"), &[], host).await?.trim().to_owned();
+    let (nobody, nothing) = (Cancellation::default(), None);
+    let answer = run(node, args, Path::new("/"), &[], nothing, host, &nobody).await?.trim().to_owned();
     known().insert(question, answer.clone());
     Ok(answer)
 }
@@ -73,13 +76,16 @@ async fn run(
     args: &[&str],
     directory: &Path,
     writable: &[PathBuf],
+    lock: Option<&OwnedFd>,
     host: &Host,
+    cancellation: &Cancellation,
 ) -> Result<String> {
     let unusable = |cause: std::io::Error| failed(node, &cause);
     let nowhere = || fs::File::options().read(true).write(true).open("/dev/null").map(Into::into);
     let (mut reader, writer) = std::io::pipe().map_err(unusable)?;
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
     variables.retain(|(name, _)| !name.starts_with("OW_"));
+    let confined = for_helper(directory, writable, false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: node,
@@ -87,17 +93,17 @@ async fn run(
         directory,
         variables,
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
-        held: Vec::new(),
+        held: lock.and_then(|lock| lock.try_clone().ok()).into_iter().collect(),
         supervision: Supervision::default(),
-        policy: Some(for_helper(writable, false)),
+        policy: confined.policy.clone(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
         let mut answer = String::new();
         reader.read_to_string(&mut answer).map(|_| answer)
     });
-    running.exit().await?;
-    running.tree_gone().await?;
+    running.exit_unless(cancellation, Duration::ZERO).await?;
+    running.tree_gone_unless(cancellation, Duration::ZERO).await?;
     answer.await.map_err(|cause| failed(node, &cause))?.map_err(unusable)
 }
 
@@ -107,13 +113,16 @@ async fn run(
 ///
 /// Node writes what it misses into such a folder. Read-only files do not keep root from that, so
 /// root's environments go without.
-pub async fn compile(node: &Path, directory: &Path, packages: &[&str], host: &Host) {
+pub async fn compile(node: &Path, directory: &Path, packages: &[&str], lock: Option<&OwnedFd>, host: &Host) {
     if rustix::process::geteuid().is_root() {
         return;
     }
     let args: Vec<_> = ["-e", COMPILE].into_iter().chain(packages.iter().copied()).collect();
-    let _ =
-        tokio::time::timeout(COMPILE_LIMIT, run(node, &args, directory, &[directory.to_owned()], host)).await;
+    // what is given up must not write any more when the environment is sealed: its end is waited for
+    let limit = Cancellation::default();
+    let writable = [directory.to_owned()];
+    let compiled = run(node, &args, directory, &writable, lock, host, &limit);
+    let _ = limit.within(Some(COMPILE_LIMIT), compiled).await;
 }
 
 /// Longest time that [`compile`] may take.

@@ -9,7 +9,7 @@ use tokio::net::unix::pipe;
 use super::npmrc;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::for_helper;
+use crate::isolation::{Confined, LayerReport, for_helper};
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start, Supervision};
@@ -47,6 +47,9 @@ pub struct Install<'a> {
     pub scripts: &'a [String],
     /// Whether npm may do all that its user may, and has all of the host's variables.
     pub is_free: bool,
+    /// The lock on the directory. npm's supervisor holds it as well, so that nobody takes the directory
+    /// for left behind while npm outlives a host that was killed.
+    pub lock: Option<&'a OwnedFd>,
 }
 
 /// npm's major version, read from its folder without starting it; `None` where there is no npm.
@@ -73,7 +76,7 @@ pub fn version(host: &Host) -> Result<(Option<String>, PathBuf)> {
 }
 
 /// Installs what the directory's `package.json` names. npm's output is kept for the error, and
-/// is never mixed into the connector's.
+/// is never mixed into the connector's. Gives what has confined it.
 ///
 /// # Errors
 /// `INSTALL_FAILED`: npm is missing, or `npm install failed: <code>` with npm's output as hint.
@@ -83,16 +86,16 @@ pub async fn install(
     how: Install<'_>,
     host: &Host,
     cancellation: &Cancellation,
-) -> Result<()> {
+) -> Result<Vec<LayerReport>> {
     let command = if how.pinned { "ci" } else { "install" };
     let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
-    run(&args, directory, how, host, cancellation).await?;
+    let layers = run(&args, directory, how, host, cancellation).await?;
     for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
         if directory.join("node_modules").join(package).join("package.json").is_file() {
             build(package, directory, how, host, cancellation).await?;
         }
     }
-    Ok(())
+    Ok(layers)
 }
 
 /// Runs the install script of one package.
@@ -105,7 +108,7 @@ async fn build(
 ) -> Result<()> {
     let built = run(&["rebuild", "--foreground-scripts", package], directory, how, host, cancellation).await;
     cancellation.check()?;
-    built.map_err(|error| {
+    built.map(drop).map_err(|error| {
         RunnerError::new(
             error.code,
             format!(
@@ -140,7 +143,7 @@ pub async fn published(name: &str, version: &str, host: &Host) -> Result<Publish
     let wanted = format!("{name}@{version}");
     let args = ["view", &wanted, "version"];
     let (how, nobody) = (Install::default(), Cancellation::default());
-    let (exit, output) = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
+    let Ended { exit, output, .. } = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
     let output = output.trim();
     Ok(match exit.code {
         Some(0) if output.is_empty() => Published::No,
@@ -156,22 +159,31 @@ async fn run(
     how: Install<'_>,
     host: &Host,
     cancellation: &Cancellation,
-) -> Result<()> {
+) -> Result<Vec<LayerReport>> {
     cancellation.check()?;
     let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
-    let (exit, output) = capture(&npm, args, directory, how, host, cancellation).await.map_err(|error| {
+    let ended = capture(&npm, args, directory, how, host, cancellation).await.map_err(|error| {
         RunnerError::new(Code::InstallFailed, format!("npm could not be started: {}", error.message))
     })?;
     cancellation.check()?;
-    match (exit.code, exit.signal) {
-        (Some(0), _) => Ok(()),
+    match (ended.exit.code, ended.exit.signal) {
+        (Some(0), _) => Ok(ended.layers),
         (code, signal) => {
             let ending = code
                 .map_or_else(|| format!("signal {}", signal.unwrap_or_default()), |code| code.to_string());
             Err(RunnerError::new(Code::InstallFailed, format!("npm install failed: {ending}"))
-                .with_hint(output))
+                .with_hint(ended.output))
         }
     }
+}
+
+/// What came of npm.
+struct Ended {
+    exit: Exit,
+    /// The end of what it wrote.
+    output: String,
+    /// What has confined it.
+    layers: Vec<LayerReport>,
 }
 
 async fn capture(
@@ -181,11 +193,16 @@ async fn capture(
     how: Install<'_>,
     host: &Host,
     cancellation: &Cancellation,
-) -> Result<(Exit, String)> {
+) -> Result<Ended> {
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
     let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
-    let policy = (!how.is_free).then(|| for_helper(&npmrc::writable(directory, host), true));
+    let confined = if how.is_free {
+        Confined::default()
+    } else {
+        for_helper(directory, &npmrc::writable(directory, host), true, host)
+    };
+    let demands = confined.policy.as_ref().map(|policy| policy.demands);
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let writer = OwnedFd::from(writer);
     let mut running = process::start(Start {
@@ -195,17 +212,18 @@ async fn capture(
         directory,
         variables: npmrc::variables(host, temporary.path(), how.is_free),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
-        held: Vec::new(),
+        held: how.lock.and_then(|lock| lock.try_clone().ok()).into_iter().collect(),
         supervision: Supervision::default(),
-        policy,
+        policy: confined.policy.clone(),
     })
     .await?;
+    let layers = LayerReport::of_helper(demands, &mut running);
     let output = tokio::spawn(read_tail(reader.into()));
     let exit = running.exit_unless(cancellation, GRACE).await?;
     // the folder may be removed next: nothing may write there any more
     running.tree_gone_unless(cancellation, GRACE).await?;
     let output = output.await.map_err(|cause| failed(std::io::Error::other(cause)))?;
-    Ok((exit, output.map_err(failed)?))
+    Ok(Ended { exit, output: output.map_err(failed)?, layers })
 }
 
 async fn read_tail(reader: OwnedFd) -> std::io::Result<String> {

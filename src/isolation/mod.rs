@@ -9,7 +9,7 @@ mod seat_belt;
 
 pub use grants::{Access, Grant, granted_by, manifest_grants};
 pub use policy::{Confined, Ground, for_helper};
-pub use probe::probe;
+pub use probe::{probe, probe_helper};
 pub use report::{IsolationReport, LayerReport};
 pub use seat_belt::SeatBelt;
 

@@ -144,22 +144,27 @@ impl Isolation {
     }
 }
 
-/// What a program of ours may do that works for a run before there is one: write in these places and
-/// read everything; with the network, or without. Each layer where the system has it.
-pub fn for_helper(writes: &[PathBuf], has_network: bool) -> Policy {
+/// What a program of ours may do that works in a directory for a run before there is one: write in
+/// these places and read everything; with the network, or without. Each layer where the system has it.
+pub fn for_helper(directory: &Path, writes: &[PathBuf], has_network: bool, host: &Host) -> Confined {
     let mut demands = PerLayer::all(Demand::Preferred);
     if has_network {
         demands[Layer::UnixSockets] = Demand::Off;
         demands[Layer::TcpPorts] = Demand::Off;
     }
+    // a folder may be named by way of a symbolic link
+    let resolved: Vec<_> = writes.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect();
+    let granted: Vec<_> = writes.iter().chain(&resolved).map(PathBuf::as_path).collect();
+    let sentinel = sentinel(directory, &granted, host);
     let devices = WRITABLE_DEVICES.map(PathBuf::from);
-    Policy {
+    let policy = Policy {
         demands,
         reads: None,
         writes: writes.iter().chain(&devices).filter_map(text).collect(),
         tcp_ports: Vec::new(),
-        sentinel: None,
-    }
+        sentinel: sentinel.path.as_deref().and_then(text),
+    };
+    Confined { policy: Some(policy), sentinel: sentinel.made, ..Confined::default() }
 }
 
 /// The `package.json` that holds for a script or folder.

@@ -1,11 +1,13 @@
 //! What a machine can enforce, without a connector.
 
 use std::fs::File;
+use std::path::Path;
 
-use super::{Ground, Isolation, IsolationReport};
+use super::{Ground, Isolation, IsolationReport, LayerReport, for_helper};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::process::{self, Start, Supervision};
+use crate::process::policy::Policy;
+use crate::process::{self, Namespace, Running, Start, Supervision};
 
 /// The helper's word for doing nothing.
 const NOTHING: &str = "nothing";
@@ -17,10 +19,7 @@ const NOTHING: &str = "nothing";
 /// `SPAWN_FAILED` when the helper does not start, `ISOLATION_UNAVAILABLE` when a layer is there
 /// but does not hold.
 pub async fn probe(host: &Host) -> Result<IsolationReport> {
-    let failed = |cause: std::io::Error| {
-        RunnerError::new(Code::SpawnFailed, format!("isolation cannot be tried: {cause}"))
-    };
-    let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(failed)?;
+    let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(|cause| failed(&cause))?;
     let isolation = Isolation::everything_preferred();
     let ground = Ground {
         directory: directory.path(),
@@ -31,23 +30,58 @@ pub async fn probe(host: &Host) -> Result<IsolationReport> {
         shared: &[],
         host,
     };
-    let mut confined = isolation.confine(&ground, &mut Vec::new())?;
-    let nowhere = || File::options().read(true).write(true).open("/dev/null").map(Into::into);
-    let mut running = process::start(Start {
+    let confined = isolation.confine(&ground, &mut Vec::new())?;
+    let mut running = start(confined.policy.as_ref(), isolation.namespace(), directory.path(), host).await?;
+    let containment = std::mem::take(&mut running.containment);
+    let report = IsolationReport::new(&isolation, containment, running.layers.as_deref(), None);
+    end(running).await?;
+    Ok(report)
+}
+
+/// The same for a program of ours that works for runs, with the network or without.
+///
+/// # Errors
+/// As [`probe`].
+pub async fn probe_helper(has_network: bool, host: &Host) -> Result<Vec<LayerReport>> {
+    let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(|cause| failed(&cause))?;
+    let confined = for_helper(directory.path(), &[directory.path().to_owned()], has_network, host);
+    let policy = confined.policy.as_ref();
+    let mut running = start(policy, Namespace::Preferred, directory.path(), host).await?;
+    let layers = LayerReport::of_helper(policy.map(|policy| policy.demands), &mut running);
+    end(running).await?;
+    Ok(layers)
+}
+
+fn failed(cause: &std::io::Error) -> RunnerError {
+    RunnerError::new(Code::SpawnFailed, format!("isolation cannot be tried: {cause}"))
+}
+
+async fn start(
+    policy: Option<&Policy>,
+    namespace: Namespace,
+    directory: &Path,
+    host: &Host,
+) -> Result<Running> {
+    let nowhere = || {
+        let opened = File::options().read(true).write(true).open("/dev/null");
+        opened.map(Into::into).map_err(|cause| failed(&cause))
+    };
+    process::start(Start {
         supervisor: &host.supervisor,
         program: &host.supervisor,
         args: vec![NOTHING.to_owned()],
-        directory: directory.path(),
+        directory,
         variables: Vec::new(),
-        descriptors: vec![nowhere().map_err(failed)?, nowhere().map_err(failed)?, nowhere().map_err(failed)?],
+        descriptors: vec![nowhere()?, nowhere()?, nowhere()?],
         held: Vec::new(),
-        supervision: Supervision { namespace: isolation.namespace(), ..Supervision::default() },
-        policy: confined.policy.take(),
+        supervision: Supervision { namespace, ..Supervision::default() },
+        policy: policy.cloned(),
     })
-    .await?;
-    let containment = std::mem::take(&mut running.containment);
-    let report = IsolationReport::new(&isolation, containment, running.layers.as_deref(), None);
+    .await
+}
+
+async fn end(mut running: Running) -> Result<()> {
     running.exit().await?;
     running.tree_gone().await?;
-    Ok(report)
+    Ok(())
 }

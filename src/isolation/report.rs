@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Isolation;
-use crate::process::Containment;
 use crate::process::policy::{Demand, Enforced, Layer, Measured, PerLayer};
+use crate::process::{Containment, Running};
 
 /// What was asked of isolation, and what was found to be enforced.
 #[derive(Debug, Clone, Serialize)]
@@ -13,6 +13,9 @@ pub struct IsolationReport {
     pub mode: &'static str,
     /// One by one.
     pub layers: Vec<LayerReport>,
+    /// The same of npm, where it has installed for this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub install: Option<Vec<LayerReport>>,
 }
 
 /// One layer.
@@ -38,6 +41,19 @@ impl IsolationReport {
         found: Option<&PerLayer<Measured>>,
         gap: Option<&str>,
     ) -> Self {
+        let layers = LayerReport::all(|layer| isolation.demand(layer), containment, found, gap);
+        Self { mode: isolation.mode.name(), layers, install: None }
+    }
+}
+
+impl LayerReport {
+    /// The reports of all layers, from what a supervisor has found.
+    fn all(
+        demand: impl Fn(Layer) -> Demand,
+        containment: Containment,
+        found: Option<&PerLayer<Measured>>,
+        gap: Option<&str>,
+    ) -> Vec<Self> {
         let mut processes = Some(of_processes(containment));
         let layers = Layer::ALL.map(|layer| {
             let mut measured = match (layer, found) {
@@ -51,13 +67,22 @@ impl IsolationReport {
             {
                 measured = Measured::partial(measured.mechanism, gap);
             }
-            LayerReport::new(layer, isolation.demand(layer), measured)
+            Self::new(layer, demand(layer), measured)
         });
-        Self { mode: isolation.mode.name(), layers: layers.into() }
+        layers.into()
     }
-}
 
-impl LayerReport {
+    /// The same of a program of ours that works for runs, with its policy, if it has one.
+    pub fn of_helper(demands: Option<PerLayer<Demand>>, running: &mut Running) -> Vec<Self> {
+        let demand = |layer: Layer| match demands {
+            Some(demands) => demands[layer],
+            None if layer == Layer::Processes => Demand::Preferred,
+            None => Demand::Off,
+        };
+        let containment = std::mem::take(&mut running.containment);
+        Self::all(demand, containment, running.layers.as_deref(), None)
+    }
+
     /// The report of one layer.
     pub fn new(layer: Layer, demand: Demand, measured: Measured) -> Self {
         let Measured { enforced, mechanism, reason } = measured;

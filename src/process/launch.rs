@@ -1,5 +1,6 @@
 //! The host's side of a supervised process.
 
+use std::collections::HashSet;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,9 +16,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use super::policy::{Layer, Measured, PerLayer, Policy};
+use super::policy::{Measured, PerLayer, Policy};
 use super::protocol::{
-    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Opening, Report, Sample, StartRequest,
+    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Missing, Opening, Report, Sample, StartRequest,
     Supervision, Usage, frame, frame_length,
 };
 use crate::error::{Code, Result, RunnerError};
@@ -101,15 +102,32 @@ fn failed(cause: impl std::fmt::Display) -> RunnerError {
     RunnerError::new(Code::SpawnFailed, format!("Failed to start connector process: {cause}"))
 }
 
-/// A layer that is required cannot be enforced: what, why, and what can be done.
-fn unavailable(layer: Layer, reason: &str) -> RunnerError {
-    let name = layer.name();
+/// Layers that are required cannot be enforced: which, why, and what can be done.
+fn unavailable(mut missing: Vec<Missing>) -> RunnerError {
+    missing.sort_by_key(|layer| layer.in_part); // first what is not there at all
+    let list = |texts: Vec<String>| texts.join(", ");
+    let names = list(missing.iter().map(|missing| missing.layer.name().to_owned()).collect());
+    let without =
+        list(missing.iter().map(|missing| format!("{}: 'preferred'", missing.layer.name())).collect());
+    let mut remedies: Vec<_> = missing.iter().map(|missing| missing.remedied_as.remedy()).collect();
+    let mut seen = HashSet::new();
+    remedies.retain(|remedy| seen.insert(*remedy));
+    let remedies = remedies.join(". ");
+    let what = match missing.as_slice() {
+        [one] => format!("the layer {names} cannot be enforced: {}", one.reason),
+        several => {
+            let reasons = several.iter().map(|Missing { layer, in_part, reason, .. }| {
+                format!("{}{}: {reason}", layer.name(), if *in_part { ", in part" } else { "" })
+            });
+            format!("the layers {names} cannot be enforced ({})", reasons.collect::<Vec<_>>().join("; "))
+        }
+    };
+    let them = if missing.len() == 1 { "it" } else { "them" };
     RunnerError::new(
         Code::IsolationUnavailable,
         format!(
-            "isolation: the layer {name} cannot be enforced: {reason}. Nothing was started. {}; or do \
-             without it: isolation: {{ layers: {{ {name}: 'preferred' }} }}",
-            layer.remedy()
+            "isolation: {what}. Nothing was started. {remedies}; or do without {them}: isolation: {{ layers: {{ \
+             {without} }} }}"
         ),
     )
 }
@@ -175,7 +193,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
             writer,
             helper,
         }),
-        Ok(Some(Report::Refused { layer, reason })) => Err(unavailable(layer, &reason)),
+        Ok(Some(Report::Refused(missing))) => Err(unavailable(missing)),
         Ok(Some(Report::Failed { message })) => Err(failed(message)),
         Ok(other) => Err(failed(format!("the helper answered {other:?}"))),
         Err(cause) => Err(failed(format!("the helper did not answer: {cause}"))),

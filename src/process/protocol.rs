@@ -127,13 +127,8 @@ pub enum Report {
         /// What was found of each layer of its policy, except its processes.
         layers: Option<Box<PerLayer<Measured>>>,
     },
-    /// It was not started, since a layer that is required cannot be enforced.
-    Refused {
-        /// The layer.
-        layer: Layer,
-        /// Why not.
-        reason: String,
-    },
+    /// It was not started, since layers that are required cannot be enforced: all of these.
+    Refused(Vec<Missing>),
     /// It could not be started.
     Failed {
         /// What failed and why.
@@ -152,6 +147,26 @@ pub enum Report {
     },
     /// The rest of its tree is gone as well.
     Finished(Usage),
+}
+
+/// A layer that nothing starts without, and that cannot be enforced.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Missing {
+    /// The layer.
+    pub layer: Layer,
+    /// Whether a part of it is there.
+    pub in_part: bool,
+    /// Why not.
+    pub reason: String,
+    /// The layer whose remedy helps: another one where that is what this one stands on.
+    pub remedied_as: Layer,
+}
+
+impl Missing {
+    /// A layer of which nothing is there.
+    pub fn all_of(layer: Layer, reason: impl Into<String>) -> Self {
+        Self { layer, in_part: false, reason: reason.into(), remedied_as: layer }
+    }
 }
 
 /// What a tree of processes uses at one moment.

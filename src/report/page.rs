@@ -235,17 +235,30 @@ impl Page<'_> {
             html.raw("<p>No process was started, so that nothing had to be enforced.</p></section>\n");
             return;
         };
-        let member = |value: &Value, name: &str| match value.get(name) {
-            Some(Value::String(text)) => self.redacted(text),
-            Some(Value::Null) | None => String::new(),
-            Some(other) => self.redacted(&other.to_string()),
-        };
-        let mode = member(&isolation, "mode");
+        let mode = self.member(&isolation, "mode");
         if !mode.is_empty() {
             html.raw("<p>Mode: <code>").text(&mode).raw("</code></p>\n");
         }
+        self.layers(html, isolation.get("layers"));
+        if let Some(install) = isolation.get("install") {
+            html.raw("<h3>npm, which installed for this run</h3>\n");
+            self.layers(html, Some(install));
+        }
+        html.raw("</section>\n");
+    }
+
+    fn member(&self, value: &Value, name: &str) -> String {
+        match value.get(name) {
+            Some(Value::String(text)) => self.redacted(text),
+            Some(Value::Null) | None => String::new(),
+            Some(other) => self.redacted(&other.to_string()),
+        }
+    }
+
+    fn layers(&self, html: &mut Html, layers: Option<&Value>) {
+        let member = |value: &Value, name: &str| self.member(value, name);
         html.raw("<ul class=\"layers\">\n");
-        for layer in isolation.get("layers").and_then(Value::as_array).into_iter().flatten() {
+        for layer in layers.and_then(Value::as_array).into_iter().flatten() {
             let name = if layer.get("id").is_some() { member(layer, "id") } else { member(layer, "name") };
             let enforced = member(layer, "enforced");
             let class = match enforced.as_str() {
@@ -265,7 +278,7 @@ impl Page<'_> {
             }
             html.raw("</li>\n");
         }
-        html.raw("</ul></section>\n");
+        html.raw("</ul>\n");
     }
 
     fn configuration(&self, html: &mut Html) {

@@ -19,7 +19,7 @@ use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
 use crate::process::policy::Layer;
-use crate::process::{self, Exit, Output, Reserved, Running, Sample, Start, Usage};
+use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
 /// What is run.
 #[derive(Debug)]
@@ -65,7 +65,15 @@ struct Ended {
     usage: Usage,
     ran_ms: u64,
     /// The supervisor was killed: nobody knows the rest.
-    lost: Option<RunnerError>,
+    lost: Option<Lost>,
+}
+
+/// A supervisor that is gone before its time.
+#[derive(Debug)]
+struct Lost {
+    error: RunnerError,
+    /// Why the run had been asked to stop before that, if it had.
+    stop: Option<Stop>,
 }
 
 /// Runs `node main.js` and delivers all of its output before returning.
@@ -216,13 +224,17 @@ async fn watch_process<O: Observer>(
         never = watch_silence(options.limits.stall, cancellation, progress) => match never {},
     };
     let ran_ms = milliseconds(started);
+    let exit = exit.map_err(|error| Lost { error, stop: cancellation.requested() });
     let (usage, ()) =
         tokio::join!(running.tree_gone_unless(cancellation, grace), observer.phase(Phase::Cleanup));
     progress.end();
     let (exit, usage, lost) = match (exit, usage) {
         (Ok(exit), Ok(usage)) => (exit, usage, None),
-        (Err(error), usage) => (Exit::default(), usage.unwrap_or_default(), Some(error)),
-        (Ok(exit), Err(error)) => (exit, Usage::default(), Some(error)),
+        (Err(lost), usage) => (Exit::default(), usage.unwrap_or_default(), Some(lost)),
+        (Ok(exit), Err(error)) => {
+            let stop = cancellation.requested().filter(|_| exit.cause == Cause::Stopped);
+            (exit, Usage::default(), Some(Lost { error, stop }))
+        }
     };
     Ended { exit, usage, ran_ms, lost }
 }
@@ -302,14 +314,21 @@ impl Execution {
             stderr_tail: self.stderr_tail.as_deref().unwrap_or_default(),
             memory_limit_mb: self.memory_limit_mb,
         };
+        let mut of_supervisor = None;
         let (status, error) = match lost {
-            Some(error) => (Status::Failed, Some(error)),
+            // what had been begun has come to its end, if in another way
+            Some(Lost { error, stop: Some(stop) }) => {
+                of_supervisor = Some(error.message);
+                (stop.reason.status(), Some(stop.reason.error()))
+            }
+            Some(Lost { error, stop: None }) => (Status::Failed, Some(error)),
             None => verdict(&evidence),
         };
         let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
+        warnings.extend(of_supervisor);
         if self.is_undelivered {
             warnings.push("some output was not delivered: whoever takes it did not come back in time".into());
         }

@@ -27,7 +27,7 @@ use crate::environment::store::Lease;
 use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::Grant;
+use crate::isolation::{Grant, LayerReport};
 use crate::manifest::Dependency;
 use crate::options::Options;
 use crate::output::Observer;
@@ -168,6 +168,8 @@ pub struct NodeEnvironment<'a, O> {
     /// Holds the environment in the store until the run's directory is gone.
     lease: Option<Lease>,
     info: Option<EnvironmentInfo>,
+    /// What has confined npm, where it has installed.
+    install: Option<Vec<LayerReport>>,
     environment_ms: u64,
 }
 
@@ -203,6 +205,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             folder: None,
             lease: None,
             info: None,
+            install: None,
             environment_ms: 0,
         }
     }
@@ -225,9 +228,9 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             host: self.host,
         };
         let prepared =
-            environment::prepare(folder.path(), &self.ids.0, &purpose, &self.cancellation, self.observer)
-                .await?;
+            environment::prepare(folder, &self.ids.0, &purpose, &self.cancellation, self.observer).await?;
         self.info = Some(prepared.info);
+        self.install = prepared.install;
         if let Some(lease) = prepared.lease {
             self.warnings.extend_from_slice(&lease.warnings);
             self.lease = Some(lease);
@@ -257,6 +260,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             Ok(execution) => {
                 let mut outcome = execution.into_outcome(self.info.clone());
                 if let Some(report) = &mut outcome.report {
+                    report.isolation.install = self.install.take();
                     report.timings.environment_ms = self.environment_ms;
                     report.duration_ms += self.environment_ms;
                 }

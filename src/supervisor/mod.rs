@@ -26,10 +26,12 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
 use crate::policy::Layer;
-use crate::protocol::{MAX_DESCRIPTORS, MAX_HELD, Namespace, Opening, Report, StartRequest, read_content};
+use crate::protocol::{
+    MAX_DESCRIPTORS, MAX_HELD, Missing, Namespace, Opening, Report, StartRequest, read_content,
+};
 use attributes::Attributes;
 use cgroup::Group;
-use confine::{Confinement, Found, Refusal};
+use confine::{Confinement, Found};
 use memory::Meter;
 use start::{parking, start};
 use tree::{Keeper, Tree};
@@ -55,17 +57,14 @@ fn supervise() -> io::Result<()> {
     socket.read_exact(&mut prefix)?;
     let request: StartRequest = read_content(&socket, prefix)?;
     let mut host = Host::new(socket, host)?;
-    if supervision.namespace == Namespace::Required && !containment.namespace {
-        keeper.discard();
-        let reason = containment.reason.unwrap_or_default();
-        return host.send(&Report::Refused { layer: Layer::Processes, reason });
-    }
-
+    let missing = (supervision.namespace == Namespace::Required && !containment.namespace)
+        .then(|| Missing::all_of(Layer::Processes, containment.reason.clone().unwrap_or_default()));
     let group = match supervision.memory_limit_bytes {
         Some(limit) if !supervision.portable => Group::delegated(limit),
         _ => None,
     };
-    let started = start_confined(&request, descriptors, &keeper, group.as_ref(), !supervision.portable);
+    let started =
+        start_confined(&request, descriptors, &keeper, missing, group.as_ref(), !supervision.portable);
     let (main, found) = match started {
         Ok(started) => started,
         Err(report) => {
@@ -85,17 +84,19 @@ fn supervise() -> io::Result<()> {
     watch.run(&mut host)
 }
 
-/// Starts the process under its policy; gives its id and what was found of each layer.
+/// Starts the process under its policy; gives its id and what was found of each layer. With something
+/// `missing` already it only finds out what else is.
 fn start_confined(
     request: &StartRequest,
     descriptors: Vec<OwnedFd>,
     keeper: &Keeper,
+    missing: Option<Missing>,
     group: Option<&Group>,
     dies_with_supervisor: bool,
 ) -> Result<(u32, Found), Report> {
-    let refused = |refusal: Refusal| Report::Refused { layer: refusal.layer, reason: refusal.reason };
     let namespace = keeper.namespace();
-    let confinement = Confinement::prepare(request.policy.as_ref(), namespace.is_some()).map_err(refused)?;
+    let confinement = Confinement::prepare(request.policy.as_ref(), namespace.is_some(), missing)
+        .map_err(Report::Refused)?;
     let confinement = Arc::new(Mutex::new(confinement));
     let group_door = group.and_then(|group| group.door().ok());
     let started = start(request, descriptors, namespace, group_door, dies_with_supervisor, &confinement);
@@ -105,12 +106,12 @@ fn start_confined(
     };
     match (started, found) {
         (Ok(child), Ok(found)) => Ok((child.id(), found)),
-        (Ok(mut child), Err(refusal)) => {
+        (Ok(mut child), Err(missing)) => {
             let _ = child.kill();
             let _ = child.wait();
-            Err(refused(refusal))
+            Err(Report::Refused(missing))
         }
-        (Err(_), Err(refusal)) => Err(refused(refusal)),
+        (Err(_), Err(missing)) => Err(Report::Refused(missing)),
         (Err(error), Ok(_)) => Err(Report::Failed { message: explain(request, &error) }),
     }
 }

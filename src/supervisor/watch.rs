@@ -184,11 +184,13 @@ impl Watch {
 
     /// SIGTERM, and SIGKILL after `grace`. Once begun, SIGKILL can only come sooner.
     fn begin(&mut self, cause: Cause, grace: Duration) {
+        // who has ended before, and has only not been looked at since, has ended by itself
+        let is_first = self.cause == Cause::Itself && !matches!(self.tree.ending(), Ok(Some(_)));
         let at = Instant::now() + grace;
         if self.kill_at.is_none() && !grace.is_zero() {
             self.tree.terminate();
         }
-        if self.cause == Cause::Itself {
+        if is_first {
             self.cause = cause;
         }
         self.kill_at = Some(self.kill_at.map_or(at, |before| before.min(at)));

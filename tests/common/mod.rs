@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use owox_connector_runner::error::RunnerError;
 use owox_connector_runner::process::policy::Policy;
 use owox_connector_runner::process::{Namespace, Running, Start, Supervision, start};
+use rustix::process::{Pid, Signal};
 
 /// The helper that Cargo has built.
 pub const SUPERVISOR: &str = env!("CARGO_BIN_EXE_connector-supervisor");
@@ -149,8 +150,8 @@ impl Script {
     /// Kills what a test without supervision has left.
     pub fn kill(&self) {
         for pid in self.alive() {
-            let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            let pid = Pid::from_raw(pid).expect("a pid");
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
         }
     }
 }
@@ -213,4 +214,12 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 pub fn state_of(pid: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(") ").next()?.chars().next()
+}
+
+/// Kills the parent of a process.
+pub fn kill_supervisor_of(running: &Running) {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).expect("its stat");
+    let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("a parent");
+    let supervisor = Pid::from_raw(parent.parse().expect("a pid")).expect("a pid");
+    rustix::process::kill_process(supervisor, Signal::KILL).expect("killed");
 }

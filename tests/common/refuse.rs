@@ -49,7 +49,7 @@ impl Refusal {
     }
 
     /// The call fails if this is its first argument.
-    fn with_argument(call: libc::c_long, argument: i32, errno: i32) -> Self {
+    pub fn with_argument(call: libc::c_long, argument: i32, errno: i32) -> Self {
         Self { call, errno, first_argument: Condition::Is(argument.cast_unsigned()) }
     }
 

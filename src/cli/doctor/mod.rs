@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::common::{NAME, Printed, Terminal};
 use crate::environment::{node_for, store::platform};
 use crate::host::Host;
-use crate::isolation::{Isolation, LayerReport, Mode, SeatBelt, probe};
+use crate::isolation::{Isolation, LayerReport, Mode, SeatBelt, probe, probe_helper};
 use crate::output::redact::is_secret_variable;
 use crate::process::policy::{Demand, Layer, Measured, PerLayer, Policy};
 use machine::Machine;
@@ -85,6 +85,25 @@ struct LayerState {
     remedy: Option<String>,
 }
 
+/// A program that the runner starts beside connectors. It is confined unless isolation is `none`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Helper {
+    name: &'static str,
+    /// What it may do.
+    may: &'static str,
+    /// Each layer, as in the report of a run; what to do is the same as for connectors.
+    layers: Vec<LayerReport>,
+}
+
+impl Helper {
+    /// Layers that it shall have, and that are not all there.
+    fn lacking(&self) -> Vec<&'static str> {
+        let is_lacking = |layer: &&LayerReport| layer.requested != "off" && layer.enforced != "full";
+        self.layers.iter().filter(is_lacking).map(|layer| layer.name).collect()
+    }
+}
+
 /// Everything that `doctor` says.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,6 +120,8 @@ struct Findings {
     can_be_strict: bool,
     checks: Vec<Check>,
     layers: Vec<LayerState>,
+    /// What confines the programs that work for runs.
+    helpers: Vec<Helper>,
     /// Names of variables with which `standard` would pass on a secret.
     inherited_secrets: Vec<String>,
 }
@@ -122,6 +143,7 @@ pub async fn doctor(args: &DoctorArgs, host: &Host, terminal: Terminal) -> Print
             Vec::new()
         }
     };
+    let helpers = helpers(host).await;
     let lacking = |mode: Mode| {
         let isolation = Isolation::from(mode);
         let wanted = Layer::ALL.into_iter().filter(|layer| isolation.demand(*layer) != Demand::Off);
@@ -139,6 +161,7 @@ pub async fn doctor(args: &DoctorArgs, host: &Host, terminal: Terminal) -> Print
         can_be_strict: lacking_in_strict.is_empty(),
         checks,
         layers,
+        helpers,
         inherited_secrets: inherited_secrets(host),
     };
     let is_well = findings.can_run && (findings.can_be_strict || !args.strict);
@@ -148,6 +171,25 @@ pub async fn doctor(args: &DoctorArgs, host: &Host, terminal: Terminal) -> Print
         text::render(&findings, terminal)
     };
     Printed { stdout, exit_code: i32::from(!is_well), ..Printed::default() }
+}
+
+/// What confines npm, and what reads a connectors package.
+async fn helpers(host: &Host) -> Vec<Helper> {
+    let mut helpers = Vec::new();
+    for (name, may, has_network) in [
+        (
+            "npm",
+            "write the environment that it fills, its cache and node-gyp's headers, and use the network",
+            true,
+        ),
+        ("package reader", "write nowhere, and use no network", false),
+    ] {
+        // where it cannot be tried, the check of isolation has said so
+        if let Ok(layers) = probe_helper(has_network, host).await {
+            helpers.push(Helper { name, may, layers });
+        }
+    }
+    helpers
 }
 
 /// What stands in for the kernel's rules for files, where it has none.

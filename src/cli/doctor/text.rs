@@ -52,6 +52,19 @@ pub fn render(findings: &Findings, terminal: Terminal) -> String {
         text.entry(layer.enforced, colour, layer.name, &detail, layer.remedy.as_deref());
     }
 
+    if !findings.helpers.is_empty() {
+        text.line("\nWhat works for connectors (in isolation 'none' npm may do all that its user may)");
+    }
+    for helper in &findings.helpers {
+        let lacking = helper.lacking();
+        if lacking.is_empty() {
+            text.entry("full", GREEN, helper.name, &format!("may {}", helper.may), None);
+        } else {
+            let detail = format!("may only {}, but without all of {}", helper.may, lacking.join(", "));
+            text.entry("partial", YELLOW, helper.name, &detail, None);
+        }
+    }
+
     if !findings.inherited_secrets.is_empty() {
         text.line("\nSecrets of the host");
         let names = findings.inherited_secrets.join(", ");

@@ -17,6 +17,7 @@ use crate::environment::tree::remove_tree;
 use crate::environment::{Progress, Step};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::LayerReport;
 use crate::run::Cancellation;
 
 /// How often to begin again when the connectors package changes while it is copied.
@@ -53,16 +54,17 @@ impl Store {
         progress.report(Step::Installing).await;
         for _ in 0..ATTEMPTS {
             let staging = self.stage(recipe)?;
-            self.install(&staging, recipe, wanted, host, cancellation)
-                .await
-                .map_err(|error| self.explain(error))?;
+            let installed = self.install(&staging, recipe, wanted, host, cancellation).await;
+            let layers = installed.map_err(|error| self.explain(error))?;
             if Recipe::of(wanted)? != *recipe {
                 continue; // a file of the connectors package has changed meanwhile
             }
             let store = self.clone();
             let (recipe, slot) = (recipe.clone(), slot.to_owned());
             let published = tokio::task::spawn_blocking(move || store.publish(staging, recipe, &slot)).await;
-            let lease = published.map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))??;
+            let mut lease =
+                published.map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))??;
+            lease.install = Some(layers);
             let store = self.clone();
             // nobody waits for it
             tokio::task::spawn_blocking(move || store.prune(&super::Limits::default()));
@@ -106,7 +108,8 @@ impl Store {
         wanted: &Wanted<'_>,
         host: &Host,
         cancellation: &Cancellation,
-    ) -> Result<()> {
+    ) -> Result<Vec<LayerReport>> {
+        let lock = staging.lock.as_ref().and_then(|lock| lock.descriptor().ok());
         let write = |name: &str, text: &str| {
             fs::write(staging.path.join(name), text)
                 .map_err(|cause| self.refused("fill an environment in the store", &cause))
@@ -123,10 +126,11 @@ impl Store {
             pinned: wanted.lockfile.is_some(),
             scripts: wanted.scripts,
             is_free: wanted.free_install,
+            lock: lock.as_ref(),
         };
-        npm::install(&staging.path, how, host, cancellation).await?;
+        let layers = npm::install(&staging.path, how, host, cancellation).await?;
         let names: Vec<_> = wanted.dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
-        node::compile(wanted.node, &staging.path, &names, host).await;
+        node::compile(wanted.node, &staging.path, &names, lock.as_ref(), host).await;
         for name in recipe.dependencies.as_object().into_iter().flat_map(|all| all.keys()) {
             if !staging.path.join("node_modules").join(name).join("package.json").is_file() {
                 return Err(RunnerError::new(
@@ -135,7 +139,7 @@ impl Store {
                 ));
             }
         }
-        Ok(())
+        Ok(layers)
     }
 
     /// Reads all files, takes the right to write from them, and makes the environment the one to
@@ -178,7 +182,7 @@ impl Store {
             .take()
             .ok_or_else(|| RunnerError::new(Code::Internal, "the environment's lock is gone"))?;
         let lock = lock.share().map_err(failed)?;
-        Ok(Lease { path, key, cached: false, warnings: Vec::new(), lock })
+        Ok(Lease { path, key, cached: false, warnings: Vec::new(), install: None, lock })
     }
 
     /// What the file system refused; a full disk gets its remedy.

@@ -38,6 +38,7 @@ use super::lock::{FileLock, Hold};
 use super::{Progress, Step};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::isolation::LayerReport;
 use crate::run::Cancellation;
 use listing::Listing;
 
@@ -102,6 +103,8 @@ pub struct Lease {
     pub cached: bool,
     /// What a caller should know.
     pub warnings: Vec<String>,
+    /// What has confined npm, where it has installed it just now.
+    pub install: Option<Vec<LayerReport>>,
     lock: FileLock,
 }
 
@@ -257,7 +260,7 @@ impl Store {
             return Ok(Found::Nothing);
         }
         let key = recipe.key();
-        let lease = Lease { path, key, cached: true, warnings: Vec::new(), lock };
+        let lease = Lease { path, key, cached: true, warnings: Vec::new(), install: None, lock };
         let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms);
         if newer_than.is_some_and(|limit| created < limit) {
             return Ok(Found::Nothing);

@@ -23,16 +23,8 @@ use rustix::net::{
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
 use crate::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
+use crate::protocol::Missing;
 use plan::Plan;
-
-/// A policy that cannot be had.
-#[derive(Debug)]
-pub struct Refusal {
-    /// The layer.
-    pub layer: Layer,
-    /// What is wrong with it.
-    pub reason: String,
-}
 
 /// What is tried between fork and exec: first the mechanisms, then a canary for each layer.
 const PRIVILEGES: usize = 0;
@@ -60,6 +52,12 @@ const BY_SECCOMP: [Layer; 4] = [Layer::Files, Layer::SystemCalls, Layer::UnixSoc
 pub struct Confinement {
     plan: Option<Plan>,
     found: [i32; TRIES],
+    /// What is known to be missing before anything is tried. The process does not start then, and only
+    /// tries what else is.
+    hopeless: Vec<Missing>,
+    /// The error of the first mechanism that nothing starts without. What comes after it is tried all
+    /// the same, so that whoever reads of it learns of everything at once.
+    fatal: Option<io::Error>,
     /// Hears of calls about mode and times of files.
     listener: Option<OwnedFd>,
     /// The supervisor's end, and the child's.
@@ -79,12 +77,25 @@ impl Confinement {
     /// Prepares what a policy asks for. Without one the process only leaves no core file.
     ///
     /// # Errors
-    /// A layer that is required and that this system does not have.
-    pub fn prepare(policy: Option<&Policy>, in_namespace: bool) -> Result<Self, Refusal> {
-        let plan = policy.map(|policy| Plan::new(policy, in_namespace)).transpose()?;
-        let results = UnixStream::pair()
-            .map_err(|error| Refusal { layer: Layer::Privileges, reason: format!("socketpair: {error}") })?;
-        Ok(Self { plan, found: [UNTRIED; TRIES], listener: None, results })
+    /// Rules that this system does not take as they are.
+    pub fn prepare(
+        policy: Option<&Policy>,
+        in_namespace: bool,
+        missing: Option<Missing>,
+    ) -> Result<Self, Vec<Missing>> {
+        let mut hopeless: Vec<_> = missing.into_iter().collect();
+        let made = policy.map(|policy| Plan::new(policy, in_namespace)).transpose();
+        let paired = UnixStream::pair()
+            .map_err(|error| Missing::all_of(Layer::Privileges, format!("socketpair: {error}")));
+        let (plan, results) = match made.and_then(|plan| Ok((plan, paired?))) {
+            Ok(both) => both,
+            Err(missing) => {
+                hopeless.push(missing);
+                return Err(hopeless);
+            }
+        };
+        hopeless.extend(plan.iter().flat_map(Plan::what_cannot_be));
+        Ok(Self { plan, found: [UNTRIED; TRIES], hopeless, fatal: None, listener: None, results })
     }
 
     /// The first half, in the child: what has to come before the signal for a parent's death.
@@ -99,26 +110,34 @@ impl Confinement {
         }
         let outcome = capabilities::drop_all();
         self.found[PRIVILEGES] = number_of(&outcome);
-        self.stop_if(|plan| plan.is_required(&[Layer::Privileges]), outcome)
+        self.is_fatal_if(|plan| plan.is_required(&[Layer::Privileges]), outcome);
+        Ok(())
     }
 
     /// The second half: nothing that is not granted works after it.
     pub fn restrict(&mut self) -> io::Result<()> {
-        let done = self.restrict_and_prove();
+        let is_open = self.restrict_and_prove();
         self.tell();
-        done
+        match self.fatal.take() {
+            Some(error) => Err(error),
+            // a wall that is not there is worse than none, whether or not it was required
+            None if is_open => Err(io::Error::from_raw_os_error(libc::EPERM)),
+            None if !self.hopeless.is_empty() => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            None => Ok(()),
+        }
     }
 
-    fn restrict_and_prove(&mut self) -> io::Result<()> {
-        let Some(plan) = &mut self.plan else { return Ok(()) };
+    /// Gives whether something went through that must not.
+    fn restrict_and_prove(&mut self) -> bool {
+        let Some(plan) = &mut self.plan else { return false };
         let target = if plan.in_namespace { 1 } else { plan.supervisor };
         let could_signal = canary::signal(target).is_ok();
         if let Ok((_, ruleset)) = &plan.landlock {
             let outcome = plan.name_itself(ruleset).and_then(|()| ruleset.restrict_self());
             self.found[LANDLOCK] = number_of(&outcome);
-            self.stop_if(Plan::needs_landlock, outcome)?;
+            self.is_fatal_if(Plan::needs_landlock, outcome);
         }
-        let Some(plan) = &mut self.plan else { return Ok(()) };
+        let Some(plan) = &mut self.plan else { return false };
         if !plan.program.is_empty() || !plan.asking.is_empty() {
             let outcome = match plan.ask(self.found[LANDLOCK] == GOOD) {
                 Some(Ok(listener)) => {
@@ -133,14 +152,14 @@ impl Confinement {
             };
             self.found[SECCOMP] = number_of(&outcome);
             let is_malformed = matches!(self.found[SECCOMP], libc::EINVAL | libc::EFAULT);
-            self.stop_if(|plan| is_malformed || plan.is_required(&BY_SECCOMP), outcome)?;
+            self.is_fatal_if(|plan| is_malformed || plan.is_required(&BY_SECCOMP), outcome);
         }
         self.prove(target, could_signal)
     }
 
-    /// Lets everything in force refuse something.
-    fn prove(&mut self, target: i32, could_signal: bool) -> io::Result<()> {
-        let Some(plan) = &self.plan else { return Ok(()) };
+    /// Lets everything in force refuse something. Gives whether something was not refused.
+    fn prove(&mut self, target: i32, could_signal: bool) -> bool {
+        let Some(plan) = &self.plan else { return false };
         let has_landlock = self.found[LANDLOCK] == GOOD;
         let has_filter = self.found[SECCOMP] == GOOD;
         let wants = |layer: Layer| plan.demands[layer] != Demand::Off;
@@ -181,18 +200,14 @@ impl Confinement {
         for layer in Layer::ALL {
             self.found[CANARIES + layer as usize] = found[layer];
         }
-        let is_open = Layer::ALL.into_iter().any(|layer| found[layer] == OPEN);
-        // a wall that is not there is worse than none, whether or not it was required
-        if is_open { Err(io::Error::from_raw_os_error(libc::EPERM)) } else { Ok(()) }
+        Layer::ALL.into_iter().any(|layer| found[layer] == OPEN)
     }
 
-    fn stop_if(&mut self, is_fatal: impl FnOnce(&Plan) -> bool, outcome: io::Result<()>) -> io::Result<()> {
-        match (&self.plan, outcome) {
-            (Some(plan), Err(error)) if is_fatal(plan) => {
-                self.tell();
-                Err(error)
-            }
-            _ => Ok(()),
+    fn is_fatal_if(&mut self, is_fatal: impl FnOnce(&Plan) -> bool, outcome: io::Result<()>) {
+        if let (Some(plan), Err(error)) = (&self.plan, outcome)
+            && is_fatal(plan)
+        {
+            self.fatal.get_or_insert(error);
         }
     }
 
@@ -216,12 +231,15 @@ impl Confinement {
     /// is. `started` is whether the exec was reached.
     ///
     /// # Errors
-    /// The layer for which the child has stopped.
-    pub fn outcome(self, started: bool) -> Result<Found, Refusal> {
+    /// All layers for which the child has stopped.
+    pub fn outcome(self, started: bool) -> Result<Found, Vec<Missing>> {
         let (theirs, ours) = self.results;
         drop(ours);
-        let Some(plan) = &self.plan else { return Ok(Found::default()) };
-        let (found, listener) = hear(&theirs).unwrap_or(([UNTRIED; TRIES], None));
+        let heard = self.plan.as_ref().and_then(|plan| Some((plan, hear(&theirs).ok()?)));
+        let Some((plan, (found, listener))) = heard else {
+            // without a policy, or before the child got so far
+            return if self.hopeless.is_empty() { Ok(Found::default()) } else { Err(self.hopeless) };
+        };
         let mut measured = PerLayer::<Measured>::default();
         for layer in Layer::ALL {
             if found[CANARIES + layer as usize] == OPEN {
@@ -229,33 +247,31 @@ impl Confinement {
                     "it was put in force without an error, but what it has to refuse went through ({})",
                     plan.mechanism(layer)
                 );
-                return Err(Refusal { layer, reason });
+                return Err(vec![Missing::all_of(layer, reason)]);
             }
             measured[layer] = plan.measure(layer, &found);
         }
+        let has_failed = !self.hopeless.is_empty() || found.iter().any(|found| *found > GOOD);
+        // a filter that the system does not understand is a bug, whether or not it was required
+        let malformed = matches!(found[SECCOMP], libc::EINVAL | libc::EFAULT);
         let lacks = |layer: &Layer| {
-            plan.demands[*layer] == Demand::Required && measured[*layer].enforced != Enforced::Full
+            let is_required = plan.demands[*layer] == Demand::Required
+                || (malformed && BY_SECCOMP.contains(layer) && plan.demands[*layer] != Demand::Off);
+            is_required && *layer != Layer::Processes && measured[*layer].enforced != Enforced::Full
         };
-        if started {
-            // the child has stopped for these before; nothing may go on if it has not
-            if let Some(layer) = Layer::ALL.into_iter().find(lacks) {
-                return Err(Refusal { layer, reason: measured[layer].reason.clone().unwrap_or_default() });
-            }
+        let of_processes = self.hopeless.into_iter().filter(|missing| missing.layer == Layer::Processes);
+        let others = Layer::ALL.into_iter().filter(lacks).map(|layer| Missing {
+            layer,
+            in_part: measured[layer].enforced == Enforced::Partial,
+            reason: measured[layer].reason.clone().unwrap_or_default(),
+            remedied_as: plan.stands_on(layer, &found),
+        });
+        let missing: Vec<_> = of_processes.chain(others).collect();
+        // a child that has started has stopped for none of these; nothing may go on if it lacks one
+        if missing.is_empty() || !(started || has_failed) {
             return Ok(Found { layers: Some(measured), listener });
         }
-        // the child has stopped at the first that it could not do without
-        let malformed = matches!(found[SECCOMP], libc::EINVAL | libc::EFAULT);
-        let stopped = Layer::ALL.into_iter().find(|layer| {
-            let at_filter = malformed && BY_SECCOMP.contains(layer) && plan.demands[*layer] != Demand::Off;
-            (plan.demands[*layer] == Demand::Required || at_filter)
-                && *layer != Layer::Processes
-                && found.iter().any(|found| *found > GOOD)
-                && measured[*layer].enforced != Enforced::Full
-        });
-        match stopped {
-            Some(layer) => Err(Refusal { layer, reason: measured[layer].reason.clone().unwrap_or_default() }),
-            None => Ok(Found { layers: Some(measured), listener }),
-        }
+        Err(missing)
     }
 }
 

@@ -8,8 +8,9 @@ use std::os::fd::OwnedFd;
 use libc::sock_filter;
 
 use super::landlock::{self, Ruleset};
-use super::{BY_LANDLOCK, GOOD, LANDLOCK, PRIVILEGES, Refusal, SECCOMP, UNTRIED, seccomp};
-use crate::policy::{Demand, Layer, Measured, PerLayer, Policy};
+use super::{BY_LANDLOCK, BY_SECCOMP, GOOD, LANDLOCK, PRIVILEGES, SECCOMP, UNTRIED, seccomp};
+use crate::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
+use crate::protocol::Missing;
 
 /// What `/proc` tells of the machine, for a process that does not see one of its own.
 const OF_THE_MACHINE: [&str; 8] = [
@@ -50,8 +51,8 @@ impl Plan {
     /// Makes rules and filter.
     ///
     /// # Errors
-    /// A layer that is required and that this system cannot have.
-    pub fn new(policy: &Policy, in_namespace: bool) -> Result<Self, Refusal> {
+    /// Rules that this system does not take as they are.
+    pub fn new(policy: &Policy, in_namespace: bool) -> Result<Self, Missing> {
         let wants = |layer: Layer| policy.demands[layer] != Demand::Off;
         let reads = wants(Layer::Files) && policy.reads.is_some();
         let landlock = if BY_LANDLOCK.into_iter().any(wants) {
@@ -75,7 +76,7 @@ impl Plan {
             seccomp::Attributes::Free
         };
         let with = |attributes| seccomp::Wanted { attributes, ..filter }.program();
-        let plan = Self {
+        Ok(Self {
             demands: policy.demands,
             landlock,
             program: with(if has_rules { unasked } else { seccomp::Attributes::Free }),
@@ -85,13 +86,11 @@ impl Plan {
             supervisor: rustix::process::getpid().as_raw_pid(),
             sentinel: policy.sentinel.as_ref().and_then(|path| sentinel(path)),
             unlisted_port: (1..=u16::MAX).find(|port| !policy.tcp_ports.contains(port)).unwrap_or(0),
-        };
-        plan.refuse_what_cannot_be()?;
-        Ok(plan)
+        })
     }
 
-    /// Before anything is forked: what is required and cannot be had.
-    fn refuse_what_cannot_be(&self) -> Result<(), Refusal> {
+    /// Before anything is forked: what is required and cannot be had, as far as that can be told.
+    pub fn what_cannot_be(&self) -> Vec<Missing> {
         let mut hopeful = [UNTRIED; super::TRIES];
         hopeful[PRIVILEGES] = GOOD;
         hopeful[SECCOMP] = GOOD;
@@ -103,13 +102,21 @@ impl Plan {
         if self.sentinel.is_none() {
             hopeful[super::CANARIES + Layer::Files as usize] = UNTRIED;
         }
-        for layer in Layer::ALL.into_iter().filter(|layer| self.demands[*layer] == Demand::Required) {
-            let measured = self.measure(layer, &hopeful);
-            if measured.enforced != crate::policy::Enforced::Full {
-                return Err(Refusal { layer, reason: measured.reason.unwrap_or_default() });
-            }
+        let required = Layer::ALL.into_iter().filter(|layer| self.demands[*layer] == Demand::Required);
+        required
+            .map(|layer| (layer, self.measure(layer, &hopeful)))
+            .filter(|(_, measured)| measured.enforced != Enforced::Full)
+            .map(|(layer, measured)| Missing::all_of(layer, measured.reason.unwrap_or_default()))
+            .collect()
+    }
+
+    /// The layer that a layer which is not whole is missing for: itself, or that of the filter.
+    pub fn stands_on(&self, layer: Layer, found: &[i32; super::TRIES]) -> Layer {
+        let by_landlock = self.of_landlock(found[LANDLOCK]).is_ok();
+        if found[SECCOMP] != GOOD && by_landlock && BY_SECCOMP.contains(&layer) {
+            return Layer::SystemCalls;
         }
-        Ok(())
+        layer
     }
 
     /// Whether any of these is required.
@@ -256,7 +263,7 @@ fn of_call(call: &str, found: i32) -> Result<(), String> {
 }
 
 /// The rules; or why this system has none for anything.
-fn rules(policy: &Policy, in_namespace: bool) -> Result<Result<(u32, Ruleset), String>, Refusal> {
+fn rules(policy: &Policy, in_namespace: bool) -> Result<Result<(u32, Ruleset), String>, Missing> {
     let wants = |layer: Layer| policy.demands[layer] != Demand::Off;
     let version = match landlock::version() {
         Ok(version) => version,
@@ -301,7 +308,7 @@ fn rules(policy: &Policy, in_namespace: bool) -> Result<Result<(u32, Ruleset), S
         Ok::<_, io::Error>(())
     };
     // rules that the kernel does not take would leave less than was granted
-    add().map_err(|error| Refusal { layer: Layer::Files, reason: format!("landlock_add_rule: {error}") })?;
+    add().map_err(|error| Missing::all_of(Layer::Files, format!("landlock_add_rule: {error}")))?;
     Ok(Ok((version, ruleset)))
 }
 
