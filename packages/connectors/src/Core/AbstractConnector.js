@@ -219,7 +219,10 @@ function findStorage(className) {
 }
 
 function announcementOf(config, runConfig, { start, end }) {
-  const days = `${start === null ? 'the beginning' : start} to ${end === null ? 'the end' : end}`;
+  let days = 'all dates';
+  if (start !== null && end !== null) days = `${start} to ${end}`;
+  else if (start !== null) days = `${start} and later`;
+  else if (end !== null) days = `up to ${end}`;
   return `${runConfig.type} import from ${config.getSourceName()}, ${days}`;
 }
 
