@@ -81,7 +81,7 @@ for (const [source, args, exitCode, message] of [
   ['Stubborn', ['--timeout-ms', '3000', '--grace-ms', '100'], 124, /3000 ms/],
   ['Stubborn', ['--stall-timeout-ms', '700', '--grace-ms', '100'], 125, /nothing for 700 ms/],
   ['Bomb', ['--memory-limit-mb', '200'], 137, /200 MB/],
-  ['Stubborn', ['--memory-limit-mb', '1'], 1, /memoryLimitMb must be/],
+  ['Stubborn', ['--memory-limit-mb', '1'], 1, /--memory-limit-mb must be/],
 ]) {
   test(`${args.slice(0, 2).join(' ')}: exit code ${exitCode}`, async (t) => {
     const { end, processes } = start(t, source, {}, ...args);

@@ -133,6 +133,7 @@ snapshot('wrong-arguments', [
   ['ads.json', '--data', 'StartDate'],
   ['store', 'lst'],
   ['check', 'nothing.json'],
+  ['init'],
 ]);
 snapshot('wrong-arguments-json', [
   ['--json'],
@@ -143,6 +144,7 @@ snapshot('wrong-arguments-json', [
   ['spec', 'Adz', '--json'],
   ['doctor', '--strikt', '--json'],
   ['store', 'lst', '--json'],
+  ['store', '--json'],
   ['store', 'warm', 'nothing.json', '--json'],
   ['state', 'get', 'ads.json', '--json'],
 ]);

@@ -26,6 +26,10 @@ const sources = {
     ${WAIT}
   }`,
   Stubborn: `run() { process.on('SIGTERM', () => console.log('not yet')); console.log('ready'); ${WAIT} }`,
+  Throws: `async run() {
+    await null;
+    throw new Error('it broke');
+  }`,
   Chatty: `async run() {
     for (let i = 0; i < 200; i += 1) {
       console.log('line ' + i);
@@ -94,6 +98,7 @@ test('Ctrl-C in mid-run: 130, nothing is left, the state is untouched', async (t
   assert.deepEqual([now.ino, now.mtimeNs], [before.ino, before.mtimeNs]);
   const text = visible(plain(shown())).join('\n');
   assert.match(text, /^Stopping \(SIGINT\); once more kills the connector$/m);
+  assert.ok(!text.includes('^C'), 'what the terminal wrote of the key is gone');
   assert.match(text, /^ {2}State {4}still 2026-01-30, in /m);
   assert.match(text, /^ {2}Code {5}ABORT_ERR, exit code 130;/m);
 });
@@ -182,6 +187,19 @@ test('help and wrong arguments have the colours of the rest, where the rest has 
     assert.equal(text, plain(text));
     assert.ok((await show(args, { CI: 'true' })).includes('\u001b[1'), args.join(' ')); // a terminal all the same
   }
+});
+
+test('a stack names files by their package, and leaves out what is in Node.js', async (t) => {
+  const { end, shown } = start(t, 'Throws');
+  assert.equal((await end).code, 1);
+  const lines = visible(plain(shown()));
+  const frames = lines.filter((line) => line.startsWith('    at '));
+  assert.ok(
+    frames.some((line) => /^ {4}at .*\(@owox\/connectors\/index\.js:\d+:\d+\)$/.test(line)),
+    lines.join('\n'),
+  );
+  assert.ok(!frames.some((line) => line.includes('node:')), frames.join('\n'));
+  assert.ok(lines.includes('Error: it broke'));
 });
 
 test('a live line also where stdout is a pipe: what the connector prints is unchanged', async (t) => {

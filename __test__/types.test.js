@@ -113,6 +113,7 @@ const DIFFERENCES = {
       'readConfig',
       'readState',
       'reportRefusal',
+      'reported',
       'spawned',
       'stderr',
       'stdout',

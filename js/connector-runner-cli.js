@@ -96,7 +96,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       }
     }
     const page = isRun && !plan.look.json && !plan.look.quiet && plan.options.report;
-    if (page && existsSync(page)) await screen.say(['', `  Report   ${page}\n`]);
+    if (page && existsSync(page)) await screen.say(super.reported(page));
     screen.stop();
     if (screen.loss) {
       await screen.say(['', `Error: stdout could not be written: ${screen.loss.message}\n`]);

@@ -253,6 +253,12 @@ impl ConnectorRunnerCli {
         both(self.session.succeed(&result, moved, &at))
     }
 
+    /// What to print when the page about the run, a path, was written.
+    #[napi(catch_unwind)]
+    pub fn reported(&self, path: String) -> Vec<String> {
+        both(self.session.reported(&path))
+    }
+
     /// What to print for a failure, JSON of an error and of the signal that asked to stop; and the
     /// exit code, as JSON.
     #[napi(catch_unwind)]

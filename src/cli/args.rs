@@ -49,9 +49,9 @@ fn after_help() -> String {
         "{}\n  \
          {NAME} examples/quickstart.json\n  \
          {NAME} config.json --state config.state.json\n  \
-         {NAME} config.json --run-type MANUAL_BACKFILL --data StartDate=2026-01-01\n\n\
+         {NAME} config.json --run-type MANUAL_BACKFILL \\\n      --data StartDate=2026-01-01\n\n\
          {}\n\n\
-         The first SIGINT or SIGTERM lets the connector end within --grace-ms, the second kills it.\n\
+         The first SIGINT or SIGTERM lets it end within --grace-ms, the second kills it.\n\
          What the connector prints goes to stdout, everything else to stderr.",
         heading("Examples:"),
         super::exit::help(&heading("Exit codes:"))
@@ -182,7 +182,10 @@ pub fn plan(argv: &[String], facts: &Facts, at: &str) -> Plan {
 /// Does what a command other than `run` asks for, and says what to print.
 pub async fn perform(argv: &[String], host: &Host, facts: &Facts) -> Printed {
     let Asked::Perform(cli) = asked(argv, facts.columns) else { return Printed::default() }; // `plan` answers
-    let terminal = Terminal { colours: facts.colours(facts.stdout, cli.no_color) };
+    let terminal = Terminal {
+        colours: facts.colours(facts.stdout, cli.no_color),
+        columns: facts.columns.filter(|_| facts.stdout),
+    };
     let printed = match cli.command {
         Some(Command::Check(given)) => check(&given, host, terminal).await,
         Some(Command::Spec(given)) => spec(&given, host, terminal).await,

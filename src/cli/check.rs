@@ -146,10 +146,12 @@ fn shown(args: &CheckArgs, findings: &Findings, package: Option<&str>, paint: Pa
         format!("{number} {one}{}", if number == 1 { "" } else { "s" })
     };
     let (errors, warnings) = (count(Severity::Error, "error"), count(Severity::Warning, "warning"));
+    let has_warnings = findings.all.iter().any(|finding| finding.severity == Severity::Warning);
+    let and_warnings = if has_warnings { format!(" and {warnings}") } else { String::new() };
     let _ = match (failed, findings.all.is_empty()) {
         (_, true) => writeln!(stdout, "{}", paint.good(&format!("{} is fine", args.config))),
         (false, _) => writeln!(stdout, "{} can be run: {warnings}", args.config),
-        (true, _) => writeln!(stdout, "{} has {errors}, {warnings}", args.config),
+        (true, _) => writeln!(stdout, "{} has {errors}{and_warnings}", args.config),
     };
     Printed { stdout, exit_code, ..Printed::default() }
 }

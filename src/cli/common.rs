@@ -65,6 +65,8 @@ impl EnvironmentArgs {
 pub struct Terminal {
     /// Whether stdout may have colours: it is a terminal, and nobody asked for none.
     pub colours: bool,
+    /// How wide it is, where it is a terminal.
+    pub columns: Option<usize>,
 }
 
 /// What a command prints, and the exit code.

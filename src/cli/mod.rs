@@ -19,6 +19,7 @@ mod run;
 mod seen;
 mod session;
 mod spec;
+mod stack;
 mod state;
 mod state_file;
 mod store;

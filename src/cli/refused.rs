@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use clap::Command;
 use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::error::ErrorKind;
 use serde_json::json;
 
 use super::common::{NAME, Printed};
@@ -15,13 +16,15 @@ use crate::error::{Code, RunnerError};
 /// Said when no configuration is given (contract, section 9).
 const NO_PATH: &str = "Please provide a path to the json config file";
 
+/// What tells of names.
+const SPEC: &str = "owox-connector-runner spec";
+
 /// How clap paints what it prints: as [`Paint`] does.
 pub const STYLES: Styles = Styles::plain()
     .header(Style::new().bold())
     .usage(Style::new().bold())
     .literal(Style::new().bold())
     .placeholder(Style::new().dimmed())
-    .context(Style::new().dimmed())
     .error(AnsiColor::Red.on_default().bold())
     .valid(AnsiColor::Green.on_default().bold())
     .invalid(AnsiColor::Yellow.on_default().bold());
@@ -106,8 +109,23 @@ impl Refused {
         let first = paragraphs.next().unwrap_or_default();
         let words: Vec<_> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
         let more: Vec<_> = paragraphs.filter(|text| !text.starts_with("For more information")).collect();
-        Self::new(&words.join(" "), &more.join("\n"), |paint| {
-            if paint.colours { text.ansi().to_string() } else { plain.clone() }
+        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            // it is the help, which is a text for people
+            return Self::new("a command is missing", "--help lists the commands", |paint| {
+                if paint.colours { text.ansi().to_string() } else { plain.clone() }
+            });
+        }
+        // whoever does not know the names that have to be given needs to know where they are
+        let is_unnamed = error.kind() == ErrorKind::MissingRequiredArgument && first.contains("<NAME>");
+        let tip = |paint: Paint| format!("{} '{}' lists the names", paint.good("tip:"), paint.good(SPEC));
+        let hint = is_unnamed.then(|| tip(Paint::default())).into_iter();
+        let hint: Vec<_> = hint.chain(more.into_iter().map(ToOwned::to_owned)).collect();
+        Self::new(&words.join(" "), &hint.join("\n"), |paint| {
+            let text = if paint.colours { text.ansi().to_string() } else { plain.clone() };
+            match text.split_once("\n\n").filter(|_| is_unnamed) {
+                Some((first, rest)) => format!("{first}\n\n  {}\n\n{rest}", tip(paint)),
+                None => text,
+            }
         })
     }
 

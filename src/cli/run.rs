@@ -65,8 +65,8 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
 struct IsolationArgs {
-    /// How strictly the connector is isolated: none, standard or strict [default: standard]
-    #[arg(long = "isolation", value_name = "MODE")]
+    /// How strictly the connector is isolated [default: standard]
+    #[arg(long = "isolation", value_name = "MODE", value_parser = ["none", "standard", "strict"])]
     mode: Option<String>,
 
     /// File or folder that the connector may read in strict; may be repeated

@@ -12,8 +12,12 @@ use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
 use super::seen::{Said, Seen};
+use super::stack::frame;
 use crate::error::RunnerError;
 use crate::output::{Batch, BatchKind, Message, StreamKind, is_json_objects, messages};
+
+/// Clears the line that the cursor is on.
+const CLEAR_LINE: &str = "\r\u{1b}[2K";
 
 /// Texts for the two streams.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -171,7 +175,9 @@ impl Session {
     /// A signal came.
     pub fn stopping(&mut self, signal: &str) -> Texts {
         self.live.phase = Phase::Stopping;
-        Texts::stderr(format!("Stopping ({signal}); once more kills the connector\n"))
+        // the terminal has written ^C where the line was
+        let clear = if self.is_live() { CLEAR_LINE } else { "" };
+        Texts::stderr(format!("{clear}Stopping ({signal}); once more kills the connector\n"))
     }
 
     /// Whole lines of the connector's stdout; `None` where they are to be printed as they are.
@@ -194,11 +200,11 @@ impl Session {
         let readable = |line: &str| {
             let line = printable(line, self.stderr.colours);
             // where in the code: for those who look for it
-            if line.trim_start().starts_with("at ") && line.starts_with("    ") {
-                return self.stderr.dim(line.trim_end_matches('\n'))
-                    + if line.ends_with('\n') { "\n" } else { "" };
+            match frame(&line) {
+                Some(place) if place.is_empty() => place,
+                Some(place) => self.stderr.dim(place.trim_end()) + "\n",
+                None => line,
             }
-            line
         };
         self.facts.stderr.then(|| Texts::stderr(text.split_inclusive('\n').map(readable).collect()))
     }
@@ -242,6 +248,11 @@ impl Session {
             }
         }
         readable
+    }
+
+    /// The page about the run was written.
+    pub fn reported(&self, path: &str) -> Texts {
+        Texts::stderr(self.ending().report(path))
     }
 
     fn ending(&self) -> Ending<'_> {

@@ -12,7 +12,7 @@ use crate::host::Host;
 
 /// Run types that may move the state. A backfill loads the past, and a custom run whatever was
 /// asked for.
-const MOVES_STATE: [&str; 2] = ["INCREMENTAL", "FULL_REFRESH"];
+pub const MOVES_STATE: [&str; 2] = ["INCREMENTAL", "FULL_REFRESH"];
 
 /// The state file of a configuration: in the user's folder for state (XDG base directories),
 /// named by the configuration's file and a hash of its path. `None` where there is no such folder.

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::common::{ConnectorsArgs, EnvironmentArgs, Printed, Terminal, lockfile_beside};
+use super::look::grouped;
 use crate::connectors::storage_dependencies;
 use crate::environment::store::{Checked, Lease, Limits, Pruned, Store, Stored, store_root};
 use crate::environment::{Purpose, StoreOptions, node_for, portable_lockfile};
@@ -181,7 +182,7 @@ async fn lock(args: &StoreArgs, configs: &ConfigsArgs, host: &Host) -> Result<Pr
 }
 
 async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, host: &Host) -> Result<Lease> {
-    let storage = storage_of(&host.absolute(config))?;
+    let storage = storage_of(config, host)?;
     let connectors = find_connectors(configs.connectors.connectors.as_deref(), host).await?;
     let dependencies = storage_dependencies(&connectors.catalog, &connectors.package, &storage)?;
     let EnvironmentArgs { store, refresh, allow_scripts, allow_specs, .. } = &configs.environment;
@@ -203,20 +204,16 @@ async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, h
 }
 
 /// The storage's name in a configuration's file.
-fn storage_of(path: &Path) -> Result<String> {
+fn storage_of(config: &str, host: &Host) -> Result<String> {
     let invalid = |cause: &str| {
-        RunnerError::new(
-            Code::InvalidConfig,
-            format!("the configuration {} cannot be used: {cause}", path.display()),
-        )
+        RunnerError::new(Code::InvalidConfig, format!("the configuration {config} cannot be used: {cause}"))
     };
-    let text = std::fs::read_to_string(path).map_err(|cause| invalid(&cause.to_string()))?;
-    let text = text.trim_start_matches('\u{feff}');
-    if let Some(why) = super::explain(text) {
+    let text = super::read_config(config, host)?;
+    if let Some(why) = super::explain(&text) {
         return Err(invalid(&why));
     }
     let config: serde_json::Value =
-        serde_json::from_str(text).map_err(|cause| invalid(&cause.to_string()))?;
+        serde_json::from_str(&text).map_err(|cause| invalid(&cause.to_string()))?;
     let name = config["storage"]["name"].as_str().filter(|name| !name.is_empty());
     name.map(|name| crate::config::storage_name(name).to_owned())
         .ok_or_else(|| invalid("Storage name is required"))
@@ -226,8 +223,7 @@ fn list_text(all: &Vec<Stored>) -> String {
     if all.is_empty() {
         return "The store is empty.\n".to_owned();
     }
-    let mut text =
-        format!("{:<26} {:>9} {:>9}  {:<12} {}\n", "ENVIRONMENT", "SIZE", "FILES", "LAST USED", "FOR");
+    let mut text = format!("{:>9}  {:<12}  {}\n", "SIZE", "LAST USED", "ENVIRONMENT");
     for stored in all {
         let state = match (stored.current, stored.in_use) {
             (_, true) => " (in use)",
@@ -242,17 +238,12 @@ fn list_text(all: &Vec<Stored>) -> String {
         } else {
             format!("{} + {}", stored.connectors, names.join(", "))
         };
-        let _ = writeln!(
-            text,
-            "{:<26} {:>9} {:>9}  {:<12} {wanted}{state}",
-            stored.name,
-            size(stored.bytes),
-            stored.files,
-            age(stored.used_ms)
-        );
+        let _ = writeln!(text, "{:>9}  {:<12}  {wanted}{state}", size(stored.bytes), age(stored.used_ms));
+        let files = grouped(stored.files.try_into().unwrap_or_default());
+        let _ = writeln!(text, "{:25}{}, {files} files", "", stored.name);
     }
     let total = all.iter().map(|stored| stored.bytes).sum();
-    let _ = writeln!(text, "{} in {} environments", size(total), all.len());
+    let _ = writeln!(text, "{} in {}", size(total), environments(all.len()));
     text
 }
 
@@ -268,7 +259,12 @@ fn verify_text(all: &[Checked]) -> String {
         }
     }
     let intact = all.iter().filter(|one| one.damaged.is_empty()).count();
-    let _ = writeln!(text, "{intact} of {} environments are intact", all.len());
+    let _ = match (intact, all.len()) {
+        (_, 0) => writeln!(text, "The store is empty."),
+        (1, 1) => writeln!(text, "1 environment is intact"),
+        (intact, all) if intact == all => writeln!(text, "all {all} environments are intact"),
+        (intact, all) => writeln!(text, "{intact} of {all} environments are intact"),
+    };
     text
 }
 
@@ -280,8 +276,15 @@ fn prune_text(pruned: &Pruned) -> String {
     for name in &pruned.in_use {
         let _ = writeln!(text, "kept {name}: it is in use");
     }
-    let _ = writeln!(text, "{} freed", size(pruned.freed_bytes));
+    let _ = match &pruned.removed[..] {
+        [] => writeln!(text, "Nothing to remove"),
+        _ => writeln!(text, "{} freed", size(pruned.freed_bytes)),
+    };
     text
+}
+
+fn environments(count: usize) -> String {
+    format!("{count} environment{}", if count == 1 { "" } else { "s" })
 }
 
 /// Bytes for people, in powers of ten.
@@ -332,11 +335,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.json");
         std::fs::write(&path, r#"{"storage":{"name":"AWS_ATHENA"}}"#).unwrap();
-        assert_eq!(storage_of(&path).unwrap(), "AwsAthena");
+        let host = Host { cwd: folder.path().to_owned(), ..Host::default() };
+        assert_eq!(storage_of("c.json", &host).unwrap(), "AwsAthena");
         for text in ["{", "{}", r#"{"storage":{"name":""}}"#] {
             std::fs::write(&path, text).unwrap();
-            assert!(storage_of(&path).unwrap_err().message.contains("c.json"), "{text}");
+            assert!(storage_of("c.json", &host).unwrap_err().message.contains("c.json"), "{text}");
         }
-        assert_eq!(storage_of(&folder.path().join("none")).unwrap_err().code, Code::InvalidConfig);
+        assert_eq!(storage_of("none", &host).unwrap_err().code, Code::InvalidConfig);
     }
 }

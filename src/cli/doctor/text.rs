@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{Findings, NAME, Status, Terminal};
 
-/// Columns of a line, beyond which it is broken.
-const WIDTH: usize = 100;
+/// Most columns of a line, and fewest; between them as the terminal has it.
+const WIDTHS: (usize, usize) = (60, 100);
 
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
@@ -13,7 +13,10 @@ const RED: &str = "31";
 
 /// The whole text.
 pub fn render(findings: &Findings, terminal: Terminal) -> String {
-    let mut text = Text { written: String::new(), colours: terminal.colours };
+    let (least, most) = WIDTHS;
+    // the last column stays free: some terminals go to the next line after it
+    let width = terminal.columns.map_or(most, |columns| columns.saturating_sub(1).clamp(least, most));
+    let mut text = Text { written: String::new(), colours: terminal.colours, width };
     let system = findings.system.as_ref().map(|system| format!(", {system}")).unwrap_or_default();
     text.line(&format!("{NAME} {} on {}", findings.version, findings.platform));
     text.line(&format!("Linux {}{system}\n", findings.kernel));
@@ -90,6 +93,7 @@ pub fn render(findings: &Findings, terminal: Terminal) -> String {
 struct Text {
     written: String,
     colours: bool,
+    width: usize,
 }
 
 impl Text {
@@ -117,7 +121,7 @@ impl Text {
         let mut is_first = true;
         for word in text.split_whitespace() {
             let width = word.chars().count() + 1;
-            if !is_first && column + width > WIDTH {
+            if !is_first && column + width > self.width {
                 let _ = write!(self.written, "\n{:indent$}", "");
                 column = indent;
             } else if !is_first {

@@ -18,7 +18,7 @@ impl Ending<'_> {
         let code = failed.code.as_deref().unwrap_or("INTERNAL");
         // the first line is the original's
         let title = self.paint.error("Error running connector:");
-        let message = printable(&failed.message, false);
+        let message = printable(&as_typed(&failed.message), false);
         let message = self.facts.wrapped(&message, "Error running connector: ".len(), 2);
         let text = format!("{title} {message}\n");
         let mut block = Block { text, paint: self.paint, facts: self.facts };
@@ -46,7 +46,7 @@ impl Ending<'_> {
             block.row("After", &format!("{}, while {doing}", seconds(*duration_ms)));
         }
         if let Some(remedy) = remedy {
-            block.row("Do", &remedy);
+            block.row("Do", &as_typed(&remedy));
         }
         block.row("Code", &code_row(code, exit_code(Some(code), failed.signal.as_deref())));
         block.text
@@ -59,11 +59,15 @@ impl Ending<'_> {
             "CONNECTOR_FAILED" => {
                 let words = failed.stderr_tail.as_deref().and_then(last_words);
                 let why = words.or_else(|| self.seen.error.clone());
-                let remedy = match why {
-                    Some(_) => "mend what it says, and run the same command again",
-                    None => "look at what the connector printed above",
+                let remedy = match &why {
+                    // most of what is wrong with parameters is found without a run, by line and column
+                    Some(why) if why.to_ascii_lowercase().contains("parameter ") => {
+                        format!("{NAME} check {config} says where; then run the same command again")
+                    }
+                    Some(_) => "mend what it says, and run the same command again".to_owned(),
+                    None => "look at what the connector printed above".to_owned(),
                 };
-                (why, Some(remedy.to_owned()))
+                (why, Some(remedy))
             }
             "MEMORY_LIMIT" => (None, hint.map(ToOwned::to_owned)),
             "TIMEOUT" if failed.is_in("environment") => (
@@ -95,6 +99,27 @@ impl Ending<'_> {
         };
         (why, remedy)
     }
+}
+
+/// Options of a program, as they are called here, where they can be mistaken for nothing else.
+const OPTIONS: [(&str, &str); 10] = [
+    ("stallTimeoutMs", "--stall-timeout-ms"),
+    ("timeoutMs", "--timeout-ms"),
+    ("graceMs", "--grace-ms"),
+    ("memoryLimitMb", "--memory-limit-mb"),
+    ("option report", "--report"),
+    ("option runsDir", "--runs-dir"),
+    ("option storeDir", "--store"),
+    ("option lockfile", "--lockfile"),
+    ("option allowScripts", "--allow-scripts"),
+    ("option allowSpecs", "--allow-specs"),
+];
+
+/// A text that names options, for whoever has typed them.
+fn as_typed(text: &str) -> String {
+    OPTIONS.iter().fold(text.to_owned(), |text, (name, flag)| {
+        text.replace(&format!("option {name}"), flag).replace(name, flag)
+    })
 }
 
 fn first_lines(text: &str, count: usize) -> String {
@@ -192,6 +217,18 @@ mod tests {
             text("ABORT_ERR", "queue", 61_000).contains("After    1 min 1 s, while waiting for its turn\n")
         );
         assert!(!text("STORAGE_NOT_FOUND", "environment", 200).contains("After"));
+    }
+
+    #[test]
+    fn options_are_called_what_was_typed() {
+        for (text, typed) in [
+            ("not finish within 5 ms (timeoutMs) and", "not finish within 5 ms (--timeout-ms) and"),
+            ("option stallTimeoutMs must be", "--stall-timeout-ms must be"),
+            ("option report: / names no file", "--report: / names no file"),
+            ("a report of options", "a report of options"),
+        ] {
+            assert_eq!(as_typed(text), typed);
+        }
     }
 
     #[test]

@@ -168,6 +168,15 @@ fn day(date: &str) -> &str {
     date.strip_suffix("T00:00:00.000Z").unwrap_or(date)
 }
 
+impl Ending<'_> {
+    /// The row below either block, where there is a page about the run.
+    pub fn report(&self, path: &str) -> String {
+        let mut block = Block { text: String::new(), paint: self.paint, facts: self.facts };
+        block.lines("Report", path);
+        block.text
+    }
+}
+
 /// The last row of every failure. The page has a section for each code.
 pub fn code_row(code: &str, exit_code: i32) -> String {
     format!("{code}, exit code {exit_code}; see docs/troubleshooting.md")

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Block, Ending, Isolation, RunFacts, StateFacts, Timings, day};
 use crate::cli::look::{grouped, megabytes, printable, seconds};
 use crate::cli::seen::Summary;
+use crate::cli::state_file::MOVES_STATE;
 
 /// Warnings that the block repeats.
 const WARNINGS_SHOWN: usize = 5;
@@ -89,12 +90,14 @@ impl Ending<'_> {
     fn state_after_success(&self) -> String {
         let StateFacts { file, from, to, moved } = self.state;
         let Some(file) = file else { return "neither read nor written (--no-state)".to_owned() };
+        if !moved && !MOVES_STATE.contains(&self.run_type) {
+            return "not moved: only INCREMENTAL and FULL_REFRESH runs do that".to_owned();
+        }
         let file = self.facts.short(file);
         match (moved, from.as_deref().map(day), to.as_deref().map(day)) {
             (true, Some(from), Some(to)) if from == to => format!("still {to}, in {file}"),
             (true, Some(from), Some(to)) => format!("from {from} to {to}, in {file}"),
             (true, None, Some(to)) => format!("set to {to}, in {file}"),
-            (_, _, Some(_)) => "not moved: only INCREMENTAL and FULL_REFRESH runs do that".to_owned(),
             _ => "not moved: the connector gave no date".to_owned(),
         }
     }
@@ -196,6 +199,7 @@ mod tests {
                 "not moved: only INCREMENTAL and FULL_REFRESH runs do that",
             ),
             (state(day, None, false), "INCREMENTAL", "not moved: the connector gave no date"),
+            (state(day, None, false), "CUSTOM", "not moved: only INCREMENTAL and FULL_REFRESH runs do that"),
             (StateFacts::default(), "INCREMENTAL", "neither read nor written (--no-state)"),
         ] {
             let ending = Ending { run_type, ..ending(&facts, &seen, &state) };
