@@ -109,12 +109,6 @@ impl Refused {
         let first = paragraphs.next().unwrap_or_default();
         let words: Vec<_> = first.trim_start_matches("error: ").lines().map(str::trim).collect();
         let more: Vec<_> = paragraphs.filter(|text| !text.starts_with("For more information")).collect();
-        if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            // it is the help, which is a text for people
-            return Self::new("a command is missing", "--help lists the commands", |paint| {
-                if paint.colours { text.ansi().to_string() } else { plain.clone() }
-            });
-        }
         // whoever does not know the names that have to be given needs to know where they are
         let is_unnamed = error.kind() == ErrorKind::MissingRequiredArgument && first.contains("<NAME>");
         let tip = |paint: Paint| format!("{} '{}' lists the names", paint.good("tip:"), paint.good(SPEC));
