@@ -99,6 +99,17 @@ test('state get, set and clear', async (t) => {
   assert.equal((await get()).stdout, '{}\n');
 });
 
+test('state says what it did, in words beside what a program reads', async (t) => {
+  const { cli } = workspace(t);
+  const none = await cli(['state', 'get', 'a/config.json']);
+  assert.deepEqual([none.stdout, none.code], ['{}\n', 0]);
+  assert.match(none.stderr, /^No state yet: /);
+  const set = await cli(['state', 'set', 'a/config.json', '2026-01-01']);
+  assert.match(set.stdout, /^Set \{"date":"2026-01-01T00:00:00\.000Z"\} in \/.*\.json\n$/);
+  const there = await cli(['state', 'get', 'a/config.json']);
+  assert.equal(`Set ${there.stdout.trim()} in ${there.stderr}`, set.stdout);
+});
+
 test('state says what is wrong', async (t) => {
   const { cli } = workspace(t);
   for (const [args, said] of [

@@ -178,7 +178,8 @@ test('help and wrong arguments have the colours of the rest, where the rest has 
   for (const args of [[], ['--help'], ['-h'], ['help', 'store'], ['check', '--help']]) {
     assert.ok((await show(args)).includes(bold), args.join(' '));
   }
-  for (const args of [...wrong, [], ['--help']]) {
+  assert.ok((await show(['doctor'])).includes('\u001b[1mWhat a run needs\u001b[0m'));
+  for (const args of [...wrong, [], ['--help'], ['doctor']]) {
     for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }, { FORCE_COLOR: '0' }]) {
       const text = await show(args, env);
       assert.equal(text, plain(text));

@@ -64,13 +64,18 @@ fn act(args: &StateArgs, host: &Host) -> Result<Printed> {
         StateAction::Get { .. } => {
             let text = read_state(&file)?;
             Ok(Printed {
-                stderr: format!("{}\n", file.display()),
+                stderr: if file.exists() {
+                    format!("{}\n", file.display())
+                } else {
+                    "No state yet: the next incremental run begins anew\n".to_owned()
+                },
                 ..Printed::ok(format!("{}\n", text.trim()))
             })
         }
         StateAction::Set { value, .. } => {
-            replace(&file, &parse(value)?)?;
-            Ok(Printed::ok(format!("Set {}\n", file.display())))
+            let state = parse(value)?;
+            replace(&file, &state)?;
+            Ok(Printed::ok(format!("Set {state} in {}\n", file.display())))
         }
         StateAction::Clear { .. } => match std::fs::remove_file(&file) {
             Ok(()) => Ok(Printed::ok(format!("Removed {}: the next run begins anew\n", file.display()))),

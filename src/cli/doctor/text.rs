@@ -3,45 +3,46 @@
 use std::fmt::Write as _;
 
 use super::{Findings, NAME, Status, Terminal};
+use crate::cli::look::Paint;
+
+/// A colour.
+type Colour = fn(Paint, &str) -> String;
 
 /// Most columns of a line, and fewest; between them as the terminal has it.
 const WIDTHS: (usize, usize) = (60, 100);
-
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const RED: &str = "31";
 
 /// The whole text.
 pub fn render(findings: &Findings, terminal: Terminal) -> String {
     let (least, most) = WIDTHS;
     // the last column stays free: some terminals go to the next line after it
     let width = terminal.columns.map_or(most, |columns| columns.saturating_sub(1).clamp(least, most));
-    let mut text = Text { written: String::new(), colours: terminal.colours, width };
+    let mut text = Text { written: String::new(), paint: Paint { colours: terminal.colours }, width };
     let system = findings.system.as_ref().map(|system| format!(", {system}")).unwrap_or_default();
     text.line(&format!("{NAME} {} on {}", findings.version, findings.platform));
     text.line(&format!("Linux {}{system}\n", findings.kernel));
 
-    text.line("What a run needs");
+    text.heading("What a run needs");
     for check in &findings.checks {
-        let (word, colour) = match check.status {
-            Status::Ok => ("ok", GREEN),
-            Status::Warning => ("warning", YELLOW),
-            Status::Error => ("error", RED),
+        let (word, colour): (_, Colour) = match check.status {
+            Status::Ok => ("ok", Paint::good),
+            Status::Warning => ("warning", Paint::warning),
+            Status::Error => ("error", Paint::error),
         };
         text.entry(word, colour, check.name, &check.detail, check.remedy.as_deref());
     }
 
     if !findings.layers.is_empty() {
-        text.line("\nIsolation, as tried just now");
+        text.line("");
+        text.heading("Isolation, as tried just now");
     }
     for (index, layer) in findings.layers.iter().enumerate() {
         let same = findings.layers[..index].iter().find(|before| {
             layer.enforced == "none" && before.enforced == "none" && before.reason == layer.reason
         });
-        let colour = match layer.enforced {
-            "full" => GREEN,
-            "partial" => YELLOW,
-            _ => RED,
+        let colour: Colour = match layer.enforced {
+            "full" => Paint::good,
+            "partial" => Paint::warning,
+            _ => Paint::error,
         };
         if let Some(before) = same {
             text.entry(layer.enforced, colour, layer.name, &format!("as {}", before.name), None);
@@ -61,19 +62,20 @@ pub fn render(findings: &Findings, terminal: Terminal) -> String {
     for helper in &findings.helpers {
         let lacking = helper.lacking();
         if lacking.is_empty() {
-            text.entry("full", GREEN, helper.name, &format!("may {}", helper.may), None);
+            text.entry("full", Paint::good, helper.name, &format!("may {}", helper.may), None);
         } else {
             let detail = format!("may only {}, but without all of {}", helper.may, lacking.join(", "));
-            text.entry("partial", YELLOW, helper.name, &detail, None);
+            text.entry("partial", Paint::warning, helper.name, &detail, None);
         }
     }
 
     if !findings.inherited_secrets.is_empty() {
-        text.line("\nSecrets of the host");
+        text.line("");
+        text.heading("Secrets of the host");
         let names = findings.inherited_secrets.join(", ");
         let remedy = "isolation: 'strict', env: 'minimal' or a list of names keeps them from connectors";
         let detail = format!("in isolation 'standard' every connector gets {names}");
-        text.entry("warning", YELLOW, "environment", &detail, Some(remedy));
+        text.entry("warning", Paint::warning, "environment", &detail, Some(remedy));
     }
 
     text.line("");
@@ -92,7 +94,7 @@ pub fn render(findings: &Findings, terminal: Terminal) -> String {
 
 struct Text {
     written: String,
-    colours: bool,
+    paint: Paint,
     width: usize,
 }
 
@@ -102,11 +104,16 @@ impl Text {
         self.written.push('\n');
     }
 
+    fn heading(&mut self, heading: &str) {
+        let heading = self.paint.bold(heading);
+        self.line(&heading);
+    }
+
     /// `word  name  detail`, and what to do below.
-    fn entry(&mut self, word: &str, colour: &str, name: &str, detail: &str, remedy: Option<&str>) {
+    fn entry(&mut self, word: &str, colour: Colour, name: &str, detail: &str, remedy: Option<&str>) {
         const INDENT: usize = 26;
         let padded = format!("{word:<9}");
-        let shown = if self.colours { format!("\u{1b}[{colour}m{padded}\u{1b}[0m") } else { padded.clone() };
+        let shown = colour(self.paint, &padded);
         let _ = write!(self.written, "  {shown}{name:<15}");
         self.wrapped(detail, INDENT);
         if let Some(remedy) = remedy {
