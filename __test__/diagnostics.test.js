@@ -156,5 +156,5 @@ test('without subscribers nothing is told: no phases are asked for', async () =>
   } finally {
     native.ConnectorExecutionService.prototype.execute = execute;
   }
-  assert.deepEqual(asked, [[false, false], 'spawn']);
+  assert.deepEqual(asked, [[false, false]], 'and nobody wants to know the process id');
 });
