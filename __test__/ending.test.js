@@ -263,7 +263,7 @@ test('a callback that never comes back does not hold up a run that was ended', a
   const run = play(
     t,
     READY + WAIT,
-    { timeoutMs: 300, graceMs: 100 },
+    { timeoutMs: 2000, graceMs: 100 }, // it has to have printed something
     {
       stdio: { logCapture: { onStdout: () => new Promise(() => {}) } },
     },
