@@ -78,8 +78,8 @@ test('process.kill(-pid) reaches its children too, and each can still speak', as
     `const { spawn } = require('node:child_process');
      const code = "process.on('SIGTERM', () => { console.log('child ends'); process.exit(0); });" +
        "console.log('ready'); setInterval(() => {}, 1000);";
+     process.on('SIGTERM', () => { console.log('main ends'); }); // before the child can be ready
      const child = spawn(process.execPath, ['-e', code], { stdio: 'inherit' });
-     process.on('SIGTERM', () => { console.log('main ends'); });
      child.on('exit', () => process.exit(4));`,
   );
   let pid;

@@ -220,7 +220,7 @@ test('parameters that no manifest declares are found in the classes', async (t) 
   ]);
 });
 
-test('a package that is looked at can write nothing', { skip: needs('files') }, async (t) => {
+test('a package that is looked at can write nothing', { skip: needs('landlock') }, async (t) => {
   const marker = path.join(tempFolder(t), 'marker');
   const before = `try { require('fs').writeFileSync(${JSON.stringify(marker)}, ''); } catch {}`;
   const { stdout } = await spec('--connectors', olderPackage(t, before));

@@ -57,13 +57,13 @@ test('timeoutMs ends a busy tree that ignores SIGTERM (26)', async (t) => {
   assert.equal(error.code, 'TIMEOUT');
   assert.match(error.message, /400 ms \(timeoutMs\)/);
   assert.ok(error instanceof ConnectorRunError);
-  const { status, exitCode, signal, pid, timings, resources } = error.result;
+  const { status, exitCode, signal, pid, durationMs, resources } = error.result;
   assert.deepEqual(
     { status, exitCode, signal },
     { status: 'timeout', exitCode: null, signal: 'SIGKILL' },
   );
   assert.deepEqual([pid], run.pids);
-  assert.ok(timings.executionMs >= 400, 'the control: it was running, and would be still');
+  assert.ok(durationMs >= 400, 'the control: it was there as long as it might, start included');
   assert.ok(resources.cpuMs > 100 && resources.peakRssBytes > 20e6, JSON.stringify(resources));
   assert.deepEqual(run.processes(), []);
 });
@@ -263,7 +263,7 @@ test('a callback that never comes back does not hold up a run that was ended', a
   const run = play(
     t,
     READY + WAIT,
-    { timeoutMs: 300, graceMs: 100 },
+    { timeoutMs: 2000, graceMs: 100 }, // it has to have printed something
     {
       stdio: { logCapture: { onStdout: () => new Promise(() => {}) } },
     },

@@ -8,13 +8,10 @@ const { after, test } = require('node:test');
 
 const { Config, ConnectorExecutionService, ConnectorRunner } = require('@owox/connector-runner');
 const { NodeJsEnvironment, NpmDependencyManager, RunConfig } = require('@owox/connector-runner');
-const { testWith } = require('./support/machine');
+const { modes } = require('./support/machine');
 const { configOf, connectorsPackage } = require('./support/connectors');
 const { capture, rejection } = require('./support/output');
 const { tempFolder } = require('./support/temp');
-
-/** Tests that need these layers. */
-const full = testWith();
 
 const sources = {
   Ok: 'run() {}',
@@ -52,7 +49,7 @@ for (const [name, values] of Object.entries(WRONG)) {
   });
 }
 
-full('an isolation that makes no sense is refused, and each mode is reported', async () => {
+test('an isolation that makes no sense is refused, and each mode is reported', async () => {
   for (const [isolation, named] of [
     ['tight', /'strict'/],
     [true, /'strict'/],
@@ -70,7 +67,7 @@ full('an isolation that makes no sense is refused, and each mode is reported', a
     [{}, 'standard'],
     ['none', 'none'],
     [{ mode: 'strict', tcpPorts: [] }, 'strict'],
-  ]) {
+  ].filter(([, mode]) => mode === 'none' || modes.includes(mode))) {
     const result = await run(new ConnectorRunner(options), 'Ok', { isolation });
     assert.equal(result.isolation.mode, mode);
   }

@@ -14,9 +14,10 @@ const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner')
 const { configOf, connectorsPackage } = require('../support/connectors');
 const { capture } = require('../support/output');
 const { tempFolder, writeFiles } = require('../support/temp');
-const { testWith } = require('../support/machine');
+const { modes, testWith } = require('../support/machine');
 
-const test = testWith();
+// Node's permission model, which stands in for it, refuses some of this
+const test = testWith('landlock');
 
 /** Why this cannot be tested here, or false. */
 function missing() {
@@ -192,7 +193,7 @@ test('what connectors do works in standard and in strict', { skip: missing() }, 
     runsDir: tempFolder(t),
   });
   const config = new Config(configOf('Everything', parameters));
-  for (const isolation of ['none', 'standard', 'strict']) {
+  for (const isolation of ['none', ...modes]) {
     const { stdout, stderr, stdio } = capture();
     const run = runner.run('dm', 'run', config, new RunConfig({}), stdio, { isolation });
     const result = await run.catch((error) =>
@@ -201,7 +202,8 @@ test('what connectors do works in standard and in strict', { skip: missing() }, 
     assert.deepEqual(JSON.parse(stdout.join('')), EXPECTED, isolation);
     assert.deepEqual(stderr, [], isolation);
     for (const layer of result.isolation.layers) {
-      if (layer.requested !== 'off') assert.equal(layer.enforced, 'full', layer.name);
+      if (layer.requested !== 'off' && modes.includes('strict'))
+        assert.equal(layer.enforced, 'full', layer.name);
     }
   }
 });

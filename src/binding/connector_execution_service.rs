@@ -107,7 +107,7 @@ impl ConnectorExecutionService {
         let options = request.options()?;
         let host = request.host()?;
         let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
-        let port = Port::new(port)
+        let port = Port::new(port, env)
             .with_messages(wants_messages)
             .with_phases(request.flag("wantsPhases")?)
             .with_pid(request.flag("wantsPid")?);

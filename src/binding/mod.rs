@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod connector_execution_service;
 mod connector_runner;
+mod door;
 mod held;
 mod interfaces;
 mod js_values;

@@ -58,7 +58,7 @@ impl NodeJsEnvironment {
         let replaced = request.flag("replaced")?;
         let dependencies =
             if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
-        let port = Port::new(port);
+        let port = Port::new(port, env);
         let has_signal = request.flag("hasSignal")?;
         let cancellation = Cancellation::default();
         request.stop_if_aborted(&cancellation)?;
@@ -110,8 +110,9 @@ impl NodeJsEnvironment {
         request.stop_if_aborted(&cancellation)?;
         let variables = read_variables(&request.values, &request.member("variables")?)?;
         let variables = options.variables(variables);
-        let port =
-            Port::new(port).with_messages(options.listeners.messages).with_pid(request.flag("wantsPid")?);
+        let port = Port::new(port, env)
+            .with_messages(options.listeners.messages)
+            .with_pid(request.flag("wantsPid")?);
         let report = options.report.as_ref().map(|path| {
             let of = |name: &str| variables.iter().find(|(known, _)| known == name);
             let id = |name| of(name).map(|(_, value)| value.clone()).unwrap_or_default();

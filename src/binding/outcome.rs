@@ -1,11 +1,12 @@
 //! Results of asynchronous calls, as JSON text. JavaScript parses it and makes promises and
 //! errors of its own realm (napi's would fail `instanceof` in Jest).
 
-use napi::Env;
-use napi::bindgen_prelude::PromiseRaw;
+use napi::bindgen_prelude::{PromiseRaw, spawn};
+use napi::{Env, JsValue};
 use serde::Serialize;
 
 use super::catch::{LetThrough, Result};
+use super::door::Door;
 use crate::error::{ErrorKind, RunnerError};
 use crate::run::{Course, FailedRun, Failure, Outcome, Report};
 
@@ -85,9 +86,33 @@ pub fn promise<A: Into<Answer>>(
     env: &Env,
     future: impl Future<Output = A> + Send + 'static,
 ) -> Result<PromiseRaw<'_, String>> {
-    env.spawn_future(async move {
-        let answer: Answer = future.await.into();
-        serde_json::to_string(&answer).map_err(|cause| napi::Error::from_reason(cause.to_string()))
-    })
-    .let_through()
+    type Resolver = Box<dyn FnOnce(Env) -> napi::Result<String> + Send>;
+    let (deferred, promise) = env.create_deferred::<String, Resolver>().let_through()?;
+    let door = Door::of(env);
+    spawn(async move {
+        let answered = tokio::spawn(async move {
+            let answer: Answer = future.await.into();
+            serde_json::to_string(&answer).map_err(|cause| napi::Error::from_reason(cause.to_string()))
+        });
+        let text = match answered.await {
+            Ok(text) => text,
+            Err(cause) => Err(napi::Error::from_reason(said_in(cause))),
+        };
+        let settle = move || match text {
+            Ok(text) => deferred.resolve(Box::new(|_| Ok(text))),
+            Err(error) => deferred.reject(error),
+        };
+        match door {
+            Some(door) => door.run(settle),
+            None => settle(),
+        }
+    });
+    Ok(PromiseRaw::new(env.raw(), promise.raw()))
+}
+
+/// What a panic has said.
+fn said_in(cause: tokio::task::JoinError) -> String {
+    let Ok(panic) = cause.try_into_panic() else { return "the runtime is gone".to_owned() };
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned())
 }

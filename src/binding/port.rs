@@ -2,14 +2,17 @@
 //! through it, in order: two functions would have two queues.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use napi::Status;
 use napi::bindgen_prelude::{FnArgs, Promise, ToNapiValue};
 use napi::sys;
-use napi::threadsafe_function::ThreadsafeFunction;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
 use napi_derive::napi;
+use tokio::sync::oneshot;
 
+use super::door::Door;
 use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind};
@@ -62,7 +65,9 @@ type Arguments = FnArgs<(String, Payload)>;
 pub type PortFunction = ThreadsafeFunction<Arguments, Promise<Reply>, Arguments, Status, false, true>;
 
 pub struct Port {
-    function: PortFunction,
+    /// None only while this is dropped.
+    function: Option<Arc<PortFunction>>,
+    door: Option<Arc<Door>>,
     wants_messages: bool,
     wants_phases: bool,
     wants_pid: bool,
@@ -71,9 +76,11 @@ pub struct Port {
 }
 
 impl Port {
-    pub fn new(function: PortFunction) -> Self {
+    /// Asks on the loop of this environment.
+    pub fn new(function: PortFunction, env: &Env) -> Self {
         Self {
-            function,
+            function: Some(Arc::new(function)),
+            door: Door::of(env),
             wants_messages: false,
             wants_phases: false,
             wants_pid: false,
@@ -82,23 +89,24 @@ impl Port {
     }
 
     /// The same, which also passes on messages if `wanted`.
-    pub fn with_messages(self, wanted: bool) -> Self {
-        Self { wants_messages: wanted, ..self }
+    pub fn with_messages(mut self, wanted: bool) -> Self {
+        self.wants_messages = wanted;
+        self
     }
 
     /// The same, which also tells of phases if `wanted`.
-    pub fn with_phases(self, wanted: bool) -> Self {
-        Self { wants_phases: wanted, ..self }
+    pub fn with_phases(mut self, wanted: bool) -> Self {
+        self.wants_phases = wanted;
+        self
     }
 
     /// The same, which also tells the process id if `wanted`.
-    pub fn with_pid(self, wanted: bool) -> Self {
-        Self { wants_pid: wanted, ..self }
+    pub fn with_pid(mut self, wanted: bool) -> Self {
+        self.wants_pid = wanted;
+        self
     }
 
-    /// Calls JavaScript and waits for its answer. Each call may hold the event loop up: Node.js wakes it
-    /// under a lock that it takes next, and on a busy machine this thread may lose its processor just
-    /// then. So what nobody listens to is not told.
+    /// Calls JavaScript and waits for its answer.
     pub async fn ask(&self, question: &str, payload: Payload) -> Result<Option<String>, Failure> {
         let arguments = (question.to_owned(), payload).into();
         let closed = |cause: napi::Error| {
@@ -107,9 +115,38 @@ impl Port {
                 format!("JavaScript did not answer: {}", cause.reason),
             ))
         };
-        let promise = self.function.call_async_catch(arguments).await.map_err(closed)?;
+        let promise = self.call(arguments).await.map_err(closed)?;
         let reply = promise.await.map_err(closed)?;
         if reply.ok { Ok(reply.text) } else { Err(Failure::Thrown) }
+    }
+}
+
+impl Port {
+    /// Calls the function by way of the door.
+    async fn call(&self, arguments: Arguments) -> napi::Result<Promise<Reply>> {
+        let closed = || napi::Error::new(Status::Closing, "it is not there any more");
+        let function = self.function.clone().ok_or_else(closed)?;
+        let Some(door) = &self.door else { return function.call_async_catch(arguments).await };
+        let (answered, answer) = oneshot::channel();
+        door.run(move || {
+            let mode = ThreadsafeFunctionCallMode::NonBlocking;
+            // where it is refused, `answered` is dropped
+            function.call_with_return_value(arguments, mode, move |returned, _| {
+                let _ = answered.send(returned);
+                Ok(())
+            });
+        });
+        answer.await.map_err(|_| closed())?
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        let function = self.function.take();
+        match &self.door {
+            Some(door) => door.run(move || drop(function)),
+            None => drop(function),
+        }
     }
 }
 
