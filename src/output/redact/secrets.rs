@@ -143,7 +143,13 @@ impl Collector {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
-            Value::Text(_) | Value::Other(_) => {}
+            Value::Text(text) => {
+                if let Some(password) = password_of(text) {
+                    self.insert(password);
+                    self.insert(&percent_decoded(password));
+                }
+            }
+            Value::Other(_) => {}
         }
     }
 
@@ -184,6 +190,30 @@ impl Collector {
         }
         needles
     }
+}
+
+/// The password in an address such as `https://user:password@host/path`, as it is written there.
+fn password_of(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.trim_start().split_once("://")?;
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, more)) = rest.split_first() {
+        let digits = more.get(..2).filter(|digits| first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = if byte.is_some() { &more[2..] } else { more };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Values that say nothing secret, and that would be found in every line.
