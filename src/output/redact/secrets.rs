@@ -146,7 +146,7 @@ impl Collector {
             Value::Text(text) => {
                 if let Some(password) = password_of(text) {
                     self.insert(password);
-                    self.insert(&percent_decoded(password));
+                    self.insert(&percent_decoded(password).unwrap_or_default());
                 }
             }
             Value::Other(_) => {}
@@ -204,16 +204,17 @@ fn password_of(text: &str) -> Option<&str> {
     user.split_once(':').map(|(_, password)| password)
 }
 
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
+/// Text with `%41` and the like replaced; `None` where that is no text.
+pub fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let Some((&first, more)) = rest.split_first() {
-        let digits = more.get(..2).filter(|digits| first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
-        let byte = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(byte.unwrap_or(first));
-        rest = if byte.is_some() { &more[2..] } else { more };
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|two| *first == b'%' && two.iter().all(u8::is_ascii_hexdigit));
+        let code = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes).ok()
 }
 
 /// Values that say nothing secret, and that would be found in every line.
