@@ -263,7 +263,8 @@ export interface RunOptions {
   /**
    * Secrets are replaced by `***` in everything that leaves a run: output, warnings, errors. By
    * default the values (8 characters or more) of parameters that a manifest marks or whose names
-   * say secret, token, password, API key, credential, private key, access key or service account.
+   * say secret, token, password, API key, credential, private key, access key or service account,
+   * and the passwords in addresses (`https://user:password@host`).
    * `names` adds parameters and variables, `values` adds values; `false` shows everything. Output
    * that goes straight to a descriptor is not inspected.
    */

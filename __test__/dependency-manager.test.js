@@ -31,6 +31,14 @@ test('getDefaultDependencies gives the four, in order', () => {
   assert.deepEqual(manager.getDefaultDependencies(), [itself, ...DEFAULTS]);
 });
 
+test('installing where there is no directory says so', async () => {
+  const manager = new NpmDependencyManager();
+  await assert.rejects(manager.installDependencies('/does/not/exist'), {
+    code: 'INSTALL_FAILED',
+    message: /the directory \/does\/not\/exist does not exist/,
+  });
+});
+
 test('generatePackageJson has the defaults first, and the storage’s version wins', () => {
   const manager = new NpmDependencyManager({ connectorsPackage: package_ });
   const own = [extra, { ...extra, name: 'adm-zip', version: '9.9.9' }];

@@ -134,7 +134,10 @@ test('a directory that is missing is a clear failure to start, and onSpawn is no
   const { pids, stdio } = capture();
   const missing = '/does/not/exist';
   const error = await rejection(environment.executeConnector(missing, undefined, stdio));
-  assert.match(error.message, /^Failed to start connector process: .*\/does\/not\/exist/);
+  assert.match(
+    error.message,
+    /^Failed to start connector process: .* the directory \/does\/not\/exist does not exist$/,
+  );
   assert.equal(error.code, 'SPAWN_FAILED');
   assert.ok(error instanceof ConnectorRunError);
   assert.deepEqual(pids, []);

@@ -153,6 +153,14 @@ for (const withScripts of [false, true]) {
     assert.ok(stdout.includes(platform), stdout);
     assert.match(stdout, /rustup/);
     assert.match(stdout, /approve/);
+    const command = spawnSync('npx', ['--no-install', 'owox-connector-runner', '--version'], {
+      cwd: folder,
+      env: environment(false),
+      encoding: 'utf8',
+    });
+    assert.equal(command.status, 1);
+    assert.match(command.stderr, /^Error: The native addon of .* is missing/);
+    assert.doesNotMatch(command.stderr, /^ +at /m, 'no stack');
   });
 }
 

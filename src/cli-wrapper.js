@@ -1,2 +1,8 @@
 #!/usr/bin/env node
-new (require('../js/connector-runner-cli'))().run(process.argv);
+try {
+  new (require('../js/connector-runner-cli'))().run(process.argv);
+} catch (error) {
+  if (error.code !== 'NATIVE_MISSING') throw error;
+  console.error(`Error: ${error.message}`);
+  process.exitCode = 1;
+}

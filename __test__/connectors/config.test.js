@@ -54,6 +54,7 @@ test('values come in the type of their definition', () => {
     ['array', 'a, b', ['a', 'b']],
     ['array', '["a,b"]', ['a,b']],
     ['array', ['x'], ['x']],
+    ['array', [2026, true, '7'], ['2026', 'true', '7']],
   ];
   for (const [requiredType, value, expected] of cases) {
     const config = new AbstractConfig({ P: { value } }).mergeParameters({ P: { requiredType } });
@@ -71,6 +72,9 @@ test('validate lists everything that is wrong, with name and remedy', () => {
     Window: -1,
     Empty: '',
     Key: { value: { hidden: 'abc' } },
+    Long: 2 ** 53,
+    Ids: [1, 2 ** 60],
+    Mixed: { value: ['a', { b: 1 }] },
   }).mergeParameters({
     Missing: { requiredType: 'string', isRequired: true },
     Empty: { requiredType: 'string', isRequired: true },
@@ -81,6 +85,9 @@ test('validate lists everything that is wrong, with name and remedy', () => {
     List: { requiredType: 'array' },
     Window: { requiredType: 'number', minimum: 0 },
     Key: { requiredType: 'string', secret: true },
+    Long: { requiredType: 'string' },
+    Ids: { requiredType: 'array' },
+    Mixed: { requiredType: 'array' },
   });
   assert.throws(
     () => config.validate(),
@@ -91,9 +98,12 @@ test('validate lists everything that is wrong, with name and remedy', () => {
         'Parameter "Day" must be a date like 2024-01-31, but is "31.01.2024": correct it',
         'Parameter "Empty" is required: add it to the configuration',
         'Parameter "Flag" must be true or false, but is 1: correct it',
+        'Parameter "Ids" has a number that is too long for JSON, which rounds it: put it in quotes',
         'Parameter "Key" must be a text, but is something else: correct it',
         'Parameter "List" must be a list like ["a", "b"] or "a, b", but is 5: correct it',
+        'Parameter "Long" has a number that is too long for JSON, which rounds it: put it in quotes',
         'Parameter "Missing" is required: add it to the configuration',
+        'Parameter "Mixed" must be a list like ["a", "b"] or "a, b", but is ["a",{"b":1}]: correct it',
         'Parameter "Window" must be 0 or more, but is -1: correct it',
       ]);
       return true;

@@ -6,6 +6,7 @@ const http = require('node:http');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { pathToFileURL } = require('node:url');
+const { gzipSync } = require('node:zlib');
 const { after, test } = require('node:test');
 const { Connectors } = require('../../packages/connectors');
 const { RecordingConfig } = require('./support/memory');
@@ -140,8 +141,11 @@ test('encodings', async () => {
   assert.deepEqual(await read(latin, { Encoding: 'windows-1252' }), [{ a: 'ü' }]);
   await assert.rejects(read(latin), /is not encoded in utf-8: set Encoding/);
   await assert.rejects(read(latin, { Encoding: 'klingon' }), /Encoding "klingon" is unknown/);
-  await assert.rejects(read(fileWith(utf16)), /example to utf-16le/);
-  await assert.rejects(read(fileWith(utf16.swap16())), /example to utf-16be/);
+  await assert.rejects(read(fileWith(utf16)), /set Encoding to utf-16le/);
+  await assert.rejects(read(fileWith(utf16.swap16())), /set Encoding to utf-16be/);
+  await assert.rejects(read(fileWith(gzipSync('a\n1\n'))), /compressed with gzip/);
+  const archive = Buffer.from([0x50, 0x4b, 3, 4, 0xff]);
+  await assert.rejects(read(fileWith(archive)), /ZIP archive.* save it as CSV/);
   const unmarked = fileWith(Buffer.from('a,b\n1,2\n', 'utf16le'));
   await assert.rejects(read(unmarked), /header has NUL characters.* utf-16le/);
 });
@@ -165,6 +169,8 @@ test('paths that cannot be read', async () => {
   await assert.rejects(read('data/x.csv'), /Path "data\/x.csv" is relative, .* absolute path/);
   await assert.rejects(read(join(folder, 'none.csv')), /there is no such file: check Path/);
   await assert.rejects(read(folder), /it is a folder: name a file in it/);
+  await assert.rejects(read('file://elsewhere/x.csv'), /names no file of this machine/);
+  await assert.rejects(read(fileWith('<!DOCTYPE html><html>\n<body>')), /web page and no CSV/);
 });
 
 test('reads over HTTP as a stream, cut anywhere', async () => {
@@ -243,6 +249,7 @@ test('the table is named after the file', () => {
   assert.equal(nameFor('/data/rates.2024.csv'), 'rates.2024');
   assert.equal(nameFor('C:\\data\\rates.csv'), 'rates');
   assert.equal(nameFor('https://host/a/exchange%20rates.csv?x=1'), 'exchange rates');
+  assert.equal(nameFor('https://host/100%.csv'), '100%');
   assert.equal(nameFor('https://host/'), 'csv');
 });
 

@@ -100,6 +100,7 @@ test('declared types take what the cast takes, and refuse the rest', () => {
 
 test('days', () => {
   assert.equal(addDays('2024-03-01', -1), '2024-02-29');
+  assert.equal(addDays('2024-03-01', -1e12), '0001-01-01');
   assert.equal(toDay('2024-01-01T23:30:00-05:00'), '2024-01-02');
   assert.equal(toDay('2024-01-01 23:30:00.123456-0500'), '2024-01-02');
   assert.equal(toDay('2024-01-01T23:30:00'), '2024-01-01');

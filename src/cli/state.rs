@@ -106,25 +106,39 @@ fn own_file(config: &str, host: &Host) -> Result<PathBuf> {
 
 /// A day, a timestamp, or a JSON object, as the JSON of a state.
 fn parse(value: &str) -> Result<String> {
+    let invalid = |message| RunnerError::new(Code::InvalidConfig, message);
     if value.trim_start().starts_with('{') {
-        let object = serde_json::from_str::<&RawValue>(value).map_err(|cause| {
-            RunnerError::new(Code::InvalidConfig, format!("the state is not valid JSON: {cause}"))
-        })?;
+        let object = serde_json::from_str::<&RawValue>(value)
+            .map_err(|cause| invalid(format!("the state is not valid JSON: {cause}")))?;
+        let date = serde_json::from_str::<DateOnly>(value).map(|state| state.date);
+        if !date.is_ok_and(|date| date.is_none_or(|date| incremental_date(&date).is_some())) {
+            return Err(invalid(format!("the date in {value} is none; write it like 2026-01-31")));
+        }
         return Ok(object.get().to_owned());
     }
     let date = match (incremental_date(value), value.len()) {
         (Some(day), 10) => format!("{day}T00:00:00.000Z"),
-        (Some(_), _) if value.as_bytes()[10] == b'T' => value.to_owned(),
+        (Some(_), _) if is_time(&value.as_bytes()[10..]) => value.to_owned(),
         _ => {
-            return Err(RunnerError::new(
-                Code::InvalidConfig,
-                format!(
-                    "{value:?} is no state; write a day such as 2026-01-31, a timestamp, or a JSON object"
-                ),
-            ));
+            return Err(invalid(format!(
+                "{value:?} is no state; write a day such as 2026-01-31, a timestamp, or a JSON object"
+            )));
         }
     };
     Ok(serde_json::json!({ "date": date }).to_string())
+}
+
+/// The one field of a state that is known here.
+#[derive(serde::Deserialize)]
+struct DateOnly {
+    date: Option<String>,
+}
+
+/// Whether it looks like `T10:00:00.000Z`.
+fn is_time(text: &[u8]) -> bool {
+    text.len() >= "T10:00".len()
+        && text[0] == b'T'
+        && text[1..].iter().all(|&byte| byte.is_ascii_digit() || b":.Z+-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -136,7 +150,9 @@ mod tests {
         assert_eq!(parse("2026-01-31").unwrap(), "{\"date\":\"2026-01-31T00:00:00.000Z\"}");
         assert_eq!(parse("2026-01-31T10:00:00Z").unwrap(), "{\"date\":\"2026-01-31T10:00:00Z\"}");
         assert_eq!(parse(" {\"date\": null} ").unwrap(), "{\"date\": null}");
-        for text in ["", "yesterday", "2026-1-31", "2026-01-31x", "{", "[]"] {
+        assert_eq!(parse("{\"cursor\":5}").unwrap(), "{\"cursor\":5}");
+        let wrong = ["", "yesterday", "2026-1-31", "2026-01-31x", "2026-13-45", "2026-01-31Tnoon", "{", "[]"];
+        for text in wrong.into_iter().chain(["{\"date\":5}", "{\"date\":\"soon\"}"]) {
             assert_eq!(parse(text).unwrap_err().code, Code::InvalidConfig, "{text}");
         }
     }

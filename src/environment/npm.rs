@@ -195,6 +195,10 @@ async fn capture(
     cancellation: &Cancellation,
 ) -> Result<Ended> {
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
+    if !directory.is_dir() {
+        let message = format!("the directory {} does not exist", directory.display());
+        return Err(RunnerError::new(Code::InstallFailed, message));
+    }
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
     let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
     let confined = if how.is_free {

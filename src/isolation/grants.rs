@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::connectors::{Catalog, Parameter, parameters};
 use crate::context::Variables;
 use crate::output::redact::json::{Value, parse};
+use crate::output::redact::percent_decoded;
+
+use super::{Isolation, Mode};
 
 /// What is granted of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,10 +56,20 @@ pub fn manifest_grants(catalog: &Catalog, config: &str) -> (Vec<Grant>, Vec<Stri
     (grants, warnings)
 }
 
-/// The same of a connector's variables.
-pub fn granted_by(catalog: &Catalog, variables: &Variables) -> (Vec<Grant>, Vec<String>) {
+/// The same of a connector's variables. Only `strict` limits what may be read: elsewhere a file that
+/// is not granted is nothing to speak of.
+pub fn granted_by(
+    catalog: &Catalog,
+    variables: &Variables,
+    isolation: &Isolation,
+) -> (Vec<Grant>, Vec<String>) {
     let config = variables.iter().rev().find(|(name, _)| name == "OW_CONFIG");
-    config.map(|(_, config)| manifest_grants(catalog, config)).unwrap_or_default()
+    let (grants, mut warnings) =
+        config.map(|(_, config)| manifest_grants(catalog, config)).unwrap_or_default();
+    if isolation.mode != Mode::Strict {
+        warnings.clear();
+    }
+    (grants, warnings)
 }
 
 /// Visits each path parameter that has a text, those of choices included.
@@ -112,24 +125,9 @@ fn local_path(value: &str) -> Option<PathBuf> {
         let path =
             rest.strip_prefix("//").map_or(rest, |rest| rest.strip_prefix("localhost").unwrap_or(rest));
         let path = path.split(['?', '#']).next().unwrap_or_default();
-        return decoded(path).map(PathBuf::from);
+        return percent_decoded(path).map(PathBuf::from);
     }
     if value.contains("://") { None } else { Some(Path::new(value).to_owned()) }
-}
-
-/// Text with `%41` and the like replaced; `None` where that is no text.
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hexadecimal = (*first == b'%').then(|| after.get(..2)).flatten();
-        let code = hexadecimal
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(code.unwrap_or(*first));
-        rest = if code.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

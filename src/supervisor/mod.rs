@@ -157,11 +157,13 @@ fn explain(request: &StartRequest, error: &io::Error) -> String {
                  {name} with {bytes} bytes, and Linux allows 131,071 for one"
             )
         }
+        Some(rustix::io::Errno::NOENT) if !std::path::Path::new(&request.directory).is_dir() => {
+            format!("spawn {program} ENOENT: the directory {} does not exist", request.directory)
+        }
         Some(rustix::io::Errno::NOENT) if std::path::Path::new(program).exists() => {
             format!(
                 "spawn {program} ENOENT: the program is there, but not the loader or interpreter that it \
-                 names (its first line, or what readelf -l says), or else the directory {} does not exist",
-                request.directory
+                 names (its first line, or what readelf -l says)"
             )
         }
         Some(rustix::io::Errno::ACCESS)
@@ -172,12 +174,7 @@ fn explain(request: &StartRequest, error: &io::Error) -> String {
                  among the system's libraries needs it granted (isolation.read)"
             )
         }
-        Some(rustix::io::Errno::NOENT) => {
-            format!(
-                "spawn {program} ENOENT: the program or the directory {} does not exist",
-                request.directory
-            )
-        }
+        Some(rustix::io::Errno::NOENT) => format!("spawn {program} ENOENT: the program does not exist"),
         _ => format!("spawn {program}: {error}"),
     }
 }

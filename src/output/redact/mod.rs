@@ -15,7 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 use matcher::Matcher;
-pub use secrets::{MIN_CHARACTERS, Marked, comparable, is_secret_name, is_secret_variable};
+pub use secrets::{MIN_CHARACTERS, Marked, comparable, is_secret_name, is_secret_variable, percent_decoded};
 pub use stream::Redactor;
 
 /// The option `redact`.

@@ -143,7 +143,13 @@ impl Collector {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
-            Value::Text(_) | Value::Other(_) => {}
+            Value::Text(text) => {
+                if let Some(password) = password_of(text) {
+                    self.insert(password);
+                    self.insert(&percent_decoded(password).unwrap_or_default());
+                }
+            }
+            Value::Other(_) => {}
         }
     }
 
@@ -184,6 +190,31 @@ impl Collector {
         }
         needles
     }
+}
+
+/// The password in an address such as `https://user:password@host/path`, as it is written there.
+fn password_of(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.trim_start().split_once("://")?;
+    let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    if scheme.is_empty() || !scheme.bytes().all(is_scheme) {
+        return None;
+    }
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}
+
+/// Text with `%41` and the like replaced; `None` where that is no text.
+pub fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|two| *first == b'%' && two.iter().all(u8::is_ascii_hexdigit));
+        let code = digits.and_then(|two| u8::from_str_radix(std::str::from_utf8(two).ok()?, 16).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// Values that say nothing secret, and that would be found in every line.

@@ -141,6 +141,9 @@ fn the_secret_parameters_of_a_run_are_found() {
             "Account": { "value": "public-account" }, "TokenCount": { "value": 12_345_678 },
             "TokenDate": { "value": "2026-01-01T00:00:00Z" }, "TokenNumber": { "value": "1234567890" },
             "Short-Password": { "value": "short" },
+            "Path": { "value": "https://user-name:path%20word-1@host.example/a@b:c" },
+            "List": { "value": ["jdbc+x://u:p@ss-list-word@h:5432/database"] },
+            "Plain": { "value": "https://host.example/user:not-a-password@x" },
         } },
         "storage": { "name": "T", "config": { "Credentials": { "client_email": "mail@example.org", "private_key": "storage-key-1" } } },
     });
@@ -163,6 +166,9 @@ fn the_secret_parameters_of_a_run_are_found() {
         "storage-key-1",
         "run-data-key-1",
         "environment-1",
+        "path%20word-1",
+        "path word-1",
+        "p@ss-list-word",
     ] {
         assert_eq!(secrets.redact(&format!("<{secret}>")), "<***>", "{secret}");
     }
@@ -182,6 +188,9 @@ fn the_secret_parameters_of_a_run_are_found() {
         "mail@example.org",
         "run-data-other",
         "service_account",
+        "user-name",
+        "host.example",
+        "not-a-password",
     ] {
         assert_eq!(secrets.redact(public), public);
     }

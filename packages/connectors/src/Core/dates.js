@@ -1,6 +1,8 @@
 'use strict';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** What a Date can hold, before and after 1970. */
+const LONGEST_MS = 8.64e15;
 // A zone needs seconds before it: without them databases do not take it.
 const TIME = /([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?(Z|[+-](?:0\d|1[0-5]):?[0-5]\d)?)?/;
 const ISO = new RegExp(`^(\\d{4})-(\\d{2})-(\\d{2})(?:[T ]${TIME.source})?$`);
@@ -61,7 +63,8 @@ function dayOf(date) {
  * @returns {string} YYYY-MM-DD
  */
 function addDays(day, days) {
-  return new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
+  const time = Date.parse(`${day}T00:00:00Z`) + days * DAY_MS;
+  return dayOf(new Date(Math.min(Math.max(time, -LONGEST_MS), LONGEST_MS)));
 }
 
 /** @returns {string} today in UTC, YYYY-MM-DD */

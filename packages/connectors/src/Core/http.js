@@ -216,4 +216,12 @@ function shown(location) {
   return origin + pathname;
 }
 
-module.exports = { fetchJson, remedyFor, separateUser, shown, unreachable, waitingTime };
+module.exports = {
+  fetchJson,
+  remedyFor,
+  separateUser,
+  shown,
+  unescape,
+  unreachable,
+  waitingTime,
+};

@@ -48,6 +48,12 @@ function convert(name, value, { requiredType, minimum, secret }) {
   }
   const converted = converter.convert(value);
   if (converted === undefined) {
+    const isRounded = [value].flat().some(isRoundedInteger);
+    if (isRounded) {
+      throw new ConnectorError(
+        `Parameter "${name}" has a number that is too long for JSON, which rounds it: put it in quotes`,
+      );
+    }
     throw new ConnectorError(
       `Parameter "${name}" must be ${converter.expected}, but is ${shown}: correct it`,
     );
@@ -66,6 +72,7 @@ const CONVERTERS = {
     expected: 'a text',
     convert: (value) => {
       if (typeof value === 'string') return value;
+      if (isRoundedInteger(value)) return undefined;
       return ['number', 'boolean'].includes(typeof value) ? String(value) : undefined;
     },
   },
@@ -95,10 +102,10 @@ const CONVERTERS = {
   array: {
     expected: 'a list like ["a", "b"] or "a, b"',
     convert: (value) => {
-      if (Array.isArray(value)) return value;
+      if (Array.isArray(value)) return textsOf(value);
       if (typeof value !== 'string') return undefined;
       const parsed = value.trimStart().startsWith('[') ? parseJson(value) : undefined;
-      if (Array.isArray(parsed)) return parsed;
+      if (Array.isArray(parsed)) return textsOf(parsed);
       return value
         .split(',')
         .map((item) => item.trim())
@@ -106,6 +113,16 @@ const CONVERTERS = {
     },
   },
 };
+
+function isRoundedInteger(value) {
+  return Number.isInteger(value) && !Number.isSafeInteger(value);
+}
+
+/** Lists are of names and texts, some of which look like numbers. */
+function textsOf(items) {
+  const texts = items.map((item) => CONVERTERS.string.convert(item));
+  return texts.includes(undefined) ? undefined : texts;
+}
 
 function parseJson(text) {
   try {

@@ -3,6 +3,7 @@
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
 const { toDay } = require('../../Core/dates');
+const { unescape } = require('../../Core/http');
 const { CsvLayout } = require('./CsvLayout');
 const { CsvParser } = require('./CsvParser');
 const { readText } = require('./readText');
@@ -116,6 +117,11 @@ class CsvFileSource extends AbstractSource {
   }
 
   #checkHeader(fields) {
+    if (/^\s*<(?:!doctype\s+)?html/i.test(fields[0])) {
+      throw new ConnectorError(
+        'The file is a web page and no CSV file: check Path, and whether it can be read without login',
+      );
+    }
     if (fields.some((field) => field.includes('\0'))) {
       throw new ConnectorError(
         'The header has NUL characters, as text in another encoding has: set Encoding, for example ' +
@@ -135,7 +141,7 @@ class CsvFileSource extends AbstractSource {
 function tableNameOf(location) {
   const path =
     /^(?:https?|file):/i.test(location) && URL.canParse(location)
-      ? decodeURIComponent(new URL(location).pathname)
+      ? unescape(new URL(location).pathname)
       : location;
   const file = path.split(/[\\/]/).at(-1);
   return file.replace(/\.[^.]*$/, '') || 'csv';

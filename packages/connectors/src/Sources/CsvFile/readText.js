@@ -23,10 +23,10 @@ async function* readText(location, encoding, options) {
     try {
       return decoder.decode(bytes, options);
     } catch (cause) {
-      throw new ConnectorError(
-        `${shown(location)} is not encoded in ${encoding}: set Encoding, for example to ${likely(start)}`,
-        { cause },
-      );
+      const remedy = remedyFor(start) ?? 'set Encoding, for example to windows-1252';
+      throw new ConnectorError(`${shown(location)} is not encoded in ${encoding}: ${remedy}`, {
+        cause,
+      });
     }
   };
   for await (const bytes of readBytes(location, options)) {
@@ -36,10 +36,17 @@ async function* readText(location, encoding, options) {
   yield decode();
 }
 
-/** What the first bytes of a file that is no UTF-8 speak for. */
-function likely([first, second]) {
-  if (first === 0xff && second === 0xfe) return 'utf-16le';
-  return first === 0xfe && second === 0xff ? 'utf-16be' : 'windows-1252';
+/** What begins so is no text, or one in another encoding. */
+const BEGINNINGS = [
+  [[0xff, 0xfe], 'set Encoding to utf-16le'],
+  [[0xfe, 0xff], 'set Encoding to utf-16be'],
+  [[0x1f, 0x8b], 'it is compressed with gzip, unpack it first'],
+  [[0x50, 0x4b, 3, 4], 'it is a ZIP archive, as those of spreadsheets are, save it as CSV'],
+];
+
+function remedyFor(bytes) {
+  const found = BEGINNINGS.find(([start]) => start.every((byte, index) => bytes[index] === byte));
+  return found?.[1];
 }
 
 /** Fatal, because replacing bytes that do not fit would be silent corruption. */
@@ -56,11 +63,19 @@ function decoderFor(encoding) {
 
 function readBytes(location, options) {
   if (/^https?:/i.test(location)) return new Download(location, options).bytes();
-  if (/^file:/i.test(location)) return readFile(fileURLToPath(location));
+  if (/^file:/i.test(location)) return readFile(pathOf(location));
   if (isAbsolute(location)) return readFile(location);
   throw new ConnectorError(
     `Path "${location}" is relative, but a run has a folder of its own: give the absolute path`,
   );
+}
+
+function pathOf(url) {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new ConnectorError(`Path "${url}" names no file of this machine: correct it`, { cause });
+  }
 }
 
 const FILE_ERRORS = {
