@@ -153,14 +153,18 @@ for (const withScripts of [false, true]) {
     assert.ok(stdout.includes(platform), stdout);
     assert.match(stdout, /rustup/);
     assert.match(stdout, /approve/);
-    const command = spawnSync('npx', ['--no-install', 'owox-connector-runner', '--version'], {
-      cwd: folder,
-      env: environment(false),
-      encoding: 'utf8',
+    const script = require.resolve('@owox/connector-runner/src/cli/connector-runner-cli.js', {
+      paths: [folder],
     });
-    assert.equal(command.status, 1);
-    assert.match(command.stderr, /^Error: The native addon of .* is missing/);
-    assert.doesNotMatch(command.stderr, /^ +at /m, 'no stack');
+    const inFolder = { cwd: folder, env: environment(false), encoding: 'utf8' };
+    for (const command of [
+      spawnSync('npx', ['--no-install', 'owox-connector-runner', '--version'], inFolder),
+      spawnSync(process.execPath, [script, '--version'], inFolder),
+    ]) {
+      assert.equal(command.status, 1);
+      assert.match(command.stderr, /^Error: The native addon of .* is missing/);
+      assert.doesNotMatch(command.stderr, /^ +at /m, 'no stack');
+    }
   });
 }
 

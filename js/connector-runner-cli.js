@@ -121,12 +121,6 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     return JSON.parse(value);
   }
 
-  /** The class; also runs it where `entry` is the program that was started. */
-  static asScript(entry) {
-    if (require.main === entry) new this().run(process.argv);
-    return this;
-  }
-
   #readConfig(file) {
     const text = inCallersRealm(() => super.readConfig(request([], { config: file })));
     try {

@@ -1,2 +1,2 @@
 #!/usr/bin/env node
-module.exports = require('../../js/connector-runner-cli').asScript(module);
+module.exports = require('../../js/command').asScript(module);
