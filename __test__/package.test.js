@@ -153,9 +153,7 @@ for (const withScripts of [false, true]) {
     assert.ok(stdout.includes(platform), stdout);
     assert.match(stdout, /rustup/);
     assert.match(stdout, /approve/);
-    const script = require.resolve('@owox/connector-runner/src/cli/connector-runner-cli.js', {
-      paths: [folder],
-    });
+    const script = path.join(installed(folder), 'src/cli/connector-runner-cli.js');
     const inFolder = { cwd: folder, env: environment(false), encoding: 'utf8' };
     for (const command of [
       spawnSync('npx', ['--no-install', 'owox-connector-runner', '--version'], inFolder),
