@@ -49,7 +49,7 @@ impl Secrets {
             return None;
         }
         let mut collector = secrets::Collector::new(&redaction.names);
-        redaction.values.iter().for_each(|value| collector.value(value));
+        redaction.values.iter().for_each(|value| collector.given(value));
         for (name, value) in variables {
             match name.as_str() {
                 "OW_CONFIG" => collector.config(value, marked),

@@ -127,6 +127,14 @@ fn secrets_over_several_lines_are_found_between_other_lines() {
 }
 
 #[test]
+fn a_value_that_is_named_is_secret_whatever_it_looks_like() {
+    let line =
+        "{\"type\":\"log\",\"at\":\"2026-01-31\",\"message\":\"2026-01-31 1234567890\",\"id\":1234567890}\n";
+    let expected = "{\"type\":\"log\",\"at\":\"2026-01-31\",\"message\":\"*** ***\",\"id\":1234567890}\n";
+    assert_eq!(pass_text(&["1234567890", "2026-01-31"], line), expected);
+}
+
+#[test]
 fn the_secret_parameters_of_a_run_are_found() {
     let config = serde_json::json!({
         "datamartId": "d", "name": "n",
