@@ -42,6 +42,25 @@ test('an env is the whole environment; numbers become text, undefined is skipped
   assert.deepEqual(Object.keys(rest), ['TMPDIR']);
 });
 
+test('an env may hold a long value, nothing, or what throws', async (t) => {
+  const long = 'x'.repeat(100_000);
+  const { stdout } = await play(t, 'console.log(process.env.L.length, process.env[""])', {
+    B: '',
+    L: long,
+  });
+  assert.equal(stdout, '100000 undefined\n');
+  const empty = await play(t, printEnvironment, {});
+  assert.deepEqual(Object.keys(JSON.parse(empty.stdout)), ['TMPDIR']);
+  const thrown = new Error('mine');
+  const throwing = {
+    toString() {
+      throw thrown;
+    },
+  };
+  assert.equal(await rejection(play(t, '', { A: throwing })), thrown);
+  assert.ok((await rejection(play(t, '', { A: Symbol('s') }))) instanceof TypeError);
+});
+
 test('node is found also without PATH', async (t) => {
   for (const env of [{}, { PATH: '' }, { PATH: '/nowhere' }]) {
     const { stdout } = await play(t, 'console.log(process.version)', env);

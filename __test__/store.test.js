@@ -57,6 +57,22 @@ function environments({ storeDir }) {
   return fs.existsSync(folder) ? fs.readdirSync(folder) : [];
 }
 
+/** Cuts a file of the environment. */
+function damage(options) {
+  const [name] = environments(options);
+  const folder = path.join(options.storeDir, 'v1/environments', name);
+  const file = path.join(folder, 'node_modules/needed/index.js');
+  fs.chmodSync(file, 0o644);
+  fs.truncateSync(file, 3);
+  fs.chmodSync(file, 0o444);
+}
+
+/** As after a crash: nobody has verified the environment in this boot of the machine. */
+function crash(options) {
+  const [name] = environments(options);
+  fs.writeFileSync(path.join(options.storeDir, 'v1/marks', `${name}.verified`), 'another boot');
+}
+
 /** A program that does one thing with the options, in a process of its own. */
 const RUN = `
   const [options, source] = JSON.parse(process.argv[2]);
@@ -224,21 +240,8 @@ describe('the store', () => {
     await run(options);
     const cli = (...args) =>
       runScript('src/cli-wrapper.js', ['store', ...args, '--store', options.storeDir]);
-    const damage = () => {
-      const [name] = environments(options);
-      const file = path.join(
-        options.storeDir,
-        'v1/environments',
-        name,
-        'node_modules/needed/index.js',
-      );
-      fs.chmodSync(file, 0o644);
-      fs.truncateSync(file, 3);
-      fs.chmodSync(file, 0o444);
-      return name;
-    };
     assert.equal((await cli('verify')).code, 0);
-    damage();
+    damage(options);
     const verified = await cli('verify');
     assert.equal(verified.code, 1);
     assert.match(
@@ -248,13 +251,28 @@ describe('the store', () => {
     assert.equal((await run(options)).output, 'needed is there\n');
 
     await until(() => environments(options).length === 1, 'the damaged one goes by itself');
-    const name = damage();
-    // as after a crash: nobody has verified it in this boot of the machine
-    fs.writeFileSync(path.join(options.storeDir, 'v1/marks', `${name}.verified`), 'another boot');
+    damage(options);
+    crash(options);
     const repaired = await run(options);
     assert.deepEqual(repaired.steps, ['verifying', 'installing']);
     assert.equal(repaired.output, 'needed is there\n');
     assert.deepEqual((await run(options)).steps, []);
+  });
+
+  it('goes on with one that is too old where none can be had, but not unread', async (t) => {
+    const { needed, options } = setUp(t);
+    const first = await run(options);
+    fs.rmSync(needed, { recursive: true });
+    const aged = { ...options, storeMaxAgeDays: 10 / 86_400_000 };
+    crash(options);
+    const old = await run(aged);
+    assert.deepEqual(old.steps, ['installing', 'verifying']);
+    assert.equal(old.output, 'needed is there\n');
+    assert.equal(old.result.environment.key, first.result.environment.key);
+    assert.match(old.result.warnings.join(), /maximum age and could not be renewed/);
+    damage(options);
+    crash(options);
+    assert.equal((await rejection(run(aged))).code, 'INSTALL_FAILED');
   });
 
   it('keeps to a lockfile that was written by store lock', async (t) => {

@@ -5,6 +5,7 @@ const { AsyncLocalStorage } = require('node:async_hooks');
 const {
   messageCallback,
   outputHandlers,
+  packed,
   port,
   progressHandlers,
   request,
@@ -83,7 +84,7 @@ class NodeJsEnvironment extends ExecutionEnvironment {
       directory,
       stdio,
       wantsPid: wantsPid(stdio),
-      variables: env ?? { ...process.env },
+      variables: env === undefined || env === null ? undefined : packed(env), // the host's
     });
     const thrown = {};
     const handlers = {

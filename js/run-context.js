@@ -1,5 +1,6 @@
 'use strict';
 
+const { packed } = require('./host');
 const { native } = require('./native');
 const { inCallersRealm, makeObject, withHidden } = require('./realm');
 
@@ -26,7 +27,7 @@ class RunContext extends native.RunContext {
     // process.env is read here, since Jest and others replace it; JSON.stringify is JavaScript's
     // own, so that what it makes of the caller's values is never parsed and printed again.
     return inCallersRealm(() =>
-      super.getEnvironmentVariables({ ...process.env }, makeObject, stringify),
+      super.getEnvironmentVariables(packed(process.env), makeObject, stringify),
     );
   }
 }

@@ -14,6 +14,7 @@ use super::outcome::promise;
 use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
+use crate::config::{Kind, Values};
 use crate::connectors::locate;
 use crate::context::Variables;
 use crate::environment::{
@@ -108,7 +109,11 @@ impl NodeJsEnvironment {
         let has_signal = request.flag("hasSignal")?;
         let cancellation = Cancellation::default();
         request.stop_if_aborted(&cancellation)?;
-        let variables = read_variables(&request.values, &request.member("variables")?)?;
+        let given = request.member("variables")?;
+        let variables = match request.values.kind(&given)? {
+            Kind::Undefined => host.variables.clone(),
+            _ => read_variables(&request.values, &given)?,
+        };
         let variables = options.variables(variables);
         let port = Port::new(port, env)
             .with_messages(options.listeners.messages)

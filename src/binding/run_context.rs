@@ -72,7 +72,7 @@ impl RunContext {
         Ok(unique_id(&text_of(&self.held.get(env, "datamartId")?)?, &text_of(&self.held.get(env, "runId")?)?))
     }
 
-    /// `process_env` is a plain copy of `process.env` as JavaScript sees it now.
+    /// `process_env` are the variables of `process.env` as JavaScript sees it now.
     #[napi(catch_unwind)]
     pub fn get_environment_variables<'env>(
         &self,
@@ -97,9 +97,12 @@ impl RunContext {
     }
 }
 
-/// The variables of an object, as `child_process.spawn` takes them: undefined is left out, and
-/// anything else becomes text.
+/// The variables that JavaScript has packed into a text, or those of an object, as
+/// `child_process.spawn` takes them: undefined is left out, and anything else becomes text.
 pub fn read_variables<'env>(values: &JsValues<'env>, object: &Unknown<'env>) -> Result<Variables> {
+    if values.kind(object)? == Kind::String {
+        return Ok(unpacked(&text_of(object)?));
+    }
     let mut variables = Variables::new();
     for key in values.keys(object)? {
         let value = values.get(object, &key)?;
@@ -108,6 +111,16 @@ pub fn read_variables<'env>(values: &JsValues<'env>, object: &Unknown<'env>) -> 
         }
     }
     Ok(variables)
+}
+
+/// Names and values in turn, with a NUL between any two.
+fn unpacked(text: &str) -> Variables {
+    let mut parts = text.split('\0').map(ToOwned::to_owned);
+    let mut variables = Variables::new();
+    while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+        variables.push((name, value));
+    }
+    variables
 }
 
 /// What `toObject()` gives, or the value itself where it has no such method.

@@ -144,7 +144,8 @@ async fn warm(args: &StoreArgs, configs: &ConfigsArgs, host: &Host) -> Result<Pr
     let mut all = Vec::new();
     for config in &configs.configs {
         let lockfile = configs.environment.lockfile_for(Path::new(config));
-        let lease = obtain(config, configs, lockfile, host).await?;
+        let mut lease = obtain(config, configs, lockfile, host).await?;
+        lease.synced().await;
         all.push(Warmed {
             config: config.clone(),
             key: lease.key.clone(),

@@ -9,6 +9,11 @@ pub const MAX_WARNINGS: usize = 1000;
 
 /// Whether a line is one or more JSON objects, back to back or separated by white space.
 pub fn is_json_objects(line: &[u8]) -> bool {
+    holds_json_objects(line) && std::str::from_utf8(line).is_ok()
+}
+
+/// The same of a line that is UTF-8.
+pub fn holds_json_objects(line: &[u8]) -> bool {
     let mut rest = line.trim_ascii();
     if rest.is_empty() {
         return false;
@@ -25,7 +30,7 @@ pub fn is_json_objects(line: &[u8]) -> bool {
             _ => return false,
         }
     }
-    std::str::from_utf8(line).is_ok()
+    true
 }
 
 /// The fields of contract section 10 that say how a run goes. Raw, since connectors are free

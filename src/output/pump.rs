@@ -26,6 +26,10 @@ const READS_AHEAD: usize = 2;
 /// Pause after a short read. One wake-up a millisecond costs far less than one for each line.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Bytes of a read after which the next one does not pause: the pipe would be full before it is
+/// over, and then the connector waits.
+const BULK_BYTES: usize = 64 * 1024;
+
 /// Batches that are handed over together: where text and JSON alternate, a way to JavaScript and
 /// back for each line would be most of the work. More would hold up the host's other work.
 const BATCHES_AT_ONCE: usize = 256;
@@ -187,6 +191,7 @@ struct Stream<'a, O> {
 impl<O: Observer> Stream<'_, O> {
     async fn read(mut self, reader: pipe::Receiver) -> io::Result<StreamReport> {
         let mut buffer = vec![0; READ_BYTES];
+        let mut may_pause = true;
         loop {
             let silent = async {
                 self.progress.ended().await;
@@ -204,7 +209,8 @@ impl<O: Observer> Stream<'_, O> {
             if is_silent && !has_output(&reader) {
                 break;
             }
-            let (filled, at_end) = fill(&reader, &mut buffer).await?;
+            let (filled, at_end) = fill(&reader, &mut buffer, may_pause).await?;
+            may_pause = filled < BULK_BYTES;
             self.progress.read(filled);
             self.take(&buffer[..filled]).await;
             if at_end {
@@ -268,11 +274,11 @@ impl<O: Observer> Stream<'_, O> {
     }
 }
 
-/// Fills the buffer, waiting once for a moment after a short read; gives how many bytes there are,
-/// and whether the stream has ended.
-async fn fill(reader: &pipe::Receiver, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
+/// Fills the buffer, waiting once for a moment after a short read where that is wanted; gives how
+/// many bytes there are, and whether the stream has ended.
+async fn fill(reader: &pipe::Receiver, buffer: &mut [u8], may_pause: bool) -> io::Result<(usize, bool)> {
     let mut filled = 0;
-    let mut paused = false;
+    let mut paused = !may_pause;
     while filled < buffer.len() {
         match reader.try_read(&mut buffer[filled..]) {
             Ok(0) => return Ok((filled, true)),

@@ -3,13 +3,13 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
 use super::listing::{Listing, make_read_only};
-use super::{FILES, Lease, MANIFEST, Manifest, Pointer, Recipe, Store, Wanted, hex};
+use super::{FILES, Lease, MANIFEST, Manifest, Pointer, Recipe, Store, Wanted, boot_id, hex};
 use crate::environment::lock::{FileLock, Hold};
 use crate::environment::node;
 use crate::environment::npm::{self, Install};
@@ -59,15 +59,17 @@ impl Store {
             if Recipe::of(wanted)? != *recipe {
                 continue; // a file of the connectors package has changed meanwhile
             }
-            let store = self.clone();
-            let (recipe, slot) = (recipe.clone(), slot.to_owned());
-            let published = tokio::task::spawn_blocking(move || store.publish(staging, recipe, &slot)).await;
+            let (store, recipe, name) = (self.clone(), recipe.clone(), slot.to_owned());
+            let published = tokio::task::spawn_blocking(move || store.publish(staging, recipe, &name)).await;
             let mut lease =
                 published.map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))??;
             lease.install = Some(layers);
-            let store = self.clone();
-            // nobody waits for it
-            tokio::task::spawn_blocking(move || store.prune(&super::Limits::default()));
+            let (store, path, slot) = (self.clone(), lease.path.clone(), slot.to_owned());
+            // no run waits for it
+            lease.syncing = Some(tokio::task::spawn_blocking(move || {
+                store.sync(&path, &slot);
+                store.prune(&super::Limits::default());
+            }));
             return Ok(lease);
         }
         Err(RunnerError::new(
@@ -143,7 +145,8 @@ impl Store {
     }
 
     /// Reads all files, takes the right to write from them, and makes the environment the one to
-    /// use by one rename.
+    /// use by one rename. That of a new one may reach the disk before its files: after a crash of
+    /// the machine they are read again before they are used.
     fn publish(&self, mut staging: Staging, recipe: Recipe, slot: &str) -> Result<Lease> {
         let failed = |cause: io::Error| self.refused("publish an environment in the store", &cause);
         let path = staging.path.clone();
@@ -162,9 +165,12 @@ impl Store {
         fs::write(path.join(FILES), listing_text).map_err(failed)?;
         fs::write(path.join(MANIFEST), &manifest).map_err(failed)?;
         make_read_only(&path).map_err(failed)?;
-        // names must not reach the disk before what they name
-        let folder = fs::File::open(&path).map_err(failed)?;
-        rustix::fs::syncfs(&folder).map_err(|cause| failed(cause.into()))?;
+        // A crash of the machine must not leave nothing where there was an environment; and it is
+        // noticed by the boot's id only.
+        let must_be_on_disk = self.pointer(slot).is_some() || boot_id().is_empty();
+        if must_be_on_disk {
+            sync_file_system(&path).map_err(failed)?;
+        }
 
         let pointer = Pointer { environment: staging.name.clone(), seal: hex(&Sha256::digest(&manifest)) };
         self.mark_verified(&path);
@@ -174,7 +180,10 @@ impl Store {
             .tempfile_in(&current)
             .map_err(failed)?;
         serde_json::to_writer(&mut file, &pointer).map_err(|cause| failed(cause.into()))?;
-        file.flush().and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+        file.flush().map_err(failed)?;
+        if must_be_on_disk {
+            file.as_file().sync_all().map_err(failed)?;
+        }
         file.persist(current.join(slot)).map_err(|cause| failed(cause.error))?;
 
         let lock = staging
@@ -182,7 +191,16 @@ impl Store {
             .take()
             .ok_or_else(|| RunnerError::new(Code::Internal, "the environment's lock is gone"))?;
         let lock = lock.share().map_err(failed)?;
-        Ok(Lease { path, key, cached: false, warnings: Vec::new(), install: None, lock })
+        Ok(Lease { path, key, cached: false, warnings: Vec::new(), install: None, lock, syncing: None })
+    }
+
+    /// Brings a published environment to the disk. Where the disk refuses, no further run uses it.
+    fn sync(&self, path: &Path, slot: &str) {
+        let is_named =
+            || self.pointer(slot).is_some_and(|pointer| self.environment(&pointer.environment) == path);
+        if sync_file_system(path).is_err() && is_named() {
+            self.forget(slot);
+        }
     }
 
     /// What the file system refused; a full disk gets its remedy.
@@ -216,6 +234,10 @@ impl Store {
             ),
         )
     }
+}
+
+fn sync_file_system(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(path)?)?)
 }
 
 fn now_ms() -> u64 {

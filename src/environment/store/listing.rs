@@ -8,9 +8,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use super::hex;
 
 /// One file of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +15,8 @@ use super::hex;
 pub enum Item {
     /// A folder; empty ones matter too.
     Folder,
-    /// A file: size in bytes, whether it is a program, and SHA-256 of its content.
+    /// A file: size in bytes, whether it is a program, and BLAKE3 of its content, which takes a
+    /// third of SHA-256's time where the processor helps with that, and less where it does not.
     File(u64, bool, String),
     /// A symlink, and where it leads; anything that is no UTF-8 is replaced.
     Link(String),
@@ -35,7 +33,7 @@ impl Listing {
     /// When one cannot be read.
     pub fn of(root: &Path, skip: &[&str]) -> io::Result<Self> {
         let mut items = BTreeMap::new();
-        let mut buffer = vec![0; 128 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder)? {
@@ -84,11 +82,11 @@ impl Listing {
 
 fn digest_of(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
     let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
+    let mut hash = blake3::Hasher::new();
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok(hex(&hash.finalize())),
-            Ok(count) => hash.update(&buffer[..count]),
+            Ok(0) => return Ok(hash.finalize().to_hex().to_string()),
+            Ok(count) => drop(hash.update(&buffer[..count])),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -11,7 +11,9 @@
 //! ```
 //!
 //! An environment is filled where it stays, since what npm builds may hold its path. Nobody sees it
-//! before a file is renamed into `current`; one that no such file names is rubbish.
+//! before a file is renamed into `current`; one that no such file names is rubbish. The first run
+//! does not wait until it is on the disk: what a crash of the machine leaves of it is read in full
+//! before it is used, like every environment that was not verified since the machine started.
 
 mod collect;
 mod content;
@@ -29,6 +31,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
 
 pub use collect::{Checked, Limits, Pruned, Stored};
 pub use location::store_root;
@@ -106,6 +109,8 @@ pub struct Lease {
     /// What has confined npm, where it has installed it just now.
     pub install: Option<Vec<LayerReport>>,
     lock: FileLock,
+    /// What brings a new environment to the disk.
+    syncing: Option<JoinHandle<()>>,
 }
 
 impl Lease {
@@ -113,6 +118,13 @@ impl Lease {
     /// until it has been ended.
     pub fn descriptor(&self) -> Option<OwnedFd> {
         self.lock.descriptor().ok()
+    }
+
+    /// Waits until a new environment is on the disk.
+    pub async fn synced(&mut self) {
+        if let Some(syncing) = self.syncing.take() {
+            let _ = syncing.await;
+        }
     }
 }
 
@@ -197,7 +209,7 @@ impl Store {
                 let filled = self.fill(&recipe, wanted, &slot, host, cancellation, progress).await;
                 return match filled {
                     Err(error) if error.code == Code::InstallFailed && !terms.refresh => {
-                        self.outlived(&recipe, &slot, error)
+                        self.outlived(&recipe, &slot, error, progress).await
                     }
                     filled => filled,
                 };
@@ -260,7 +272,8 @@ impl Store {
             return Ok(Found::Nothing);
         }
         let key = recipe.key();
-        let lease = Lease { path, key, cached: true, warnings: Vec::new(), install: None, lock };
+        let lease =
+            Lease { path, key, cached: true, warnings: Vec::new(), install: None, lock, syncing: None };
         let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms);
         if newer_than.is_some_and(|limit| created < limit) {
             return Ok(Found::Nothing);
@@ -273,17 +286,19 @@ impl Store {
     }
 
     /// An environment that became too old, where a new one cannot be had: better than none.
-    fn outlived(&self, recipe: &Recipe, slot: &str, error: RunnerError) -> Result<Lease> {
-        match self.look(recipe, slot, None)? {
-            Found::Ready(mut lease) | Found::Unverified(mut lease) => {
-                lease.warnings.push(format!(
-                    "the environment has reached its maximum age and could not be renewed; it is used as it is: {}",
-                    error.message
-                ));
-                Ok(lease)
-            }
-            Found::Nothing => Err(error),
-        }
+    async fn outlived<P: Progress>(
+        &self,
+        recipe: &Recipe,
+        slot: &str,
+        error: RunnerError,
+        progress: &P,
+    ) -> Result<Lease> {
+        let Some(mut lease) = self.usable(recipe, slot, None, progress).await? else { return Err(error) };
+        lease.warnings.push(format!(
+            "the environment has reached its maximum age and could not be renewed; it is used as it is: {}",
+            error.message
+        ));
+        Ok(lease)
     }
 
     /// Makes sure that an environment is verified before it is used again: a host that ran
