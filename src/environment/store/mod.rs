@@ -275,7 +275,7 @@ impl Store {
         let lease =
             Lease { path, key, cached: true, warnings: Vec::new(), install: None, lock, syncing: None };
         let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms);
-        if newer_than.is_some_and(|limit| created < limit) {
+        if !is_new_enough(created, newer_than, SystemTime::now()) {
             return Ok(Found::Nothing);
         }
         let name = pointer.environment;
@@ -407,6 +407,12 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
+/// Whether an environment was made since the limit. One of the future was made before the clock was
+/// set back, nobody knows how long ago.
+fn is_new_enough(created: SystemTime, limit: Option<SystemTime>, now: SystemTime) -> bool {
+    limit.is_none_or(|limit| (limit..=now).contains(&created))
+}
+
 /// Bytes as hexadecimal digits.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -414,4 +420,18 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_in_the_future_is_not_new() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(is_new_enough(at(5), None, at(9)) && is_new_enough(at(99), None, at(9)));
+        assert!(is_new_enough(at(5), Some(at(5)), at(9)) && is_new_enough(at(9), Some(at(5)), at(9)));
+        assert!(!is_new_enough(at(4), Some(at(5)), at(9)), "too old");
+        assert!(!is_new_enough(at(10), Some(at(5)), at(9)), "the clock was set back");
+    }
 }
