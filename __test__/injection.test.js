@@ -242,7 +242,7 @@ test('arguments of the command line reach npm as names only', async (t) => {
       env: process.env,
     });
     assert.equal(code, 1);
-    assert.match(stderr, /allowScripts: "--global" is not a valid npm package name/);
+    assert.match(stderr, /--allow-scripts: "--global" is not a valid npm package name/);
   }
   assert.equal(calls(), '');
 });
