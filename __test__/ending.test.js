@@ -79,7 +79,7 @@ test('a run within its time is not disturbed', async (t) => {
 test('what a connector does and prints within the grace counts, and it still was a timeout', async (t) => {
   const script = `process.on('SIGTERM', () => { console.log('finished cleanly'); process.exit(0); });
     ${READY} ${WAIT}`;
-  const run = play(t, script, { timeoutMs: 500 });
+  const run = play(t, script, { timeoutMs: 2000 });
   const error = await rejection(run.promise);
   assert.deepEqual([error.result.status, error.result.exitCode], ['timeout', 0]);
   assert.equal(run.stdout.join(''), 'ready\nfinished cleanly\n');
@@ -121,7 +121,7 @@ test('a connector that its host holds up is not silent', async (t) => {
 
 test('stallTimeoutMs is refused where output is not seen', async (t) => {
   const folder = scriptFolder(t, '');
-  const given = { stallTimeoutMs: 1000 };
+  const given = { stallTimeoutMs: 60_000 };
   for (const stdio of [
     ['ignore', 1, 'pipe'],
     ['ignore', 'pipe', process.stderr],
