@@ -189,7 +189,7 @@ struct Stream<'a, O> {
 }
 
 impl<O: Observer> Stream<'_, O> {
-    async fn read(mut self, reader: pipe::Receiver) -> io::Result<StreamReport> {
+    async fn read(mut self, mut reader: pipe::Receiver) -> io::Result<StreamReport> {
         let mut buffer = vec![0; READ_BYTES];
         let mut may_pause = true;
         loop {
@@ -209,7 +209,8 @@ impl<O: Observer> Stream<'_, O> {
             if is_silent && !has_output(&reader) {
                 break;
             }
-            let (filled, at_end) = fill(&reader, &mut buffer, may_pause).await?;
+            let (filled, at_end);
+            (reader, filled, at_end) = fill(reader, &mut buffer, may_pause).await?;
             may_pause = filled < BULK_BYTES;
             self.progress.read(filled);
             self.take(&buffer[..filled]).await;
@@ -276,20 +277,33 @@ impl<O: Observer> Stream<'_, O> {
 
 /// Fills the buffer, waiting once for a moment after a short read where that is wanted; gives how
 /// many bytes there are, and whether the stream has ended.
-async fn fill(reader: &pipe::Receiver, buffer: &mut [u8], may_pause: bool) -> io::Result<(usize, bool)> {
+async fn fill(
+    reader: pipe::Receiver,
+    buffer: &mut [u8],
+    may_pause: bool,
+) -> io::Result<(pipe::Receiver, usize, bool)> {
+    let (filled, at_end) = read_all(buffer, |rest| reader.try_read(rest))?;
+    if !may_pause || at_end || filled == 0 || filled == buffer.len() {
+        return Ok((reader, filled, at_end));
+    }
+    // as long as the runtime has the pipe, each line that arrives wakes a thread of it
+    let descriptor = reader.into_nonblocking_fd()?;
+    tokio::time::sleep(PAUSE).await;
+    let (more, at_end) = read_all(&mut buffer[filled..], |rest| Ok(rustix::io::read(&descriptor, rest)?))?;
+    Ok((pipe::Receiver::from_owned_fd_unchecked(descriptor)?, filled + more, at_end))
+}
+
+/// Reads what is there; gives how many bytes that is, and whether the stream has ended.
+fn read_all(
+    buffer: &mut [u8],
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<(usize, bool)> {
     let mut filled = 0;
-    let mut paused = !may_pause;
     while filled < buffer.len() {
-        match reader.try_read(&mut buffer[filled..]) {
+        match read(&mut buffer[filled..]) {
             Ok(0) => return Ok((filled, true)),
             Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                if paused || filled == 0 {
-                    break;
-                }
-                paused = true;
-                tokio::time::sleep(PAUSE).await;
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
