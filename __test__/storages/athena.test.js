@@ -111,6 +111,15 @@ test('FULL_REFRESH replaces; a backfill without keys replaces its days', options
     ['1', '2026-01-01'],
     ['5', '2026-01-02'],
   ]);
+  for (let again = 0; again < 2; again += 1) {
+    const undated = await run('id,d\n6,\n9,2026-01-02\n');
+    assert.equal(undated.status, 'success', undated.stderrTail);
+  }
+  assert.deepEqual(await rowsOf('days'), [
+    ['1', '2026-01-01'],
+    ['6', null],
+    ['9', '2026-01-02'],
+  ]);
   const refresh = await run('id,d\n7,2026-01-07\n8,2026-01-07\n', { type: 'FULL_REFRESH' });
   assert.equal(refresh.status, 'success', refresh.stderrTail);
   assert.deepEqual(await rowsOf('days'), [

@@ -101,6 +101,15 @@ test('FULL_REFRESH replaces; a backfill without keys replaces its days', options
     ['1', '2026-01-01'],
     ['5', '2026-01-02'],
   ]);
+  for (let again = 0; again < 2; again += 1) {
+    const undated = await run('id,d\n6,\n9,2026-01-02\n');
+    assert.equal(undated.status, 'success', undated.stderrTail);
+  }
+  assert.deepEqual(await rowsOf('days'), [
+    ['1', '2026-01-01'],
+    ['6', null],
+    ['9', '2026-01-02'],
+  ]);
   await run('id,d\n7,2026-01-07\n', 'FULL_REFRESH');
   assert.deepEqual(await rowsOf('days'), [['7', '2026-01-07']]);
 });

@@ -48,11 +48,11 @@ class Publication {
     const isAnew = existing !== null && replace && !this.#takes(types, existing);
     if (isAnew) existing = null;
     const columns = this.#columns(types, existing);
-    const { distinct, months } = await this.#check(columns);
+    const { distinct, months, undated } = await this.#check(columns);
     if (isAnew) await dropTable(this.#athena, this.#database, this.#name);
     if (existing === null) await this.#create(columns, months);
     else await this.#add(columns.filter(({ isNew }) => isNew));
-    await this.#athena.run(this.#statement(columns, existing));
+    await this.#athena.run(this.#statement(columns, existing, undated));
     const rows = uniqueKeys.length > 0 ? distinct : this.#staging.rowCount;
     return { rows, duplicates: this.#staging.rowCount - rows, total: await this.#count() };
   }
@@ -90,7 +90,10 @@ class Publication {
     const keys = columns.filter(({ isKey }) => isKey);
     const date = this.#dateOf(columns);
     const parts = keys.map(({ staged }) => `count_if(${staged} IS NULL)`);
-    if (date) parts.push(`count(DISTINCT date_trunc('month', ${dayOf(date.value)}))`);
+    if (date) {
+      const day = dayOf(date.value);
+      parts.push(`count(DISTINCT date_trunc('month', ${day}))`, `count_if(${day} IS NULL)`);
+    }
     let counts = [];
     if (parts.length > 0) {
       const named = parts.map((part, i) => `${part} AS p${i}`);
@@ -99,13 +102,13 @@ class Publication {
     keys.forEach(({ source }, i) => {
       if (Number(counts[i]) > 0) throw noKeyValue(source, counts[i]);
     });
-    const months = date ? Number(counts.at(-1)) : 0;
-    if (keys.length === 0) return { distinct: 0, months };
+    const [months, undated] = date ? counts.slice(-2).map(Number) : [0, 0];
+    if (keys.length === 0) return { distinct: 0, months, undated };
     const values = keys.map(({ value }, i) => `${value} AS k${i}`).join(', ');
     const [[distinct]] = await this.#athena.rows(
       `SELECT count(*) AS total FROM (SELECT DISTINCT ${values} FROM ${this.#from()}) AS k`,
     );
-    return { distinct: Number(distinct), months };
+    return { distinct: Number(distinct), months, undated };
   }
 
   /** The date column where days can be told of it. */
@@ -138,7 +141,7 @@ class Publication {
     );
   }
 
-  #statement(columns, existing) {
+  #statement(columns, existing, undated) {
     const { replace, uniqueKeys } = this.#plan;
     const select = this.#select(columns);
     const insert = `INSERT INTO ${this.#table()} (${namesOf(columns)}) ${select}`;
@@ -146,7 +149,7 @@ class Publication {
     if (replace) return this.#replaceAll(columns, select);
     if (uniqueKeys.length > 0) return this.#merge(columns, select);
     const date = this.#dateOf(columns);
-    return date ? this.#replaceDays(columns, select, date) : insert;
+    return date ? this.#replaceDays(columns, select, date, undated) : insert;
   }
 
   #merge(columns, select) {
@@ -159,11 +162,16 @@ class Publication {
     );
   }
 
-  /** Without unique keys, the days that come again are replaced as a whole. */
-  #replaceDays(columns, select, date) {
-    const day = dayOf(date.value);
-    const days = `SELECT DISTINCT ${day} AS gone FROM ${this.#from()} WHERE ${day} IS NOT NULL`;
-    return this.#exchange(columns, select, { days, key: dayOf(`t.${date.name}`), type: 'date' });
+  /** Without unique keys, the days that come again are replaced as a whole, "no day" among them. */
+  #replaceDays(columns, select, date, undated) {
+    // A join finds no value only as a text, by which it cannot leave out partitions.
+    const keyOf = (value) =>
+      undated > 0 ? `coalesce(CAST(${dayOf(value)} AS varchar), '')` : dayOf(value);
+    return this.#exchange(columns, select, {
+      days: `SELECT DISTINCT ${keyOf(date.value)} AS gone FROM ${this.#from()}`,
+      key: keyOf(`t.${date.name}`),
+      type: undated > 0 ? 'varchar' : 'date',
+    });
   }
 
   #replaceAll(columns, select) {

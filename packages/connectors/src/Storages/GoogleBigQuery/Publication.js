@@ -139,21 +139,24 @@ class Publication {
     );
   }
 
-  /** Without unique keys, the days that come again are replaced as a whole. */
+  /** Without unique keys, the days that come again are replaced as a whole, "no day" among them. */
   async #replaceDays(columns, select) {
     const date = columns.find(({ source }) => source === this.#plan.dateColumn);
     if (date === undefined) {
       await this.#query(`INSERT INTO ${this.#name} (${namesOf(columns)}) ${select}`);
       return;
     }
-    const day = dayOf(date.value);
     const days = await this.#query(
-      `SELECT DISTINCT ${day} AS day FROM ${this.#from()} WHERE ${day} IS NOT NULL`,
+      `SELECT DISTINCT ${dayOf(date.value)} AS day FROM ${this.#from()}`,
     );
+    const dated = days.filter(({ day }) => day !== null);
+    const name = `t.${date.name}`;
+    const isUndated = dated.length < days.length ? ` OR ${name} IS NULL` : '';
     await this.#query(
       `MERGE ${this.#name} AS t USING (${select}) AS s ON FALSE WHEN NOT MATCHED BY SOURCE AND ` +
-        `${dayOf(`t.${date.name}`)} IN UNNEST(@days) THEN DELETE WHEN NOT MATCHED THEN ${insertOf(columns)}`,
-      { days: days.map(({ day: { value } }) => this.#client.date(value)) },
+        `(${dayOf(name)} IN UNNEST(@days)${isUndated}) THEN DELETE ` +
+        `WHEN NOT MATCHED THEN ${insertOf(columns)}`,
+      { days: dated.map(({ day: { value } }) => this.#client.date(value)) },
       { days: ['DATE'] },
     );
   }
