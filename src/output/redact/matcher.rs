@@ -102,6 +102,15 @@ impl Matcher {
             .unwrap_or(text.len())
     }
 
+    /// Whether a needle may start where the text does, and reach beyond its first `count` bytes.
+    pub fn reaches(&self, text: &[u8], count: usize) -> bool {
+        text.first().is_some_and(|&first| self.firsts[usize::from(first)])
+            && self.sorted.iter().any(|needle| {
+                let shared = needle.len().min(text.len());
+                needle.len() > count && needle[..shared] == text[..shared]
+            })
+    }
+
     fn begins_needle(&self, beginning: &[u8]) -> bool {
         let at = self.sorted.partition_point(|needle| **needle < *beginning);
         // the needle that equals it is no unfinished one, but a longer one may follow
@@ -139,6 +148,14 @@ mod tests {
         let end = |text: &str| matcher.unfinished(text.as_bytes());
         assert_eq!((end("--abc"), end("abcdefgh"), end("abcdefghij"), end("")), (2, 0, 10, 0));
         assert_eq!((end("xyzxyzxyzxyz"), end("--")), (6, 2));
+    }
+
+    #[test]
+    fn a_needle_that_goes_on_is_found() {
+        let matcher = matcher(&["abcdefgh", "xyzxyzxyz"]);
+        let reaches = |text: &str, count| matcher.reaches(text.as_bytes(), count);
+        assert!(reaches("abcdefgh--", 7) && !reaches("abcdefgh--", 8) && !reaches("-abcdefgh", 2));
+        assert!(reaches("xyz", 3) && !reaches("xyzxyzxyz", 9) && !reaches("xyy", 1) && !reaches("", 0));
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl Redactor {
     /// Decides what the line is that ends here.
     fn end_line(&mut self, secrets: &Secrets, end: usize, passed: &mut Vec<u8>) {
         let line = &self.buffer[self.text..end];
-        if self.inside_text || !is_json_objects(line) {
+        if self.inside_text || !is_json_objects(line) || self.is_amid_secret(secrets, end) {
             self.text = end;
             self.inside_text = false;
             return;
@@ -99,6 +99,13 @@ impl Redactor {
         self.pass_text(secrets, true, passed);
         redact_json(secrets, &line, passed);
         self.remove_front(line.len());
+    }
+
+    /// Whether the line that ends here may be one of a secret of several lines, which are text.
+    fn is_amid_secret(&self, secrets: &Secrets, end: usize) -> bool {
+        let held = secrets.matcher.unfinished(&self.buffer[..self.text]);
+        (held..self.text).any(|start| secrets.matcher.reaches(&self.buffer[start..end], self.text - start))
+            || secrets.matcher.reaches(&self.buffer[self.text..end], end - self.text)
     }
 
     fn pass_text(&mut self, secrets: &Secrets, all: bool, passed: &mut Vec<u8>) {

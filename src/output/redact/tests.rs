@@ -127,6 +127,18 @@ fn secrets_over_several_lines_are_found_between_other_lines() {
 }
 
 #[test]
+fn lines_of_a_secret_that_are_json_are_no_messages() {
+    // lines of 8 characters would be secrets themselves
+    for secret in ["one two\n{}", "one\n{\"a\":1}\ntwo", "{}\none two"] {
+        assert_eq!(pass_text(&[secret], &format!("a\n{secret}\nb\n")), "a\n***\nb\n");
+        assert_eq!(pass_text(&[secret], secret), "***");
+        let (first, _) = secret.split_once('\n').unwrap();
+        let other = format!("{first}\n{{\"other\":2}}\n");
+        assert_eq!(pass_text(&[secret], &other), other);
+    }
+}
+
+#[test]
 fn a_value_that_is_named_is_secret_whatever_it_looks_like() {
     let line =
         "{\"type\":\"log\",\"at\":\"2026-01-31\",\"message\":\"2026-01-31 1234567890\",\"id\":1234567890}\n";
