@@ -151,10 +151,10 @@ class Publication {
     );
     const dated = days.filter(({ day }) => day !== null);
     const name = `t.${date.name}`;
-    const isUndated = dated.length < days.length ? ` OR ${name} IS NULL` : '';
+    const orUndated = dated.length < days.length ? ` OR ${name} IS NULL` : '';
     await this.#query(
       `MERGE ${this.#name} AS t USING (${select}) AS s ON FALSE WHEN NOT MATCHED BY SOURCE AND ` +
-        `(${dayOf(name)} IN UNNEST(@days)${isUndated}) THEN DELETE ` +
+        `(${dayOf(name)} IN UNNEST(@days)${orUndated}) THEN DELETE ` +
         `WHEN NOT MATCHED THEN ${insertOf(columns)}`,
       { days: dated.map(({ day: { value } }) => this.#client.date(value)) },
       { days: ['DATE'] },
