@@ -445,7 +445,7 @@ export interface RunnerOptions extends RunOptions {
    * environment is used, with a warning.
    */
   storeMaxAgeDays?: number;
-  /** Path of a lockfile that pins versions, as `owox-connector-runner store lock` writes it. */
+  /** Path of a lockfile that pins versions, as `connector-runner store lock` writes it. */
   lockfile?: string;
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;

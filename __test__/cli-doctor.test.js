@@ -86,7 +86,7 @@ test('variables that look secret are named, and never shown', async () => {
 test('a person reads lines that fit, and colours only on a terminal', async () => {
   const { stdout, stderr } = await doctor([]);
   assert.equal(stderr, '');
-  assert.match(stdout, /^owox-connector-runner \d/);
+  assert.match(stdout, /^connector-runner \d/);
   assert.match(stdout, /\n {2}(full|partial|none) +files /);
   assert.match(stdout, /Connectors can run here\.\n/);
   assert.ok(!stdout.includes('\u001b'));

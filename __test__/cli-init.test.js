@@ -30,8 +30,8 @@ test('what is required is null, what is optional has its default, all is explain
     stdout,
     `Wrote config.json, with the parameters that @owox/connectors-local ${version} declares\n` +
       '  Fill in  source.config.Path\n           storage.config.DatabasePath\n' +
-      '  Check    owox-connector-runner check config.json\n' +
-      '  Run      owox-connector-runner run config.json\n',
+      '  Check    connector-runner check config.json\n' +
+      '  Run      connector-runner run config.json\n',
   );
   const config = read(folder);
   assert.deepEqual(Object.keys(config), ['name', 'source', 'storage', '$comment']);

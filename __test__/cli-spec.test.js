@@ -37,7 +37,7 @@ test('the list', async () => {
   assert.equal(
     stdout,
     '@test/connectors 1.2.3\n\nSources\n  Bare\n  Weather  Weather\n\nStorages\n  Null\n\n' +
-      'Parameters of one: owox-connector-runner spec NAME\n',
+      'Parameters of one: connector-runner spec NAME\n',
   );
 });
 

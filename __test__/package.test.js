@@ -107,7 +107,7 @@ test(
     });
     fs.cpSync(path.join(root, 'examples', 'quickstart.json'), path.join(folder, 'quickstart.json'));
     fs.cpSync(path.join(root, 'examples', 'data'), path.join(folder, 'data'), { recursive: true });
-    const run = spawnSync('npx', ['--no-install', 'owox-connector-runner', 'quickstart.json'], {
+    const run = spawnSync('npx', ['--no-install', 'connector-runner', 'quickstart.json'], {
       cwd: folder,
       env: environment(false),
       encoding: 'utf8',
@@ -139,6 +139,55 @@ test(
   },
 );
 
+/** The tarball of a connectors package that has a command of our former name, as 0.31 has. */
+function packedNamesake() {
+  const folder = path.join(work, 'namesake');
+  fs.mkdirSync(path.join(folder, 'dist'), { recursive: true });
+  const manifest = {
+    name: '@owox/connectors',
+    version: '0.31.0',
+    type: 'module',
+    exports: { './runner': { require: './dist/connector-runner.cjs' } },
+    bin: { 'owox-connector-runner': './dist/connector-runner.cjs' },
+    files: ['dist/**/*.cjs'],
+  };
+  fs.writeFileSync(path.join(folder, 'package.json'), JSON.stringify(manifest));
+  fs.writeFileSync(
+    path.join(folder, 'dist/connector-runner.cjs'),
+    "#!/usr/bin/env node\nconsole.log('the namesake');\n",
+  );
+  return pack(folder).file;
+}
+
+test('npx starts ours in whichever order it and a namesake of its alias are installed', () => {
+  const namesake = packedNamesake();
+  const ours = [tarballs.main.file, hasPrebuilt ? tarballs.prebuilt.file : undefined].filter(
+    Boolean,
+  );
+  const { version } = require('../package.json');
+  for (const [name, first, second] of [
+    ['ours-first', ours, [namesake]],
+    ['ours-second', [namesake], ours],
+    ['at-once', [...ours, namesake], []],
+  ]) {
+    const folder = project(name, first, { withScripts: false, withCargo: false });
+    if (second.length > 0) {
+      npm(['install', '--no-audit', '--no-fund', '--ignore-scripts', ...second], folder);
+    }
+    for (const command of [['connector-runner'], ['@owox/connector-runner']]) {
+      const run = spawnSync('npx', ['--no-install', ...command, '--version'], {
+        cwd: folder,
+        env: environment(false),
+        encoding: 'utf8',
+      });
+      // without the addon it says so itself
+      const said = hasPrebuilt ? run.stdout : run.stderr;
+      const expected = hasPrebuilt ? `connector-runner ${version}\n` : 'The native addon of';
+      assert.ok(said.includes(expected), `${name}, ${command}: ${run.stdout}${run.stderr}`);
+    }
+  }
+});
+
 for (const withScripts of [false, true]) {
   test(`with neither prebuilt package nor cargo, require says so (install scripts: ${withScripts})`, () => {
     const folder = project(`bare-${withScripts}`, [tarballs.main.file], {
@@ -156,7 +205,7 @@ for (const withScripts of [false, true]) {
     const script = path.join(installed(folder), 'src/cli/connector-runner-cli.js');
     const inFolder = { cwd: folder, env: environment(false), encoding: 'utf8' };
     for (const command of [
-      spawnSync('npx', ['--no-install', 'owox-connector-runner', '--version'], inFolder),
+      spawnSync('npx', ['--no-install', 'connector-runner', '--version'], inFolder),
       spawnSync(process.execPath, [script, '--version'], inFolder),
     ]) {
       assert.equal(command.status, 1);

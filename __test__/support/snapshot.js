@@ -34,7 +34,7 @@ function normalised(text, replaced = {}) {
 function transcript({ args, stdout, stderr, code }, replaced) {
   const part = (name, text) =>
     text ? `--- ${name}\n${text}${text.endsWith('\n') ? '' : '\n'}` : '';
-  const all = `$ owox-connector-runner ${args.join(' ')}\n${part('stdout', stdout)}${part('stderr', stderr)}--- exit code ${code}\n`;
+  const all = `$ connector-runner ${args.join(' ')}\n${part('stdout', stdout)}${part('stderr', stderr)}--- exit code ${code}\n`;
   return normalised(all, replaced);
 }
 

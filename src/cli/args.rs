@@ -24,7 +24,7 @@ use crate::host::Host;
     version,
     about = "Runs OWOX Data Marts connectors, each in an isolated Node.js process",
     styles = STYLES,
-    override_usage = "owox-connector-runner [run] <CONFIG> [OPTIONS]\n       owox-connector-runner <COMMAND>",
+    override_usage = "connector-runner [run] <CONFIG> [OPTIONS]\n       connector-runner <COMMAND>",
     // a path as first argument means `run`
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,

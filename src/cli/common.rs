@@ -12,7 +12,7 @@ use crate::error::RunnerError;
 pub use crate::suggest::{nearest, suggestion};
 
 /// The command's name, as people type it.
-pub const NAME: &str = "owox-connector-runner";
+pub const NAME: &str = "connector-runner";
 
 /// Options of every command that needs a connectors package.
 #[derive(Debug, Clone, Default, Args)]

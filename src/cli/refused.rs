@@ -17,7 +17,7 @@ use crate::error::{Code, RunnerError};
 const NO_PATH: &str = "Please provide a path to the json config file";
 
 /// What tells of names.
-const SPEC: &str = "owox-connector-runner spec";
+const SPEC: &str = "connector-runner spec";
 
 /// How clap paints what it prints: as [`Paint`] does.
 pub const STYLES: Styles = Styles::plain()

@@ -115,7 +115,7 @@ fn list(title: &str, catalog: &Catalog, paint: Paint) -> String {
             let _ = writeln!(shown, "{}", line.trim_end());
         }
     }
-    shown + "\nParameters of one: owox-connector-runner spec NAME\n"
+    shown + "\nParameters of one: connector-runner spec NAME\n"
 }
 
 fn detail(kind: &str, name: &str, manifests: &Manifests, paint: Paint) -> String {

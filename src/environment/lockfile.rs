@@ -51,7 +51,7 @@ fn parse(text: &str) -> Result<Value> {
         RunnerError::new(
             Code::InvalidConfig,
             format!(
-                "the lockfile cannot be used: {cause}; make it anew with owox-connector-runner store lock CONFIG"
+                "the lockfile cannot be used: {cause}; make it anew with connector-runner store lock CONFIG"
             ),
         )
     };

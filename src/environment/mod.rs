@@ -178,7 +178,7 @@ impl Purpose<'_> {
             RunnerError::new(
                 Code::InvalidConfig,
                 format!(
-                    "the lockfile {} cannot be read: {cause}; make it with owox-connector-runner store lock CONFIG",
+                    "the lockfile {} cannot be read: {cause}; make it with connector-runner store lock CONFIG",
                     path.display()
                 ),
             )

@@ -210,7 +210,7 @@ mod tests {
             text("TIMEOUT", "environment", 5020),
             "Error running connector: m\n  \
              After    5.0 s, while preparing\n  \
-             Do       allow more with --timeout-ms, or prepare it first: owox-connector-runner store warm c.json\n  \
+             Do       allow more with --timeout-ms, or prepare it first: connector-runner store warm c.json\n  \
              Code     TIMEOUT, exit code 124; see docs/troubleshooting.md\n"
         );
         assert!(

@@ -228,7 +228,7 @@ impl Store {
         RunnerError::new(
             Code::InstallFailed,
             format!(
-                "no space is left for the store {}; free some (owox-connector-runner store prune --all removes what is \
+                "no space is left for the store {}; free some (connector-runner store prune --all removes what is \
                  not in use), or name another folder with storeDir, --store or OWOX_RUNNER_STORE",
                 self.root.parent().unwrap_or(&self.root).display()
             ),
