@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 
+const { TextRows } = require('../../packages/connectors/src/Core/TextRows');
 const { TextStaging } = require('../../packages/connectors/src/Storages/TextStaging');
 
 /** The batches that a staging would send. */
@@ -68,4 +69,25 @@ test('a batch ends with its number of rows, or before it gets large', async () =
     [2, 2, 1],
   );
   assert.deepEqual((await batchesOf([], 2)).batches, []);
+});
+
+test('a list of records is staged as the same rows are as objects', async () => {
+  const before = [{ b: 'first' }];
+  const rows = new TextRows(
+    ['a', 'b', '__proto__'],
+    [
+      ['1', null, 'x'],
+      [null, '\ud800', ''],
+    ],
+  );
+  const batchesWith = async (given) => {
+    const staging = new TextStaging(10);
+    const texts = [];
+    staging.send = async (text) => void texts.push(text);
+    await staging.write(before);
+    await staging.write(given);
+    await staging.flush();
+    return { texts, columns: [...staging.columns] };
+  };
+  assert.deepEqual(await batchesWith(rows), await batchesWith([...rows]));
 });

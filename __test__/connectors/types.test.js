@@ -4,6 +4,7 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { Core } = require('../../packages/connectors');
 const { addDays, dateKind, toDay } = require('../../packages/connectors/src/Core/dates');
+const { TextRows } = require('../../packages/connectors/src/Core/TextRows');
 
 /** The type of a column with these values. */
 function typeOf(values, { declared, isText = true } = {}) {
@@ -112,4 +113,45 @@ test('days', () => {
   assert.equal(toDay(5), null);
   assert.equal(dateKind('2024-01-01T10:00Z'), null);
   assert.equal(dateKind('2024-13-01'), null);
+});
+
+/** A small generator with a seed, so that a failure can be repeated. */
+function randomFrom(seed) {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+test('texts seen as a list of records have the types that they have one by one', () => {
+  const random = randomFrom(7);
+  const alphabet = '0123456789.-+:TZe tru';
+  const kinds = [
+    () => String(random(2000) - 1000),
+    () => (random(2000000) / 1000 - 1000).toString(),
+    () => '9'.repeat(1 + random(20)),
+    () => ['true', 'false', 'TRUE', ''][random(4)],
+    () => `20${10 + random(90)}-0${random(10)}-${10 + random(25)}`,
+    () =>
+      `2024-0${1 + random(9)}-1${random(10)}T${10 + random(16)}:${10 + random(55)}:${10 + random(55)}Z`,
+    () => Array.from({ length: random(12) }, () => alphabet[random(alphabet.length)]).join(''),
+  ];
+  for (let round = 0; round < 20000; round += 1) {
+    const usual = kinds[random(kinds.length)];
+    const texts = Array.from({ length: 1 + random(6) }, () => {
+      if (random(8) === 0) return null;
+      return random(6) === 0 ? kinds[random(kinds.length)]() : usual();
+    });
+    const one = new Core.TypeInference({}, { isText: true });
+    one.observe(texts.map((c) => ({ c })));
+    const all = new Core.TypeInference({}, { isText: true });
+    all.observe(
+      new TextRows(
+        ['c'],
+        texts.map((text) => [text]),
+      ),
+    );
+    assert.deepEqual(all.columns, one.columns, JSON.stringify(texts));
+  }
 });

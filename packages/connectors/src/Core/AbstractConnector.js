@@ -111,7 +111,7 @@ class AbstractConnector {
       for await (const rows of source.fetch(table, range)) {
         types.observe(rows);
         if (dateColumn !== null) span.observe(rows, dateColumn);
-        await storage.write(rows);
+        await storage.write(storage.takesTextRows ? rows : Array.from(rows));
         progress.add(rows.length);
       }
       progress.phase = 'saving';

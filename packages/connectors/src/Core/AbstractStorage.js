@@ -57,6 +57,11 @@ class AbstractStorage {
     return isOnly ? name : `${name}_${table.name}`;
   }
 
+  /** @returns {boolean} whether `write()` also takes `TextRows`, as sources of files yield them */
+  get takesTextRows() {
+    return false;
+  }
+
   /** Connects, and fails early where that is not possible. */
   async open() {
     throw new NotImplementedError(this, 'open');

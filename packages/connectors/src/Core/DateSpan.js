@@ -1,6 +1,7 @@
 'use strict';
 
 const { toDay } = require('./dates');
+const { TextRows } = require('./TextRows');
 
 /** The first and the last day among the rows of a run. */
 class DateSpan {
@@ -10,16 +11,23 @@ class DateSpan {
   last = null;
 
   /**
-   * @param {Record<string, unknown>[]} rows
+   * @param {Record<string, unknown>[] | TextRows} rows
    * @param {string} dateColumn
    */
   observe(rows, dateColumn) {
-    for (const row of rows) {
-      const day = toDay(row[dateColumn]);
-      if (day === null) continue;
-      if (this.first === null || day < this.first) this.first = day;
-      if (this.last === null || day > this.last) this.last = day;
+    if (rows instanceof TextRows) {
+      const at = rows.columns.indexOf(dateColumn);
+      for (const record of rows.records) this.#add(record[at]);
+    } else {
+      for (const row of rows) this.#add(row[dateColumn]);
     }
+  }
+
+  #add(value) {
+    const day = toDay(value);
+    if (day === null) return;
+    if (this.first === null || day < this.first) this.first = day;
+    if (this.last === null || day > this.last) this.last = day;
   }
 }
 

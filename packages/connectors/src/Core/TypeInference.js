@@ -2,6 +2,8 @@
 
 const { ConnectorError } = require('./errors');
 const { dateKind } = require('./dates');
+const { isSurely } = require('./plainTexts');
+const { TextRows } = require('./TextRows');
 const { toText } = require('./toText');
 
 /**
@@ -65,24 +67,43 @@ class TypeInference {
   }
 
   /**
-   * @param {Record<string, unknown>[]} rows
+   * @param {Record<string, unknown>[] | TextRows} rows
    * @throws {ConnectorError} when a value does not fit a declared type
    */
   observe(rows) {
+    if (rows instanceof TextRows) {
+      rows.columns.forEach((name, at) => this.#observeTexts(name, rows.records, at));
+      return;
+    }
     for (const row of rows) {
       for (const name of Object.keys(row)) {
-        let column = this.columns.get(name);
-        if (column === undefined) {
-          const type = this.#declared.get(name) ?? null;
-          column = { type, isDeclared: type !== null };
-          this.columns.set(name, column);
-        }
+        const column = this.#columnOf(name);
         const value = row[name];
         if (value !== null && value !== undefined && column.type !== 'string') {
           this.#observeValue(name, column, value);
         }
       }
     }
+  }
+
+  #observeTexts(name, records, at) {
+    const column = this.#columnOf(name);
+    for (const record of records) {
+      if (column.type === 'string') return;
+      const text = record[at];
+      if (text === null || (!column.isDeclared && isSurely(column.type, text))) continue;
+      this.#observeValue(name, column, text);
+    }
+  }
+
+  #columnOf(name) {
+    let column = this.columns.get(name);
+    if (column === undefined) {
+      const type = this.#declared.get(name) ?? null;
+      column = { type, isDeclared: type !== null };
+      this.columns.set(name, column);
+    }
+    return column;
   }
 
   #observeValue(name, column, value) {

@@ -1,5 +1,6 @@
 'use strict';
 
+const { TextRows } = require('../Core/TextRows');
 const { toText } = require('../Core/toText');
 
 /** Bounds the memory where rows are very wide; in characters. */
@@ -25,21 +26,44 @@ class TextStaging {
     this.#maxRows = maxRows;
   }
 
-  /** @param {Record<string, unknown>[]} rows */
+  /** @param {Record<string, unknown>[] | TextRows} rows */
   async write(rows) {
+    if (rows instanceof TextRows) {
+      await this.#writeTexts(rows);
+      return;
+    }
     for (const row of rows) {
       const texts = [];
       for (const name of Object.keys(row)) {
-        // Half of a character cannot be stored anywhere, and makes JSON that some refuse.
-        texts[this.#positionOf(name)] = toText(row[name])?.toWellFormed() ?? null;
+        texts[this.#positionOf(name)] = wellFormed(toText(row[name]));
       }
-      const line = this.lineOf(this.rowCount, texts);
-      this.rowCount += 1;
-      this.#size += line.length;
-      this.#lines.push(line);
-      const isFull = this.#lines.length >= this.#maxRows;
-      if (isFull || this.#size > MAX_BUFFERED_TEXT) await this.flush();
+      const full = this.#add(texts);
+      if (full !== null) await full;
     }
+  }
+
+  async #writeTexts({ columns, records }) {
+    const positions = columns.map((name) => this.#positionOf(name));
+    const isInOrder = positions.every((position, at) => position === at);
+    for (const record of records) {
+      let texts = record;
+      if (!isInOrder) {
+        texts = new Array(this.columns.size);
+        positions.forEach((position, at) => (texts[position] = record[at]));
+      }
+      const full = this.#add(texts.map(wellFormed));
+      if (full !== null) await full;
+    }
+  }
+
+  /** Adds a line; gives a promise where the batch is full and is being sent. */
+  #add(texts) {
+    const line = this.lineOf(this.rowCount, texts);
+    this.rowCount += 1;
+    this.#size += line.length;
+    this.#lines.push(line);
+    const isFull = this.#lines.length >= this.#maxRows || this.#size > MAX_BUFFERED_TEXT;
+    return isFull ? this.flush() : null;
   }
 
   /**
@@ -75,6 +99,11 @@ class TextStaging {
     }
     return position;
   }
+}
+
+/** Half of a character cannot be stored anywhere, and makes JSON that some refuse. */
+function wellFormed(text) {
+  return text === null || text === undefined ? null : text.toWellFormed();
 }
 
 module.exports = { TextStaging };

@@ -4,6 +4,7 @@ const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
 const { toDay } = require('../../Core/dates');
 const { unescape } = require('../../Core/http');
+const { TextRows } = require('../../Core/TextRows');
 const { CsvLayout } = require('./CsvLayout');
 const { CsvParser } = require('./CsvParser');
 const { readText } = require('./readText');
@@ -34,12 +35,12 @@ class CsvFileSource extends AbstractSource {
 
   /** Rows without a date are left out as soon as the run has a first or last day. */
   async *fetch({ dateColumn }, { start, end }) {
-    const isInRange = (row, line) => {
-      if (dateColumn === null || row[dateColumn] === null) return start === null && end === null;
-      const day = toDay(row[dateColumn]);
+    const isInRange = (value, line) => {
+      if (value === null) return start === null && end === null;
+      const day = toDay(value);
       if (day === null) {
         throw new ConnectorError(
-          `Line ${line} has the ${dateColumn} "${row[dateColumn]}", which is no ISO date like ` +
+          `Line ${line} has the ${dateColumn} "${value}", which is no ISO date like ` +
             '2024-01-31: correct it, or choose another DateColumn',
         );
       }
@@ -47,17 +48,19 @@ class CsvFileSource extends AbstractSource {
     };
 
     let layout = null;
+    let dateAt = -1;
     for await (const records of this.#records()) {
       const rows = [];
       for (const record of records) {
         if (layout === null) {
           layout = this.#layoutOf(record);
+          dateAt = dateColumn === null ? -1 : layout.columns.indexOf(dateColumn);
           if (this.config.getValue('HasHeader')) continue;
         }
-        const row = layout.toRow(record);
-        if (isInRange(row, record.line)) rows.push(row);
+        const values = layout.valuesOf(record);
+        if (isInRange(dateAt === -1 ? null : values[dateAt], record.line)) rows.push(values);
       }
-      if (rows.length > 0) yield rows;
+      if (rows.length > 0) yield new TextRows(layout.columns, rows);
     }
     if (layout === null) {
       throw new ConnectorError('The CSV file is empty, without even a header: check Path');

@@ -29,6 +29,10 @@ class AwsAthenaStorage extends AbstractStorage {
     super(config, manifest);
   }
 
+  get takesTextRows() {
+    return true; // the staging does
+  }
+
   async open() {
     const value = (name) => this.config.getValue(name);
     refusePlaceholders(this.config, [...KEYS, ...PLACES]);

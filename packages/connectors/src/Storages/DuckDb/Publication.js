@@ -14,6 +14,10 @@ const {
 } = require('./sql');
 
 const EXACT_AS_DOUBLE = 2n ** 53n;
+/** Hashes that fit into the memory of a key, whose length nobody knows. */
+const HASHES_PER_KEY = 8;
+/** Files of staged rows that are inserted at once: DuckDB writes small groups of rows twice. */
+const FILES_PER_INSERT = 8;
 
 /** Brings staged rows into their table, in one transaction: all of them or, on failure, nothing. */
 class Publication {
@@ -109,22 +113,22 @@ class Publication {
   }
 
   async #insert(columns) {
-    await this.#partByPart((part) => [
+    await this.#partByPart(this.#staging.partsOf(FILES_PER_INSERT), (part) => [
       insertFrom(this.#table, columns, selectStaged(part, columns)),
     ]);
   }
 
   /** Of rows with equal keys, the last stays. */
   async #upsert(columns, duplicates, isWhole) {
-    await this.#partByPart((part) => {
+    await this.#partByPart(this.#staging.parts, (part) => {
       const query = selectStaged(part, columns, duplicates > 0 ? [isLastOf(part, columns)] : []);
       return upsertFrom(this.#table, columns, query, isWhole);
     });
   }
 
   /** In the order of the rows; the parts bound the memory. */
-  async #partByPart(statementsFor) {
-    for (const part of this.#staging.parts) {
+  async #partByPart(parts, statementsFor) {
+    for (const part of parts) {
       for (const statement of statementsFor(part)) await this.#connection.run(statement);
       await this.#shrink();
     }
@@ -196,29 +200,41 @@ class Publication {
   }
 
   async #checkKeys(columns) {
-    for (const { source, staged } of columns.filter(({ isKey }) => isKey)) {
-      const sql = `SELECT count(*) FROM ${this.#staging.relation} WHERE ${staged} IS NULL`;
-      const [[missing]] = await this.#rows(sql);
-      if (missing > 0n) {
-        throw new ConnectorError(
-          `The unique key "${source}" has no value in ${missing} rows: choose other unique keys`,
-        );
-      }
-    }
+    const keys = columns.filter(({ isKey }) => isKey);
+    if (keys.length === 0) return;
+    const missing = keys.map(({ staged }) => `count(*) FILTER (${staged} IS NULL)`);
+    const sql = `SELECT ${missing.join(', ')} FROM ${this.#staging.relation}`;
+    const [counts] = await this.#rows(sql);
+    keys.forEach(({ source }, at) => {
+      if (counts[at] === 0n) return;
+      throw new ConnectorError(
+        `The unique key "${source}" has no value in ${counts[at]} rows: choose other unique keys`,
+      );
+    });
   }
 
+  /** Different hashes have different keys, so most runs need no more than those of the hashes. */
   async #countDuplicates(columns) {
     if (this.#plan.uniqueKeys.length === 0) return 0;
+    const hash = `hash(${keysOf(columns)})`;
+    const isUnique =
+      (await this.#countDistinct(hash, HASHES_PER_KEY, columns)) === this.#staging.rowCount;
+    if (isUnique) return 0;
+    return this.#staging.rowCount - (await this.#countDistinct(keysOf(columns), 1, columns));
+  }
+
+  /** How many different values an expression has in the staged rows, so many at a time. */
+  async #countDistinct(expression, perKey, columns) {
     const { relation, rowCount } = this.#staging;
-    const passes = Math.ceil(rowCount / this.#maxKeys);
+    const passes = Math.ceil(rowCount / (this.#maxKeys * perKey));
     let distinct = 0;
     for (const part of partitions(columns, passes)) {
-      const groups = `SELECT 1 FROM ${relation} WHERE ${part} GROUP BY ${keysOf(columns)}`;
+      const groups = `SELECT 1 FROM ${relation} WHERE ${part} GROUP BY ${expression}`;
       const [[count]] = await this.#rows(`SELECT count(*) FROM (${groups})`);
       distinct += Number(count);
       await this.#shrink();
     }
-    return rowCount - distinct;
+    return distinct;
   }
 
   async #checkExactDoubles(source, name) {

@@ -20,7 +20,10 @@ class Staging extends TextStaging {
   #fileSize = Infinity;
   /** @type {import('node:fs/promises').FileHandle | null} of the last file */
   #handle = null;
+  /** of a line, in bytes; or more */
   #longestLine = 0;
+  /** of a line that was not sent yet */
+  #mostCharacters = 0;
 
   /**
    * @param {string} folder for the files, which must not be there yet
@@ -36,7 +39,13 @@ class Staging extends TextStaging {
 
   /** As SQL, the rows in the order of `n` in parts. */
   get parts() {
-    return this.#files.map((file) => this.#read([file]));
+    return this.partsOf(1);
+  }
+
+  /** As SQL, the same in parts of so many files. */
+  partsOf(count) {
+    const starts = this.#files.map((_, at) => at).filter((at) => at % count === 0);
+    return starts.map((at) => this.#read(this.#files.slice(at, at + count)));
   }
 
   /** As SQL, all rows. */
@@ -47,17 +56,21 @@ class Staging extends TextStaging {
   /** A value is in quotes, so that an empty text differs from no value. */
   lineOf(n, texts) {
     let line = `${n}`;
-    for (const text of texts) line += isNothing(text) ? ',' : `,"${text.replaceAll('"', '""')}"`;
-    line += '\n';
-    // A character has at most three bytes: those with more are two in JavaScript.
-    if (3 * line.length > this.#longestLine) {
-      this.#longestLine = Math.max(this.#longestLine, Buffer.byteLength(line));
+    for (const text of texts) {
+      if (isNothing(text)) line += ',';
+      else line += text.includes('"') ? `,"${text.replaceAll('"', '""')}"` : `,"${text}"`;
     }
+    line += '\n';
+    if (line.length > this.#mostCharacters) this.#mostCharacters = line.length;
     return line;
   }
 
   async send(text) {
     const bytes = Buffer.from(text);
+    // A character has one byte where all have, and else at most three: those with more are two
+    const longest = this.#mostCharacters * (bytes.length === text.length ? 1 : 3);
+    this.#longestLine = Math.max(this.#longestLine, longest);
+    this.#mostCharacters = 0;
     try {
       if (this.#fileSize + bytes.length > this.#maxFileSize) await this.#beginFile();
       await this.#handle.appendFile(bytes);

@@ -31,6 +31,10 @@ class DuckDbStorage extends AbstractStorage {
     super(config, manifest);
   }
 
+  get takesTextRows() {
+    return true; // the staging does
+  }
+
   async open() {
     const path = this.config.getValue('DatabasePath');
     if (!isAbsolute(path)) {

@@ -28,6 +28,10 @@ class GoogleBigQueryStorage extends AbstractStorage {
     super(config, manifest);
   }
 
+  get takesTextRows() {
+    return true; // the staging does
+  }
+
   async open() {
     const credentials = this.#credentials();
     const { jobs, project, name } = this.#place(credentials);
