@@ -260,3 +260,53 @@ test('a file at an http address is streamed; a status other than 200 is an error
   const failure = await run({ parameters: { Path: `${base}/gone` } }).catch((error) => error);
   assert.match(failure.stderrTail, /404/);
 });
+
+test('texts that differ stay different rows, as a unique key and as a column', async (t) => {
+  const csv =
+    'version,flag,price,odd,size\n3.1,true,12.50,1e2,1e3\n3.10,TRUE,3.00,100,5e-2\n1e2,false,7.25,7,2\n';
+  const { run, rows, write } = project(t, csv, { UniqueKeys: ['version'] });
+  assert.equal((await run()).summary.total, 3);
+  const typesNow = async () =>
+    Object.fromEntries(
+      await rows(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = 't'",
+      ),
+    );
+  const types = {
+    version: 'VARCHAR',
+    flag: 'VARCHAR',
+    price: 'DOUBLE',
+    odd: 'VARCHAR',
+    size: 'DOUBLE',
+  };
+  assert.deepEqual(await typesNow(), types);
+  assert.deepEqual(await rows('SELECT version, odd, size FROM t ORDER BY version'), [
+    ['1e2', '7', '2'],
+    ['3.1', '1e2', '1000'],
+    ['3.10', '100', '0.05'],
+  ]);
+  // what is no number at all comes later, and the table takes it
+  write('version,flag,price,odd,size\n3.10.1,true,1.00,8,3\n3.1,true,2.00,9,4\n');
+  assert.equal((await run()).summary.total, 4);
+  assert.deepEqual(await typesNow(), types);
+});
+
+test('a table that has a number where a unique key would stay text keeps it', async (t) => {
+  const { run, rows, write } = project(t, 'id,n\n1,2\n2,3\n', { UniqueKeys: ['id'] });
+  await run({ parameters: { Types: ['id: number'] } });
+  write('id,n\n2.5,4\n1,9\n');
+  assert.equal((await run()).summary.total, 3);
+  assert.deepEqual(await rows('SELECT id, n FROM t ORDER BY id'), [
+    ['1', '9'],
+    ['2', '3'],
+    ['2.5', '4'],
+  ]);
+});
+
+test('one odd value among many is told', async (t) => {
+  const lines = Array.from({ length: 40 }, (_, index) => `${index},${index / 2}`);
+  const { run } = project(t, `id,n\n${lines.join('\n')}\n41,n/a\n`, { UniqueKeys: ['id'] });
+  const { warnings } = await run();
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0], /^Column "n" is text, since line 42 has the value "n\/a" .* Types/);
+});

@@ -103,7 +103,7 @@ class AbstractConnector {
   async #importOnce(table, range, plan) {
     const { config, source, storage } = this;
     const { name, uniqueKeys, dateColumn } = plan;
-    const types = new TypeInference(table.types, table);
+    const types = new TypeInference(table.types, { isText: table.isText, uniqueKeys });
     const span = new DateSpan();
     const progress = new Progress(config, name);
     try {
@@ -115,6 +115,7 @@ class AbstractConnector {
         progress.add(rows.length);
       }
       progress.phase = 'saving';
+      for (const odd of types.oddValues) config.addWarningToCurrentStatus(oddValue(odd, table));
       const saved = await storage.commit(types.columns);
       if (saved.duplicates > 0) {
         config.addWarningToCurrentStatus(
@@ -230,6 +231,18 @@ function sentenceOf({ rows, total, table, location, firstDate, lastDate: last })
   const dates = firstDate === null ? '' : ` (${firstDate} to ${last})`;
   const inTable = rows === total ? '' : `; it has ${count(total)} rows now`;
   return `Loaded ${count(rows)} rows into table "${table}" of ${location}${dates}${inTable}`;
+}
+
+/** A column that becomes text for a few of its values is seldom what was meant. */
+function oddValue({ column, type, value, row }, { isText = false }) {
+  const shown = value.length > 40 ? `${value.slice(0, 40)}…` : value;
+  const remedy = isText
+    ? `declare its type in Types, or name the value in NullValues, if that is not meant`
+    : 'correct the value at its source, if that is not meant';
+  return (
+    `Column "${column}" is text, since ${isText ? 'line' : 'record'} ${row} has the value "${shown}" ` +
+    `where all before it are of the type ${type}: ${remedy}`
+  );
 }
 
 function count(number) {

@@ -8,10 +8,12 @@ class TextRows {
   /**
    * @param {string[]} columns
    * @param {(string | null)[][]} records the values of each row in the order of `columns`
+   * @param {number[]} [lines] of each record, for messages
    */
-  constructor(columns, records) {
+  constructor(columns, records, lines) {
     this.columns = columns;
     this.records = records;
+    this.lines = lines;
   }
 
   get length() {

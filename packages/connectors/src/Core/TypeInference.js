@@ -2,22 +2,13 @@
 
 const { ConnectorError } = require('./errors');
 const { dateKind } = require('./dates');
-const { isSurely } = require('./plainTexts');
+const { Column } = require('./Column');
+const { isSurely, plainDecimals } = require('./plainTexts');
+const { isExactDecimal } = require('./spelling');
 const { TextRows } = require('./TextRows');
 const { toText } = require('./toText');
 
-/**
- * A column's type, as far as the rows so far show it.
- *
- * @typedef {object} Column
- * @property {ColumnType | null} type `null` while no row has a value
- * @property {boolean} isDeclared whether the source knows the type
- * @property {unknown} [example] the value that made the type what it is, for messages
- *
- * @typedef {'string' | 'integer' | 'number' | 'boolean' | 'date' | 'timestamp' | 'timestamptz'
- *   | 'json'} ColumnType
- *   integer: 64 bits; number: a double; timestamp: without a zone; timestamptz: a moment
- */
+/** @typedef {import('./Column').ColumnType} ColumnType */
 
 const TYPES = [
   'string',
@@ -30,11 +21,25 @@ const TYPES = [
   'json',
 ];
 
+const MINUS = 45;
+const POINT = 46;
+/** Values of a type that make one of another type odd. */
+const MANY = 20;
 const INTEGER = /^(?:0|-?[1-9]\d{0,18})$/;
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NUMBER = /^-?(?:(?:0|[1-9]\d*)(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?$/;
 const BOOLEAN = /^(?:true|false)$/i;
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);
+
+/**
+ * A value that is of another type than the many before it.
+ *
+ * @typedef {object} OddValue
+ * @property {string} column
+ * @property {ColumnType} type of the values before it
+ * @property {string} value
+ * @property {number} row its line where the source knows it, else its number, from 1
+ */
 
 /**
  * Finds the types of columns by looking at every value, not at a sample: a storage that stages text
@@ -46,16 +51,23 @@ const MIN_INT64 = -(2n ** 63n);
 class TypeInference {
   /** @type {Map<string, Column>} in the order that columns first came */
   columns = new Map();
+  /** @type {OddValue[]} that turned a column of another type into text */
+  oddValues = [];
   #declared = new Map();
   #classify;
+  #isText;
+  #uniqueKeys;
+  #rowCount = 0;
 
   /**
    * @param {Record<string, string>} [declared] types that are known
-   * @param {{ isText?: boolean }} [options] see `isText` of a source's table
+   * @param {{ isText?: boolean, uniqueKeys?: string[] }} [options] as in a source's table
    * @throws {ConnectorError} when a declared type is unknown
    */
-  constructor(declared = {}, { isText = false } = {}) {
+  constructor(declared = {}, { isText = false, uniqueKeys = [] } = {}) {
     this.#classify = isText ? classifyText : classifyValue;
+    this.#isText = isText;
+    this.#uniqueKeys = new Set(uniqueKeys);
     for (const [name, type] of Object.entries(declared)) {
       if (!TYPES.includes(type)) {
         throw new ConnectorError(
@@ -72,41 +84,43 @@ class TypeInference {
    */
   observe(rows) {
     if (rows instanceof TextRows) {
-      rows.columns.forEach((name, at) => this.#observeTexts(name, rows.records, at));
+      rows.columns.forEach((name, at) => this.#observeTexts(name, rows, at));
+      this.#rowCount += rows.length;
       return;
     }
     for (const row of rows) {
+      this.#rowCount += 1;
       for (const name of Object.keys(row)) {
         const column = this.#columnOf(name);
         const value = row[name];
-        if (value !== null && value !== undefined && column.type !== 'string') {
-          this.#observeValue(name, column, value);
+        if (value !== null && value !== undefined && column.kind !== 'string') {
+          this.#observeValue(name, column, value, this.#rowCount);
         }
       }
     }
   }
 
-  #observeTexts(name, records, at) {
+  #observeTexts(name, { records, lines }, at) {
     const column = this.#columnOf(name);
-    for (const record of records) {
-      if (column.type === 'string') return;
-      const text = record[at];
-      if (text === null || (!column.isDeclared && isSurely(column.type, text))) continue;
-      this.#observeValue(name, column, text);
+    for (let index = 0; index < records.length; index += 1) {
+      if (column.kind === 'string') return;
+      const text = records[index][at];
+      if (text === null || (column.isIndifferent && isSeenAtOnce(column, text))) continue;
+      this.#observeValue(name, column, text, lines?.[index] ?? this.#rowCount + index + 1);
     }
   }
 
   #columnOf(name) {
     let column = this.columns.get(name);
     if (column === undefined) {
-      const type = this.#declared.get(name) ?? null;
-      column = { type, isDeclared: type !== null };
+      const isKey = this.#uniqueKeys.has(name);
+      column = new Column(this.#declared.get(name) ?? null, { isKey, isText: this.#isText });
       this.columns.set(name, column);
     }
     return column;
   }
 
-  #observeValue(name, column, value) {
+  #observeValue(name, column, value, row) {
     if (column.isDeclared) {
       if (fits(column.type, value)) return;
       throw new ConnectorError(
@@ -115,21 +129,35 @@ class TypeInference {
       );
     }
     const found = this.#classify(value);
-    const type = column.type === null ? found : joinOf(column, found, value);
-    if (type === column.type) {
-      // "integer" and "number" only join while both are exact as doubles.
-      if (type === 'integer' && !isExactAsDouble(value)) column.hasBigInteger = true;
-      return;
+    const before = column.kind;
+    const kind = before === null ? found : joinOf(column, found, value);
+    // "integer" and "number" only join while both are exact as doubles.
+    if (kind === 'integer') column.hasBigInteger ||= !isExactAsDouble(value);
+    column.add(value, found, kind);
+    if (kind !== 'string') {
+      column.typed += 1;
+    } else if (before !== null && column.typed >= MANY) {
+      this.oddValues.push({ column: name, type: before, value: String(value), row });
     }
-    column.type = type;
-    column.example = value;
-    if (type === 'integer') column.hasBigInteger = !isExactAsDouble(value);
   }
+}
+
+/** Most values of a large file are like those before, which is seen without a pattern. */
+function isSeenAtOnce(column, text) {
+  if (column.kind === 'number') {
+    const decimals = plainDecimals(text);
+    if (decimals === -1) return false;
+    column.addNumber(decimals);
+  } else if (!isSurely(column.kind, text)) {
+    return false;
+  }
+  column.typed += 1;
+  return true;
 }
 
 /** The narrowest type that holds what the column has and a value of type `found`, exactly. */
 function joinOf(column, found, value) {
-  const { type } = column;
+  const { kind: type } = column;
   if (type === found) return type;
   const pair = new Set([type, found]);
   if (pair.has('date') && pair.has('timestamp')) return 'timestamp';
@@ -141,7 +169,7 @@ function joinOf(column, found, value) {
 /** The type of a text of unknown origin. */
 function classifyText(text) {
   const first = text.charCodeAt(0);
-  if (first === 45 || (first >= 48 && first <= 57)) {
+  if (first === MINUS || first === POINT || (first >= 48 && first <= 57)) {
     if (INTEGER.test(text) && isInt64(text)) return 'integer';
     if (NUMBER.test(text) && isExactDecimal(text)) return 'number';
     return dateKind(text) ?? 'string';
@@ -197,17 +225,6 @@ function isInt64(value) {
 
 function isExactAsDouble(value) {
   return String(value).length < 16 || Number.isSafeInteger(Number(value));
-}
-
-/** Whether a double gives the decimal back: 15 digits always do, more only some. */
-function isExactDecimal(text) {
-  const number = Number(text);
-  if (!Number.isFinite(number)) return false;
-  if (text.length <= 16 && !/e/i.test(text)) return true;
-  const [digits] = text.replace(/^-/, '').split(/e/i);
-  const significant = digits.replace('.', '').replace(/^0+/, '').replace(/0+$/, '');
-  if (significant.length > 15) return String(number) === text;
-  return number !== 0 || significant === '';
 }
 
 function isJson(text) {

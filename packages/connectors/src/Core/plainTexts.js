@@ -17,11 +17,7 @@ const COLON = 58;
 function isSurely(type, text) {
   switch (type) {
     case 'integer':
-      return isPlainDecimal(text, false);
-    case 'number':
-      return isPlainDecimal(text, true);
-    case 'boolean':
-      return text === 'true' || text === 'false';
+      return plainDecimals(text) === 0;
     case 'date':
       return text.length === 10 && hasPlainDay(text);
     case 'timestamptz':
@@ -31,28 +27,33 @@ function isSurely(type, text) {
   }
 }
 
-/** Up to 15 characters without a leading zero, which a double always gives back. */
-function isPlainDecimal(text, takesPoint) {
+/**
+ * How many decimals a number has that a double gives back as it is written, of at most 15 characters
+ * and without an exponent.
+ *
+ * @param {string} text
+ * @returns {number} -1 for every other text
+ */
+function plainDecimals(text) {
   const { length } = text;
-  if (length > 15) return false;
+  if (length > 15) return -1;
   let at = text.charCodeAt(0) === MINUS ? 1 : 0;
   if (text.charCodeAt(at) === ZERO) {
-    const isNegative = at === 1; // "-0" is no integer like others
-    if (isNegative || (at + 1 < length && text.charCodeAt(at + 1) !== POINT)) return false;
+    const isNegative = at === 1; // "-0" is no number like others
+    if (isNegative || (at + 1 < length && text.charCodeAt(at + 1) !== POINT)) return -1;
+    if (length > 8) return -1; // 0.0000001 comes back as 1e-7
   }
   let digits = 0;
   let point = -1;
   for (; at < length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code >= ZERO && code <= NINE) {
-      digits += 1;
-    } else if (takesPoint && code === POINT && point === -1 && digits > 0) {
-      point = at;
-    } else {
-      return false;
-    }
+    if (code >= ZERO && code <= NINE) digits += 1;
+    else if (code === POINT && point === -1 && digits > 0) point = at;
+    else return -1;
   }
-  return digits > 0 && point !== length - 1;
+  if (digits === 0) return -1;
+  if (point === -1) return 0;
+  return text.charCodeAt(length - 1) === ZERO ? -1 : length - 1 - point || -1;
 }
 
 /** A day from 01 to 28 of a year from 1000 on. */
@@ -88,4 +89,4 @@ function digitAt(text, at) {
   return text.charCodeAt(at) - ZERO;
 }
 
-module.exports = { isSurely };
+module.exports = { isSurely, plainDecimals };

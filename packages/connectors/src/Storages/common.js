@@ -70,6 +70,21 @@ function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, e
   return made;
 }
 
+/**
+ * Keeps columns text of which two texts are one number, such as 3.1 and 3.10: as a number they could
+ * not be told apart any more.
+ *
+ * @param {Map<string, string>} staged the staging column by the rows' column
+ * @param {Map<string, import('../Core/Column').Column>} types
+ * @param {(staged: string) => Promise<boolean>} areMerged whether two texts of a staged column are
+ *   one number
+ */
+async function settleSpellings(staged, types, areMerged) {
+  for (const [source, column] of types) {
+    if (column.mayMerge && (await areMerged(staged.get(source)))) column.keepText();
+  }
+}
+
 function misfit(table, source, have, { type, example }) {
   const shown = example === undefined ? '' : `, such as "${example}"`;
   return new ConnectorError(
@@ -96,12 +111,13 @@ function noKeyColumn(table, source) {
  *   values do not fit
  */
 function typesFor(sqlTypes) {
-  return (have, { type, hasBigInteger }) => {
+  return (have, { type, narrow, hasBigInteger }) => {
     const wanted = sqlTypes[type ?? 'string'];
     if (have === undefined) return wanted;
     const fits =
       type === null ||
       have === wanted ||
+      (narrow !== undefined && have === sqlTypes[narrow]) ||
       have === sqlTypes.string ||
       (have === sqlTypes.number && type === 'integer' && !hasBigInteger) ||
       (have === sqlTypes.timestamp && type === 'date');
@@ -137,5 +153,6 @@ module.exports = {
   noKeyValue,
   planColumns,
   refusePlaceholders,
+  settleSpellings,
   typesFor,
 };

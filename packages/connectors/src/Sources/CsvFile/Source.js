@@ -51,6 +51,7 @@ class CsvFileSource extends AbstractSource {
     let dateAt = -1;
     for await (const records of this.#records()) {
       const rows = [];
+      const lines = [];
       for (const record of records) {
         if (layout === null) {
           layout = this.#layoutOf(record);
@@ -58,9 +59,11 @@ class CsvFileSource extends AbstractSource {
           if (this.config.getValue('HasHeader')) continue;
         }
         const values = layout.valuesOf(record);
-        if (isInRange(dateAt === -1 ? null : values[dateAt], record.line)) rows.push(values);
+        if (!isInRange(dateAt === -1 ? null : values[dateAt], record.line)) continue;
+        rows.push(values);
+        lines.push(record.line);
       }
-      if (rows.length > 0) yield new TextRows(layout.columns, rows);
+      if (rows.length > 0) yield new TextRows(layout.columns, rows, lines);
     }
     if (layout === null) {
       throw new ConnectorError('The CSV file is empty, without even a header: check Path');

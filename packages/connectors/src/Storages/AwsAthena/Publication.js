@@ -1,7 +1,7 @@
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { dayOf, insertOf, namesOf, noKeyValue, planColumns } = require('../common');
+const { dayOf, insertOf, namesOf, noKeyValue, planColumns, settleSpellings } = require('../common');
 const { dropTable } = require('./Staging');
 const { castTo, plainName, quote, quoteDdl, text, typeFor, typeOf } = require('./sql');
 
@@ -45,6 +45,7 @@ class Publication {
       return { rows: 0, duplicates: 0, total: existing ? await this.#count() : 0 };
     }
     await this.#staging.finish();
+    await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
     const isAnew = existing !== null && replace && !this.#takes(types, existing);
     if (isAnew) existing = null;
     const columns = this.#columns(types, existing);
@@ -84,6 +85,15 @@ class Publication {
       name: quote(column.target),
       value: castTo(column.sqlType, column.staged, column.inferred),
     }));
+  }
+
+  /** Whether two staged texts of a column are one number. */
+  async #areMerged(staged) {
+    const [[merged]] = await this.#athena.rows(
+      `SELECT count(*) AS merged FROM (SELECT min(${staged}) AS a, max(${staged}) AS b ` +
+        `FROM ${this.#from()} GROUP BY CAST(${staged} AS double)) AS t WHERE a <> b`,
+    );
+    return Number(merged) > 0;
   }
 
   async #check(columns) {

@@ -1,13 +1,14 @@
 'use strict';
 
 const { ConnectorError } = require('../../Core/errors');
-const { noKeyColumn } = require('../common');
+const { noKeyColumn, settleSpellings } = require('../common');
 const { SQL_TYPES, reconcile } = require('./columnTypes');
 const {
   insertFrom,
   isLastOf,
   keysOf,
   partitions,
+  partitionsBy,
   quote,
   selectStaged,
   upsertFrom,
@@ -76,6 +77,7 @@ class Publication {
       return { rows: 0, duplicates: 0, total: isThere ? await this.#count() : 0 };
     }
 
+    await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
     const columns = await this.#columns(types, existing);
     const duplicates = await this.#countDuplicates(columns);
     if (isThere && !replace) {
@@ -235,6 +237,19 @@ class Publication {
       await this.#shrink();
     }
     return distinct;
+  }
+
+  /** Whether two staged texts of a column are one number. */
+  async #areMerged(staged) {
+    const number = `CAST(${staged} AS DOUBLE)`;
+    const { relation, rowCount } = this.#staging;
+    for (const part of partitionsBy(number, Math.ceil(rowCount / this.#maxKeys))) {
+      const merged =
+        `SELECT 1 FROM ${relation} WHERE ${part} ` +
+        `GROUP BY ${number} HAVING min(${staged}) <> max(${staged}) LIMIT 1`;
+      if ((await this.#rows(merged)).length > 0) return true;
+    }
+    return false;
   }
 
   async #checkExactDoubles(source, name) {

@@ -41,6 +41,7 @@ function reconcile(sqlType, column, isEmpty) {
   const type = TYPES.get(sqlType);
   const fits =
     type === column.type ||
+    type === column.narrow ||
     type === 'string' ||
     (type === 'number' && column.type === 'integer' && !column.hasBigInteger) ||
     (type === 'timestamp' && column.type === 'date');

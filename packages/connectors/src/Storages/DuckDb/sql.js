@@ -39,8 +39,13 @@ function isLastOf(relation, columns) {
 
 /** @returns {string[]} conditions that each leave a part of the rows, together all */
 function partitions(columns, count) {
+  return partitionsBy(keysOf(columns), count);
+}
+
+/** @returns {string[]} the same by the values of an expression */
+function partitionsBy(expression, count) {
   if (count <= 1) return ['true'];
-  const part = `hash(${keysOf(columns)}) % ${count}`;
+  const part = `hash(${expression}) % ${count}`;
   return Array.from({ length: count }, (_, index) => `${part} = ${index}`);
 }
 
@@ -82,4 +87,13 @@ function upsertFrom(table, columns, query, isWhole) {
   return [`${merge} WHEN MATCHED AND (${isChanged}) THEN UPDATE SET ${update} ${insert}`];
 }
 
-module.exports = { insertFrom, isLastOf, keysOf, partitions, quote, selectStaged, upsertFrom };
+module.exports = {
+  insertFrom,
+  isLastOf,
+  keysOf,
+  partitions,
+  partitionsBy,
+  quote,
+  selectStaged,
+  upsertFrom,
+};

@@ -2,7 +2,7 @@
 
 const { randomUUID } = require('node:crypto');
 const { ConnectorError } = require('../../Core/errors');
-const { dayOf, insertOf, namesOf, noKeyValue, planColumns } = require('../common');
+const { dayOf, insertOf, namesOf, noKeyValue, planColumns, settleSpellings } = require('../common');
 const { API_TYPES, castTo, quote, typeFor } = require('./sql');
 
 /** BigQuery changes at most 4,000 partitions in one job. */
@@ -38,6 +38,7 @@ class Publication {
       if (existing && replace) await this.#query(`TRUNCATE TABLE ${this.#name}`);
       return { rows: 0, duplicates: 0, total: existing ? await this.#count() : 0 };
     }
+    await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
     const columns = this.#columns(types, replace ? null : existing);
     const { distinct, days } = await this.#check(columns);
     const rows = uniqueKeys.length > 0 ? distinct : this.#staging.rowCount;
@@ -79,6 +80,15 @@ class Publication {
       name: quote(column.target),
       value: castTo(column.sqlType, column.staged),
     }));
+  }
+
+  /** Whether two staged texts of a column are one number. */
+  async #areMerged(staged) {
+    const [found] = await this.#query(
+      `SELECT COUNT(*) AS merged FROM (SELECT 1 FROM ${this.#from()} ` +
+        `GROUP BY CAST(${staged} AS FLOAT64) HAVING MIN(${staged}) <> MAX(${staged}))`,
+    );
+    return found.merged > 0;
   }
 
   async #check(columns) {
