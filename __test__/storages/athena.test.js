@@ -73,6 +73,22 @@ const CSV =
   '9223372036854775807,2026-01-03,2026-01-03 00:00:00.123456-01:30,,مرحبا\n' +
   '-1,2026-01-04,,,\n';
 
+test('texts that differ stay different rows and values', options, async (t) => {
+  const run = project(t, 'spellings');
+  const csv = 'id,price,odd,size\n3.1,12.50,1e2,1e3\n3.10,3.00,100,5e-2\n1e2,7.25,7,2\n';
+  const first = await run(csv);
+  assert.equal(first.status, 'success', `${first.message} ${first.stderrTail}`);
+  const rows = [
+    ['1e2', '7.25', '7', '2.0'],
+    ['3.1', '12.5', '1e2', '1000.0'],
+    ['3.10', '3.0', '100', '0.05'],
+  ];
+  assert.deepEqual(await rowsOf('spellings'), rows);
+  const second = await run('id,price,odd,size\n3.10.1,1.00,8,3\n');
+  assert.equal(second.status, 'success', second.stderrTail);
+  assert.deepEqual(await rowsOf('spellings'), [...rows, ['3.10.1', '1.0', '8', '3.0']]);
+});
+
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
   const first = await run(CSV, { MaxBufferSize: 2 });

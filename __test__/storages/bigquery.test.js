@@ -64,6 +64,22 @@ const CSV =
   '2,2026-01-02,2026-01-02T00:00:00Z,1e300,東京\n' +
   '9223372036854775807,2026-01-03,,,مرحبا\n';
 
+test('texts that differ stay different rows and values', options, async (t) => {
+  const run = project(t, 'spellings');
+  const csv = 'id,price,odd,size\n3.1,12.50,1e2,1e3\n3.10,3.00,100,5e-2\n1e2,7.25,7,2\n';
+  const first = await run(csv);
+  assert.equal(first.status, 'success', `${first.message} ${first.stderrTail}`);
+  const rows = [
+    ['1e2', '7.25', '7', '2'],
+    ['3.1', '12.5', '1e2', '1000'],
+    ['3.10', '3', '100', '0.05'],
+  ];
+  assert.deepEqual(await rowsOf('spellings'), rows);
+  const second = await run('id,price,odd,size\n3.10.1,1.00,8,3\n');
+  assert.equal(second.status, 'success', second.stderrTail);
+  assert.deepEqual(await rowsOf('spellings'), [...rows, ['3.10.1', '1', '8', '3']]);
+});
+
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
   const first = await run(CSV);
