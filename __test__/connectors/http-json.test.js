@@ -99,7 +99,63 @@ test('a server that does not know the parameter for the page is not asked for ev
   answers['/p'] = json([{ id: 1 }]);
   const Paging = { value: 'page', items: { Parameter: { value: 'n' }, First: { value: 1 } } };
   await assert.rejects(read({ Url: `${base}/p`, Paging }), /same page .* check Paging\.Parameter/);
-  assert.equal(requests.length, 3);
+  assert.equal(requests.length, 2);
+});
+
+/** Answers with a window of so many records, from the record that `offset` says. */
+function records(total, size, first = (offset) => offset) {
+  const all = Array.from({ length: total }, (_, index) => ({ id: index }));
+  return (request, response, query) => {
+    const from = first(Number(query.get('offset') ?? 0));
+    json(all.slice(from, from + size))(request, response);
+  };
+}
+
+test('paging by offset grows by the records of a page, or by a number', async () => {
+  const offset = (items = {}) => ({
+    value: 'offset',
+    items: Object.fromEntries(Object.entries(items).map(([name, value]) => [name, { value }])),
+  });
+  const ids = async (Paging) =>
+    (await read({ Url: `${base}/o`, Paging })).flat().map(({ id }) => id);
+  const all = Array.from({ length: 20 }, (_, index) => index);
+  answers['/o'] = records(20, 7);
+  for (const Step of [undefined, 'records', 7, '7']) {
+    requests.length = 0;
+    const items = Step === undefined ? {} : { Step };
+    assert.deepEqual(await ids(offset(items)), all, String(Step));
+    const asked = Step === undefined || Step === 'records' ? '20' : '21';
+    assert.equal(requests.at(-1).url, `/o?offset=${asked}`);
+  }
+  await assert.rejects(ids(offset({ Step: 'page' })), /Paging\.Step must be a whole number/);
+  await assert.rejects(ids(offset({ Step: 0 })), /Paging\.Step must be a whole number/);
+});
+
+test('a page that begins with those before it names the parameter; a few that moved do not', async () => {
+  const page = (Parameter) => ({ value: 'page', items: { Parameter: { value: Parameter } } });
+  // counted as pages, a record's number gives nearly the same page again
+  answers['/o'] = records(20, 7);
+  await assert.rejects(
+    read({ Url: `${base}/o`, Paging: page('offset') }),
+    /begins with 6 records of the page before it: check Paging\.Parameter/,
+  );
+  // one new record came while the first page was read
+  answers['/o'] = records(20, 7, (number) => Math.max(0, (number - 1) * 7 - (number > 1 ? 1 : 0)));
+  const rows = await read({ Url: `${base}/o`, Paging: page('offset') });
+  assert.equal(rows.flat().length, 21);
+  // records that are alike by nature are no sign of anything
+  answers['/o'] = (request, response, query) =>
+    json(Array.from({ length: query.get('offset') < 3 ? 3 : 0 }, () => ({ value: 0 })))(
+      request,
+      response,
+    );
+  await assert.rejects(read({ Url: `${base}/o`, Paging: page('offset') }), /the same page again/);
+});
+
+test('a server that gives its last page for every number beyond it has no more', async () => {
+  answers['/o'] = records(20, 7, (number) => Math.min(number - 1, 2) * 7);
+  const Paging = { value: 'page', items: { Parameter: { value: 'offset' } } };
+  assert.equal((await read({ Url: `${base}/o`, Paging })).flat().length, 20);
 });
 
 test('a page that names itself ends, and the token is not sent to another server', async () => {

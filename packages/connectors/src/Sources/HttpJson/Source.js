@@ -5,6 +5,7 @@ const { ConnectorError } = require('../../Core/errors');
 const { stringify } = require('../../Core/exactJson');
 const { fetchJson, separateUser, shown } = require('../../Core/http');
 const { toDay, today } = require('../../Core/dates');
+const { Overlap } = require('./Overlap');
 const { firstPage, nextPage, valueAt } = require('./paging');
 const manifest = require('./manifest.json');
 
@@ -34,7 +35,7 @@ class HttpJsonSource extends AbstractSource {
     const options = this.#options(authorization);
     const selection = this.#selection();
     const seen = new Set();
-    const repetition = new Repetition();
+    const overlap = new Overlap();
     let page = firstPage(this.config, url);
     while (page !== null) {
       if (seen.has(page.url)) {
@@ -45,12 +46,18 @@ class HttpJsonSource extends AbstractSource {
       seen.add(page.url);
       const answer = await fetchJson(page.url, options);
       const records = this.#records(answer.body, page.url);
-      if (page.number !== undefined) repetition.observe(records, page.url);
+      if (page.number !== undefined && overlap.observe(records, page.url)) break;
       const rows = records
         .filter((record) => Object.keys(record).length > 0 && isInRange(record, dateColumn, range))
         .map((record) => selection.take(record));
       if (rows.length > 0) yield rows;
       page = nextPage(this.config, page, answer, records.length);
+    }
+    if (overlap.moved > 0 && this.config.getValue('UniqueKeys').length === 0) {
+      this.config.addWarningToCurrentStatus(
+        `${overlap.moved} records came on two pages, as it is where new ones come meanwhile, and are ` +
+          'loaded twice: set UniqueKeys',
+      );
     }
     if (selection.missing.length > 0) {
       this.config.addWarningToCurrentStatus(
@@ -148,22 +155,6 @@ class Selection {
 }
 
 const EVERYTHING = { missing: [], take: (record) => record };
-
-/** A server that does not know the parameter for the page gives the same one for ever. */
-class Repetition {
-  #last = null;
-  #times = 0;
-
-  observe(records, url) {
-    const text = records.length > 0 ? stringify(records) : null;
-    this.#times = text !== null && text === this.#last ? this.#times + 1 : 0;
-    this.#last = text;
-    if (this.#times < 2) return;
-    throw new ConnectorError(
-      `${shown(url)} gives the same page again and again: check Paging.Parameter`,
-    );
-  }
-}
 
 /** What copying leaves around it is cut off; what no header can hold is refused. */
 function headerValue(parameter, text) {

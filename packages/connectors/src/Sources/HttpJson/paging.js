@@ -18,20 +18,31 @@ function valueAt(value, path) {
   return at;
 }
 
+const COUNTS = ['page', 'offset'];
+
 /**
  * The page to begin with.
  *
  * @returns {{ url: string, number?: number }}
+ * @throws {ConnectorError}
  */
 function firstPage(config, address) {
-  if (config.getValue('Paging') !== 'page') return { url: address };
+  if (!COUNTS.includes(config.getValue('Paging'))) return { url: address };
   return numbered(config, address, config.getValue('Paging', 'First'));
 }
 
-/** @returns {{ url: string, number?: number } | null} the page after this one */
+/**
+ * The page after this one.
+ *
+ * @returns {{ url: string, number?: number } | null}
+ * @throws {ConnectorError}
+ */
 function nextPage(config, page, { body, headers }, count) {
   const paging = config.getValue('Paging');
-  if (paging === 'page') return count === 0 ? null : numbered(config, page.url, page.number + 1);
+  if (COUNTS.includes(paging)) {
+    if (count === 0) return null;
+    return numbered(config, page.url, page.number + stepOf(config, paging, count));
+  }
   if (paging !== 'next') return null;
   const path = config.getValue('Paging', 'Path');
   const next = path === null ? linkNext(headers.get('link')) : valueAt(body, path);
@@ -45,6 +56,17 @@ function nextPage(config, page, { body, headers }, count) {
     throw new ConnectorError(`The next page is on another server, ${url.origin}: it is not asked`);
   }
   return { url: separateUser(url.href).url };
+}
+
+/** By how much the parameter grows from one page to the next. */
+function stepOf(config, paging, count) {
+  if (paging === 'page') return 1;
+  const step = config.getValue('Paging', 'Step');
+  if (step === 'records') return count;
+  if (/^[1-9]\d{0,8}$/.test(step)) return Number(step);
+  throw new ConnectorError(
+    `Paging.Step must be a whole number from 1 on, or "records", but is "${step}": correct it`,
+  );
 }
 
 function numbered(config, address, number) {
