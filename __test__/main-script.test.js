@@ -7,7 +7,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { NodeJsTemplateRenderer } = require('@owox/connector-runner');
-const { configOf } = require('./support/connectors');
+const { BUNDLE, SHAPE, configOf } = require('./support/connectors');
 const { ended } = require('./support/host');
 const { tempFolder, writeFiles } = require('./support/temp');
 
@@ -44,7 +44,8 @@ const connectors = (run, { before = '', core = '', storages = '', sources = '' }
 /** Renders, runs and gives what came out. */
 async function play(t, index, { dependencies = [], modules = {}, env = {}, source = 'S' } = {}) {
   const files = { 'main.js': renderer.render([OWOX, ...dependencies]) };
-  files['node_modules/@owox/connectors/index.js'] = index;
+  files[`node_modules/@owox/connectors/package.json`] = SHAPE;
+  files[`node_modules/@owox/connectors/${BUNDLE}`] = index;
   for (const [name, text] of Object.entries(modules)) {
     files[`node_modules/${name}/index.js`] = text;
   }

@@ -9,7 +9,7 @@ const { describe, it } = require('node:test');
 const { setTimeout: pause } = require('node:timers/promises');
 
 const { ConnectorRunner, NodeJsEnvironment } = require('@owox/connector-runner');
-const { configOf, connectorsPackage, variablesOf } = require('./support/connectors');
+const { BUNDLE, configOf, connectorsPackage, variablesOf } = require('./support/connectors');
 const { ended, root, runHost, runScript } = require('./support/host');
 const { capture, rejection } = require('./support/output');
 const { until } = require('./support/processes');
@@ -18,7 +18,7 @@ const { tempFolder, writeFiles } = require('./support/temp');
 /** A connectors package whose storage needs a package in a folder, and options to run it. */
 function setUp(t, sources = { Ok: 'run() { console.log(require("needed")); }' }) {
   const needed = writeFiles(path.join(tempFolder(t), 'needed'), {
-    'package.json': { name: 'needed', version: '1.0.0', main: 'index.js' },
+    'package.json': { name: 'needed', version: '1.0.0' },
     'index.js': 'module.exports = "needed is there";',
   });
   const dependency = { name: 'needed', version: `file:${needed}`, global: ['needed'] };
@@ -121,7 +121,7 @@ describe('the store', () => {
     const needed = JSON.parse(
       execFileSync(process.execPath, [
         '-p',
-        `JSON.stringify(require(${JSON.stringify(options.connectorsPackage)}).Storages.Null.manifest.environment.node.dependencies)`,
+        `JSON.stringify(require(${JSON.stringify(path.join(options.connectorsPackage, BUNDLE))}).Storages.Null.manifest.environment.node.dependencies)`,
       ]),
     );
     const directory = await environment.createEnvironment('c', 'r', needed);
@@ -145,7 +145,7 @@ describe('the store', () => {
   it('notices a changed connectors package, and goes on using what is unchanged', async (t) => {
     const { options } = setUp(t);
     const before = await run(options);
-    const index = path.join(options.connectorsPackage, 'index.js');
+    const index = path.join(options.connectorsPackage, BUNDLE);
     fs.writeFileSync(
       index,
       fs.readFileSync(index, 'utf8').replace('require("needed")', '"changed"'),
@@ -184,7 +184,7 @@ describe('the store', () => {
       }
       fs.cpSync(options.connectorsPackage, path.join(home, 'connectors'), { recursive: true });
       fs.cpSync(needed, path.join(home, 'needed'), { recursive: true });
-      const index = path.join(home, 'connectors', 'index.js');
+      const index = path.join(home, 'connectors', BUNDLE);
       fs.writeFileSync(index, fs.readFileSync(index, 'utf8').replaceAll(needed, `${home}/needed`));
       fs.cpSync(process.execPath, path.join(home, 'node'));
       const code = `const runner = require('./runner');${RUN}

@@ -1,5 +1,6 @@
 'use strict';
-// Writes small connectors packages that are laid out as the contract's section 8 expects.
+// Writes small connectors packages that are laid out as the contract's section 8 expects, with the
+// package.json of the real one: an ES module by type, `exports`, no `main`, one CommonJS bundle.
 
 const path = require('node:path');
 
@@ -17,6 +18,16 @@ class AbstractRunConfig {
 class AbstractConfig {}
 const Core = { NodeJsConfig, AbstractRunConfig, AbstractConfig };
 `;
+
+/** What the published package has in its package.json. */
+const SHAPE = {
+  type: 'module',
+  exports: { '.': { import: './dist/index.js', require: './dist/index.cjs' } },
+  files: ['dist/**/*.js', 'dist/**/*.cjs'],
+};
+
+/** The bundle that is required. */
+const BUNDLE = 'dist/index.cjs';
 
 /** The manifest of a storage that needs nothing but node. */
 const NODE_MANIFEST = { environment: { node: { enabled: true, dependencies: [] } } };
@@ -43,7 +54,7 @@ function storageText(name, manifest) {
  * @param {object} content
  * @param {Record<string, string>} content.sources source name → its connector's `run` method
  * @param {Record<string, object>} [content.storages] storage name → its manifest
- * @param {string} [content.before] code at the top of the package's index.js
+ * @param {string} [content.before] code at the top of the package's bundle
  * @param {string} [content.after] code at its end; sees Core, Connectors, Storages
  * @param {object} [content.packageJson] more fields; without them, no default dependencies
  * @param {object} [content.files] more files
@@ -64,10 +75,11 @@ function connectorsPackage(t, content = {}) {
     'package.json': {
       name: '@test/connectors',
       version: '1.2.3',
-      main: 'index.js',
+      ...SHAPE,
       ...(content.packageJson ?? { owox: { runnerDependencies: [] } }),
     },
-    'index.js': index,
+    [BUNDLE]: index,
+    'dist/index.js': "throw new Error('a connectors package is never imported');\n",
     ...content.files,
   });
 }
@@ -87,4 +99,4 @@ function variablesOf(source, more = {}) {
   return { ...process.env, OW_CONFIG: JSON.stringify(configOf(source)), ...more };
 }
 
-module.exports = { NODE_MANIFEST, configOf, connectorsPackage, variablesOf };
+module.exports = { BUNDLE, NODE_MANIFEST, SHAPE, configOf, connectorsPackage, variablesOf };

@@ -1,7 +1,9 @@
 'use strict';
-// Lists what a connectors package has, in a confined process: the host never loads it.
-// Arguments: the package's folder, and `parameters` where those are wanted that no manifest
-// declares. The answer goes to descriptor 3, since a package may print.
+// Lists what a connectors package has, in a confined process: the host never loads it. Stands
+// behind load.js. Arguments: the package's folder, one whose node_modules leads to it, and
+// `parameters` where those are wanted that no manifest declares. The answer goes to descriptor 3,
+// since a package may print.
+/* global loadConnectors */
 
 const { writeSync } = require('node:fs');
 
@@ -105,15 +107,15 @@ function addParameters({ Core, Connectors, Storages }, sources, storages) {
 }
 
 try {
-  // with the slash a file of the same name beside the folder, such as its .json, is not meant
-  const connectors = require(`${process.argv[1]}/`);
+  const [, root, folder, depth] = process.argv;
+  const connectors = loadConnectors(folder, root);
   const describe = (groups) =>
     Object.fromEntries(
       Object.entries(groups ?? {}).map(([name, group]) => [name, manifestOf(group)]),
     );
   const sources = describe(connectors.Connectors);
   const storages = describe(connectors.Storages);
-  if (process.argv[2] === 'parameters') {
+  if (depth === 'parameters') {
     makeGlobal(connectors);
     addParameters(connectors, sources, storages);
   }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::Package;
 use super::remembered::{fingerprint, recall, remember};
+use crate::environment::RunFolder;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::for_helper;
@@ -17,7 +18,7 @@ use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
 use crate::process::{self, EnvPolicy, Start, Supervision};
 use crate::suggest::nearest;
 
-const SCRIPT: &str = include_str!("catalog.js");
+const SCRIPT: &str = concat!(include_str!("load.js"), include_str!("catalog.js"));
 
 /// Longest time a package may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
@@ -295,8 +296,22 @@ fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
     )
 }
 
+/// A folder in whose `node_modules` a link leads to the package: Node.js reads a package's `exports`
+/// only where the package is required by name, and this name is the one that environments have it by.
+/// It goes when it is dropped.
+fn folder_with_link(package: &Package, host: &Host) -> Result<RunFolder> {
+    let folder = RunFolder::create(&host.temporary_folder(), "connectors", "look")?;
+    let link = folder.path().join("node_modules").join(CONNECTORS_PACKAGE);
+    let made = std::fs::create_dir_all(link.parent().unwrap_or(&link))
+        .and_then(|()| std::os::unix::fs::symlink(&package.root, &link));
+    made.map_err(|cause| RunnerError::file("link the connectors package at", &link, &cause))?;
+    Ok(folder)
+}
+
 async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>> {
     let failed = |cause: std::io::Error| unloadable(package, &cause);
+    let folder = folder_with_link(package, host)?;
+    let arguments = [SCRIPT, &package.root.to_string_lossy(), &folder.path().to_string_lossy(), argument];
     let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
@@ -306,7 +321,7 @@ async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>>
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
-        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string(), argument.to_owned()],
+        args: ["-e"].into_iter().chain(arguments).map(str::to_owned).collect(),
         directory: &package.root,
         variables,
         held: Vec::new(),

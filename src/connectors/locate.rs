@@ -44,21 +44,44 @@ impl Package {
 /// `CONNECTORS_NOT_FOUND` for a package that was named but is not there, or cannot be read.
 pub fn locate(named: Option<&str>, host: &Host) -> Result<Package> {
     if let Some(named) = named.or_else(|| host.variable("OWOX_CONNECTORS_PACKAGE")) {
-        let root = find_named(named, host).ok_or_else(|| {
-            RunnerError::new(
-                Code::ConnectorsNotFound,
-                format!(
-                    "the connectors package {named:?} was not found; name an installed npm package, or the \
-                     folder of one (with a package.json in it)"
-                ),
-            )
-        })?;
-        return read(&root, false);
+        return read(&find_named(named, host)?, false);
     }
-    match starting_points(host).find_map(|start| in_node_modules(CONNECTORS_PACKAGE, start)) {
+    match find_installed(CONNECTORS_PACKAGE, host) {
         Some(root) => read(&root, false),
         None => read(&host.reference_package(), true),
     }
+}
+
+fn find_named(named: &str, host: &Host) -> Result<PathBuf> {
+    let looks_like_a_path = named.starts_with(['.', '/']);
+    let installed = if looks_like_a_path { None } else { find_installed(named, host) };
+    // without the dots, for messages
+    let folder: PathBuf = host.absolute(named).components().collect();
+    let found = installed.or_else(|| is_package(&folder).then(|| folder.clone()));
+    found.ok_or_else(|| {
+        let mut tried = Vec::new();
+        if !looks_like_a_path {
+            let starts = starting_points(host).map(|start| start.display().to_string());
+            tried.push(format!(
+                "node_modules of {} and of the folders above",
+                starts.collect::<Vec<_>>().join(", ")
+            ));
+            tried.extend(global_folders(host).into_iter().map(|folder| folder.display().to_string()));
+        }
+        tried.push(format!("the folder {}", folder.display()));
+        let remedy = if folder.is_file() {
+            format!(
+                "{named} is a file: install it if it is a packed package (npm install {named}), and name \
+                 the package"
+            )
+        } else {
+            "name an installed npm package, or the folder of one (with a package.json in it)".to_owned()
+        };
+        RunnerError::new(
+            Code::ConnectorsNotFound,
+            format!("the connectors package {named:?} was not found; {remedy}. Tried: {}", tried.join("; ")),
+        )
+    })
 }
 
 fn starting_points(host: &Host) -> impl Iterator<Item = &Path> {
@@ -67,21 +90,33 @@ fn starting_points(host: &Host) -> impl Iterator<Item = &Path> {
         .flatten()
 }
 
-fn find_named(named: &str, host: &Host) -> Option<PathBuf> {
-    let looks_like_a_path = named.starts_with(['.', '/']);
-    let installed = (!looks_like_a_path)
-        .then(|| starting_points(host).find_map(|start| in_node_modules(named, start)))
-        .flatten();
-    let folder = host.absolute(named);
-    installed.or_else(|| folder.join("package.json").is_file().then_some(folder))
+/// Node's way of looking from each starting point: `node_modules` of this folder and of each above
+/// it, then the folders for all programs. These are the same for each, and so looked through once.
+fn find_installed(name: &str, host: &Host) -> Option<PathBuf> {
+    let mut global = Some(global_folders(host));
+    starting_points(host).find_map(|start| {
+        let beside = start.ancestors().map(|folder| folder.join("node_modules"));
+        let all = beside.chain(global.take().into_iter().flatten());
+        all.map(|folder| folder.join(name)).find(|folder| is_package(folder))
+    })
 }
 
-/// Node's way of looking: `node_modules` of this folder and of each above it.
-fn in_node_modules(name: &str, start: &Path) -> Option<PathBuf> {
-    start
-        .ancestors()
-        .map(|folder| folder.join("node_modules").join(name))
-        .find(|folder| folder.join("package.json").is_file())
+/// Where Node looks for packages of every program: `NODE_PATH`, and the folders of old.
+fn global_folders(host: &Host) -> Vec<PathBuf> {
+    let named = host.variable("NODE_PATH").unwrap_or_default().split(':');
+    let mut folders: Vec<_> =
+        named.filter(|folder| !folder.is_empty()).map(|folder| host.absolute(folder)).collect();
+    if let Some(home) = host.variable("HOME") {
+        folders.extend([".node_modules", ".node_libraries"].map(|name| Path::new(home).join(name)));
+    }
+    if let Some(prefix) = host.exec_path.parent().and_then(Path::parent) {
+        folders.push(prefix.join("lib").join("node"));
+    }
+    folders
+}
+
+fn is_package(folder: &Path) -> bool {
+    folder.join("package.json").is_file()
 }
 
 fn read(root: &Path, is_fallback: bool) -> Result<Package> {
@@ -140,6 +175,61 @@ mod tests {
         assert_eq!(name(&locate(None, &host).unwrap()), "by-variable");
         assert_eq!(name(&locate(Some("mine"), &host).unwrap()), "by-variable");
         assert_eq!(name(&locate(Some("@owox/connectors"), &host).unwrap()), "from-host");
+    }
+
+    #[test]
+    fn the_folders_of_every_program_come_after_those_of_the_host_program() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let host = Host {
+            cwd: at("cwd"),
+            package_root: at("runner"),
+            program_dir: Some(at("host")),
+            exec_path: at("prefix/bin/node"),
+            variables: vec![
+                ("NODE_PATH".into(), format!(":{}:relative", at("shared").display())),
+                ("HOME".into(), at("home").display().to_string()),
+            ],
+            ..Host::default()
+        };
+        let found = |name: &str| locate(Some(name), &host).unwrap().manifest.name.unwrap();
+        let install = |folder: &str| package(&at(folder).join("p"), folder);
+        install("runner/node_modules");
+        for folder in [
+            "prefix/lib/node",
+            "home/.node_libraries",
+            "home/.node_modules",
+            "cwd/relative",
+            "shared",
+            "host/node_modules",
+        ] {
+            install(folder);
+            assert_eq!(found("p"), folder);
+        }
+        package(&at("cwd/relative/@owox/connectors"), "by-NODE_PATH");
+        assert_eq!(name(&locate(None, &host).unwrap()), "by-NODE_PATH");
+    }
+
+    #[test]
+    fn the_error_says_what_was_tried() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path).display().to_string();
+        let host = Host {
+            cwd: root.path().join("cwd"),
+            package_root: root.path().join("runner"),
+            variables: vec![("NODE_PATH".into(), at("shared"))],
+            ..Host::default()
+        };
+        let message = |named: &str| locate(Some(named), &host).unwrap_err().message;
+        let by_name = message("nope");
+        for part in [at("runner"), at("cwd"), at("shared"), at("cwd/nope")] {
+            assert!(by_name.contains(&part), "{part} in {by_name}");
+        }
+        let by_path = message("./nope");
+        assert!(by_path.ends_with(&format!("Tried: the folder {}", at("cwd/nope"))), "{by_path}");
+        std::fs::create_dir(root.path().join("cwd")).unwrap();
+        std::fs::write(root.path().join("cwd/p-1.0.0.tgz"), "").unwrap();
+        assert!(message("./p-1.0.0.tgz").contains("npm install ./p-1.0.0.tgz"));
     }
 
     #[test]

@@ -10,6 +10,9 @@ const { inspect } = require('node:util');
 
 const dependencies = __DEPENDENCIES__;
 
+/** From below node_modules Node.js loads ES modules without a warning on stderr. */
+const load = nodeModule.createRequire(path.join(__dirname, 'node_modules', 'main.js'));
+
 /** Whether modules are loaded now, instead of at first use. */
 const eager = __EAGER__;
 
@@ -46,7 +49,7 @@ function defineLazily(name, load) {
 
 /** The value of one global of a dependency: the module, or the module's property of that name. */
 function valueOf(dependency, name) {
-  const loaded = require(dependency.name);
+  const loaded = load(dependency.name);
   if (dependency.global_is) return loaded;
   const isModuleItself = dependency.global.length === 1 && !(name in Object(loaded));
   return isModuleItself ? loaded : loaded[name];
@@ -64,7 +67,10 @@ function defineMembers(members, areGroups) {
 /** Stack and causes of whatever was thrown, which may be anything. */
 function describe(thrown, depth = 0) {
   if (typeof thrown?.message !== 'string') return `Thrown: ${inspect(thrown)}`;
-  const text = thrown.stack || `${thrown.name}: ${thrown.message}`;
+  let text = thrown.stack || `${thrown.name}: ${thrown.message}`;
+  if (/^ERR_REQUIRE_(ESM|ASYNC)/.test(thrown.code)) {
+    text += `\nrequire() of Node.js ${process.version} cannot load it, and until run() nothing can wait.`;
+  }
   const hasCause = thrown.cause !== undefined && depth < 5;
   return hasCause ? `${text}\nCaused by: ${describe(thrown.cause, depth + 1)}` : text;
 }
@@ -99,7 +105,7 @@ function failUnlessSettled() {
 function start() {
   useCompiledCode();
   for (const dependency of dependencies) {
-    require.resolve(dependency.name); // a missing package is an error now, not in mid-run
+    load.resolve(dependency.name); // a missing package is an error now, not in mid-run
     for (const name of dependency.global) defineLazily(name, () => valueOf(dependency, name));
   }
   if (eager) {

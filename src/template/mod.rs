@@ -30,11 +30,12 @@ pub fn render(dependencies: &[Dependency], eager: bool) -> Result<String> {
     Ok(script.replacen(PLACEHOLDER, &serde_json::Value::from(entries).to_string(), 1))
 }
 
-/// The script without indentation and the lines that are only comments, which are for readers of
-/// this repository: it is written for each run, and this way takes one block of the disk.
+/// The script without indentation and comments, which are for readers of this repository: it is
+/// written for each run, and this way takes one block of the disk.
 fn compact(script: &str) -> String {
     let is_comment = |line: &&str| ["//", "/*", "*"].iter().any(|start| line.starts_with(start));
-    script.split_inclusive('\n').map(str::trim_start).filter(|line| !is_comment(line)).collect()
+    let lines = script.lines().map(str::trim_start).filter(|line| !is_comment(line));
+    lines.flat_map(|line| [line.split(" // ").next().unwrap_or_default(), "\n"]).collect()
 }
 
 #[cfg(test)]
