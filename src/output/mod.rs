@@ -3,11 +3,13 @@
 
 mod fields;
 mod inspect;
+mod life;
 mod lines;
 mod messages;
 mod progress;
 mod pump;
 pub mod redact;
+mod tables;
 mod tail;
 
 pub use fields::Message;
@@ -16,4 +18,5 @@ pub use lines::{Batch, BatchKind, Framer};
 pub use messages::messages;
 pub use progress::Progress;
 pub use pump::{Observer, Sink, StreamKind, StreamReport, pump};
+pub use tables::{Table, Tables, saved_rows};
 pub use tail::Tail;

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use super::life::Life;
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
@@ -123,6 +124,7 @@ pub async fn pump<O: Observer>(
         observer,
         kind: stream,
         sink,
+        life: progress.is_watched().then(Life::default),
         redactor: Redactor::new(secrets),
         framer: Framer::default(),
         inspector: Inspector::default(),
@@ -180,6 +182,8 @@ struct Stream<'a, O> {
     progress: &'a Progress,
     kind: StreamKind,
     sink: Sink,
+    /// Signs of life, where somebody waits for silence.
+    life: Option<Life>,
     redactor: Redactor,
     framer: Framer,
     inspector: Inspector,
@@ -212,7 +216,9 @@ impl<O: Observer> Stream<'_, O> {
             let (filled, at_end);
             (reader, filled, at_end) = fill(reader, &mut buffer, may_pause).await?;
             may_pause = filled < BULK_BYTES;
-            self.progress.read(filled);
+            if let Some(life) = &mut self.life {
+                self.progress.shows(life.push(&buffer[..filled], now_ms()));
+            }
             self.take(&buffer[..filled]).await;
             if at_end {
                 break;
@@ -273,6 +279,11 @@ impl<O: Observer> Stream<'_, O> {
         // the receiver is only gone when the whole run is
         let _ = self.sender.send(Delivery { batches, arrays }).await;
     }
+}
+
+/// The time since 1970.
+fn now_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 /// Fills the buffer, waiting once for a moment after a short read where that is wanted; gives how

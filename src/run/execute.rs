@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::isolation::{Confined, Grant, Ground, IsolationReport, SeatBelt};
 use crate::options::Options;
 use crate::output::redact::Secrets;
-use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
+use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump, saved_rows};
 use crate::process::policy::Layer;
 use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
@@ -131,7 +131,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     observer.started(pid).await;
 
     let (samples, recorded) = (running.samples.subscribe(), running.samples.subscribe());
-    let progress = Progress::default();
+    let progress = Progress::watched(options.limits.stall.is_some());
     let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
     let all = async {
@@ -239,7 +239,7 @@ async fn watch_process<O: Observer>(
     Ended { exit, usage, ran_ms, lost }
 }
 
-/// Asks a run to stop whose connector prints nothing for too long.
+/// Asks a run to stop whose connector shows no sign of life for too long.
 async fn watch_silence(
     limit: Option<Duration>,
     cancellation: &Cancellation,
@@ -304,7 +304,7 @@ async fn read<O: Observer>(
 
 impl Execution {
     /// The verdict and the report.
-    pub fn into_outcome(self, environment: Option<EnvironmentInfo>) -> Outcome {
+    pub fn into_outcome(mut self, environment: Option<EnvironmentInfo>) -> Outcome {
         let Ended { exit, usage, ran_ms, lost } = self.ended;
         let evidence = Evidence {
             exit,
@@ -324,7 +324,10 @@ impl Execution {
             Some(Lost { error, stop: None }) => (Status::Failed, Some(error)),
             None => verdict(&evidence),
         };
-        let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
+        let tables = std::mem::take(&mut self.inspector.tables).into_vec();
+        // of a failed run: nothing saved in all of its tables is known, and is no row
+        let rows = self.inspector.rows.or_else(|| saved_rows(&tables).filter(|_| error.is_some()));
+        let last_status = self.inspector.last_status;
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
@@ -351,11 +354,18 @@ impl Execution {
             environment: environment.map(|info| Environment { key: info.key, cached: info.cached }),
             resources: Resources { peak_rss_bytes: usage.peak_rss_bytes, cpu_ms: usage.cpu_ms },
             rows,
+            tables,
             last_status,
             state,
             warnings,
             isolation: self.isolation,
+            page: None,
         };
-        Outcome { report: Some(report), failure: error.map(Failure::from), stderr_tail: self.stderr_tail }
+        Outcome {
+            report: Some(report),
+            failure: error.map(Failure::from),
+            stderr_tail: self.stderr_tail,
+            page: None,
+        }
     }
 }
