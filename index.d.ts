@@ -368,9 +368,13 @@ export interface ErrorMessage extends MessageFields {
   error?: unknown;
 }
 
-/** Credentials that the source renewed. May hold secrets. */
+/**
+ * Credentials that the source renewed, which the host has to save: the next run needs them. Only
+ * `onStdout`, `onMessage` and `stream` get them; wherever else a run is told of, they are `***`.
+ */
 export interface CredentialsMessage extends MessageFields {
   type: 'updateCredentials';
+  credentials?: Record<string, unknown>;
 }
 
 /** Fields that the source has. */

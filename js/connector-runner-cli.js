@@ -6,7 +6,7 @@ const path = require('node:path');
 
 const { Config } = require('./config');
 const ConnectorExecutionService = require('./connector-execution-service');
-const { request } = require('./host');
+const { OWN, request } = require('./host');
 const { native } = require('./native');
 const { ConnectorRunError, inCallersRealm, settle } = require('./realm');
 const { RunConfig } = require('./run-config');
@@ -187,7 +187,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       runId,
       config,
       runConfig,
-      { logCapture: { onStdout, onStderr }, onSpawn },
+      { logCapture: { onStdout, onStderr, [OWN]: true }, onSpawn },
       {
         onProgress,
         onUsage: plan.look.json || super.isLive() ? onUsage : undefined,
