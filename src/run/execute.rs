@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::notices::Notices;
 use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
@@ -91,6 +92,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let mut confined = confine(&mut job, &node, host)?;
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
+    let mut notices = None;
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
     args.extend_from_slice(seat_belt.as_ref().map(SeatBelt::flags).unwrap_or_default());
     if let Some(configuration) = secrets::take(&mut job.variables)? {
@@ -100,6 +102,11 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
             wiring.child.len().to_string(),
         ]);
         wiring.child.push(configuration);
+        if let Some((ours, theirs)) = Notices::open() {
+            args.push(wiring.child.len().to_string());
+            wiring.child.push(theirs);
+            notices = Some(ours);
+        }
     } else {
         args.push(MAIN.to_owned());
     }
@@ -125,7 +132,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         running.layers.as_deref(),
         confined.gap.as_deref(),
     );
-    let warnings = std::mem::take(&mut confined.warnings);
+    let mut warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
     observer.phase(Phase::Execution).await;
     observer.started(pid).await;
@@ -148,6 +155,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         never = pass_on_usage(samples, options.listeners.usage_every_ms, observer) => match never {},
     };
 
+    warnings.extend(notices.map(Notices::read).unwrap_or_default());
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
     for (stream, report) in [first, second].into_iter().flatten() {

@@ -5,6 +5,7 @@ mod cancel;
 mod control;
 mod course;
 mod execute;
+mod notices;
 mod phase;
 mod report;
 mod secrets;

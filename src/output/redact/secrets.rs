@@ -58,6 +58,15 @@ fn is_public_member(name: &str) -> bool {
     PUBLIC_ENDS.iter().any(|end| name.ends_with(end))
 }
 
+/// Whether these are the members of a key's file, such as a service account's: its own, and no
+/// parameters.
+fn is_key_file(members: &[(String, Value)]) -> bool {
+    let is_text =
+        |wanted: &str| members.iter().any(|(name, value)| name == wanted && matches!(value, Value::Text(_)));
+    ["private_key", "client_secret", "refresh_token"].iter().any(|name| is_text(name))
+        && (is_text("type") || is_text("token_uri"))
+}
+
 /// Names of parameters that a manifest marks as secret.
 #[derive(Debug, Clone, Default)]
 pub struct Marked {
@@ -163,6 +172,7 @@ impl Collector {
     /// Looks at every member below a value.
     fn walk(&mut self, value: &Value, marked: &[String]) {
         match value {
+            Value::Object(members, _) if is_key_file(members) => self.walk_secret(value),
             Value::Object(members, _) => {
                 for (name, value) in members {
                     if self.is_secret(name, marked) {
@@ -243,6 +253,7 @@ impl Collector {
                 match value.member("value") {
                     // the name of a choice; the choice's own parameters are under `items`
                     Some(_) if value.member("items").is_some() => {}
+                    Some(inner @ Value::Object(..)) => return self.secret(inner, marked, is_marked),
                     Some(inner) => self.secret(inner, marked, is_marked),
                     None => {
                         self.insert(raw);
