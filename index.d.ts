@@ -744,6 +744,7 @@ export class ConnectorExecutionService {
 /** One npm package of an environment, and the globals it becomes in `main.js`. */
 export interface Dependency {
   name: string;
+  /** npm version, range or specifier. {@link TemplateRenderer.render} does without. */
   version: string;
   global?: string[];
   /** Whether the module itself is the global, instead of its properties. */
@@ -830,7 +831,7 @@ export class NpmDependencyManager extends DependencyManager {
 /** Renders `main.js`. */
 export class NodeJsTemplateRenderer extends TemplateRenderer {
   /** @throws {Error} `INVALID_CONFIG` for a name that is no npm package or identifier */
-  render(dependencies: Dependency[]): string;
+  render(dependencies: (Omit<Dependency, 'version'> & { version?: string })[]): string;
 }
 
 /** The command line. */

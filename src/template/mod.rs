@@ -42,6 +42,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_script_needs_no_versions() {
+        let dependency: Dependency = serde_json::from_str(r#"{"name":"x","global":["X"]}"#).unwrap();
+        assert!(render(std::slice::from_ref(&dependency), false).unwrap().contains(r#""global":["X"]"#));
+        dependency.check().unwrap_err(); // to install it takes one
+    }
+
+    #[test]
     fn hostile_dependencies_never_reach_the_script() {
         let hostile = |name: &str, global: &str| Dependency {
             name: name.into(),
