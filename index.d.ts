@@ -239,8 +239,10 @@ export interface RunOptions {
   timeoutMs?: number;
   /**
    * Longest time, ms, without any output of the connector; none by default. Then `STALLED`. Time
-   * in which a callback holds the output up does not count. Refused where stdout or stderr is a
-   * descriptor or stream of the caller's, whose output is not seen here.
+   * in which a callback holds the output up does not count, nor time in which nobody could listen,
+   * since the machine or the host was paused. A heartbeat that only says what the one before it said
+   * is no output; a wait that the connector announces is not silence until it is over. Refused where
+   * stdout or stderr is a descriptor or stream of the caller's, whose output is not seen here.
    */
   stallTimeoutMs?: number;
   /**
@@ -321,10 +323,17 @@ export interface LogMessage extends MessageFields {
   message?: string;
 }
 
-/** A sign of life. */
+/**
+ * A heartbeat. For `stallTimeoutMs` it is a sign of life only where it says something new.
+ */
 export interface InProgressMessage extends MessageFields {
   type: 'isInProgress';
-  status?: number;
+  /** Connectors of OWOX write the text `in_progress`. */
+  status?: number | boolean | string;
+  /** How far a table is. */
+  progress?: { table?: string; phase?: string; rows?: number };
+  /** It waits on purpose, until so many milliseconds since 1970: no silence until then. */
+  waiting?: { untilMs: number; reason?: string };
 }
 
 /** Where the run is: 1 import, 2 clean-up in progress, 3 import, 4 clean-up done, 5 error. */
@@ -359,9 +368,13 @@ export interface ErrorMessage extends MessageFields {
   error?: unknown;
 }
 
-/** Credentials that the source renewed. May hold secrets. */
+/**
+ * Credentials that the source renewed, which the host has to save: the next run needs them. Only
+ * `onStdout`, `onMessage` and `stream` get them; wherever else a run is told of, they are `***`.
+ */
 export interface CredentialsMessage extends MessageFields {
   type: 'updateCredentials';
+  credentials?: Record<string, unknown>;
 }
 
 /** Fields that the source has. */
@@ -511,7 +524,9 @@ export interface RunResult {
   resources: { peakRssBytes: number; cpuMs: number };
   /** Rows that were saved, as far as the connector said so: the sum of its `summary.rows`. */
   rows: number | null;
-  /** The last `updateCurrentStatus`; 5 means error. */
+  /** What became of each table, as far as the connector said so; empty for connectors of 0.11. */
+  tables: TableResult[];
+  /** The last `updateCurrentStatus`; 1 means import in progress, 5 error. */
   lastStatus: number | null;
   /** Warnings of the connector, and of the runner about itself. */
   warnings: string[];
@@ -519,6 +534,19 @@ export interface RunResult {
   state: { date?: string } | null;
   /** What was asked of isolation, and what was found to be enforced in this very run. */
   isolation: IsolationReport;
+  /** Path of the page about the run; absent where none was asked for, or it could not be written. */
+  report?: string;
+}
+
+/** What became of one table in a run. */
+export interface TableResult {
+  table: string;
+  /** Whether this run has saved rows there; null where it ended while it was saving them. */
+  committed: boolean | null;
+  /** How many; null where that is not known. */
+  rows: number | null;
+  /** How many it had read at least. */
+  read?: number;
 }
 
 /** What was asked of isolation, and what was found to be enforced. */
@@ -584,6 +612,10 @@ export interface FailedRun {
   readonly durationMs: number;
   /** The same by phase, ms; 0 for those that it did not come to. */
   readonly timings: RunResult['timings'];
+  /** What became of each table, as in {@link RunResult}; absent where nothing is known of any. */
+  readonly tables?: TableResult[];
+  /** Path of the page about the run; absent where none was asked for, or it could not be written. */
+  readonly report?: string;
 }
 
 /** Why a run was rejected. Its `name` is `AbortError` where the run was cancelled. */
@@ -712,6 +744,7 @@ export class ConnectorExecutionService {
 /** One npm package of an environment, and the globals it becomes in `main.js`. */
 export interface Dependency {
   name: string;
+  /** npm version, range or specifier. {@link TemplateRenderer.render} does without. */
   version: string;
   global?: string[];
   /** Whether the module itself is the global, instead of its properties. */
@@ -798,7 +831,7 @@ export class NpmDependencyManager extends DependencyManager {
 /** Renders `main.js`. */
 export class NodeJsTemplateRenderer extends TemplateRenderer {
   /** @throws {Error} `INVALID_CONFIG` for a name that is no npm package or identifier */
-  render(dependencies: Dependency[]): string;
+  render(dependencies: (Omit<Dependency, 'version'> & { version?: string })[]): string;
 }
 
 /** The command line. */

@@ -3,7 +3,15 @@
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
-const { closeSync, existsSync, openSync, writeFileSync } = require('node:fs');
+const {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} = require('node:fs');
 const path = require('node:path');
 const { after, test } = require('node:test');
 
@@ -79,7 +87,7 @@ test('a second signal kills a connector that does not end', async (t) => {
 
 for (const [source, args, exitCode, message] of [
   ['Stubborn', ['--timeout-ms', '3000', '--grace-ms', '100'], 124, /3000 ms/],
-  ['Stubborn', ['--stall-timeout-ms', '700', '--grace-ms', '100'], 125, /nothing for 700 ms/],
+  ['Stubborn', ['--stall-timeout-ms', '700', '--grace-ms', '100'], 125, /nothing new for 700 ms/],
   ['Bomb', ['--memory-limit-mb', '200'], 137, /200 MB/],
   ['Stubborn', ['--memory-limit-mb', '1'], 1, /--memory-limit-mb must be/],
 ]) {
@@ -91,6 +99,106 @@ for (const [source, args, exitCode, message] of [
     assert.deepEqual(processes(), []);
   });
 }
+
+/** What a run of two tables says of them that ends like this after the first. */
+const TABLES = (end) => `run() {
+  const say = (fields) => console.log(JSON.stringify({ type: 'log', ...fields }));
+  say({ message: 'import', tables: ['a', 'b', 'c'] });
+  say({ progress: { table: 'a', phase: 'saving', rows: 3 } });
+  say({ message: 'Loaded', summary: { table: 'a', rows: 3, total: 9, lastDate: '2026-01-02' } });
+  say({ progress: { table: 'b', phase: 'reading', rows: 7 } });
+  ${end}
+}`;
+
+test('text, --json, page and error.run say the same of each table of a failed run', async (t) => {
+  const tables = [
+    { table: 'a', committed: true, rows: 3, read: 3 },
+    { table: 'b', committed: false, rows: 0, read: 7 },
+    { table: 'c', committed: false, rows: 0 },
+  ];
+  const parts = { Fails: TABLES(`throw new Error('b is broken');`) };
+  parts.Saving = TABLES(
+    `say({ progress: { table: 'b', phase: 'saving', rows: 7 } }); process.kill(process.pid, 'SIGKILL');`,
+  );
+  const connectors = connectorsPackage(t, { sources: parts });
+  const more = { OWOX_CONNECTORS_PACKAGE: connectors };
+  const page = path.join(tempFolder(t), 'page.html');
+  const text = await start(t, 'Fails', more, '--report', page).end;
+  assert.match(
+    text.stderr,
+    /\n {2}Tables {3}a: 3 rows saved\n {11}b: nothing saved, 7 rows read\n {11}c: nothing saved\n/,
+  );
+  assert.match(
+    readFileSync(page, 'utf8'),
+    /<li>a: 3 rows saved<\/li><li>b: nothing saved, 7 rows read<\/li><li>c: nothing saved<\/li>/,
+  );
+  const { stdout } = await start(t, 'Fails', more, '--json').end;
+  const event = JSON.parse(stdout.trim().split('\n').at(-1));
+  assert.deepEqual(event.error.run.tables, tables);
+  assert.deepEqual(event.run.tables, tables);
+  assert.deepEqual([event.rows, event.run.rows], [3, 3]);
+  assert.deepEqual(
+    event.tables.map(({ table, committed, rows, total, lastDate }) => [
+      table,
+      committed,
+      rows,
+      total,
+      lastDate,
+    ]),
+    [
+      ['a', true, 3, 9, '2026-01-02'],
+      ['b', false, 0, null, null],
+      ['c', false, 0, null, null],
+    ],
+  );
+  const killed = await start(t, 'Saving', more).end;
+  assert.match(killed.stderr, /b: was being saved: look whether its rows are there\n/);
+});
+
+test('a state that is not there yet does not make rows unwritten', async (t) => {
+  const connectors = connectorsPackage(t, { sources: { Fails: TABLES(`process.exit(3);`) } });
+  const folder = writeFiles(tempFolder(t), { 'config.json': configOf('Fails') });
+  const args = [path.join(folder, 'config.json'), '--state', path.join(folder, 'state.json')];
+  const { stderr } = await runScript('src/cli-wrapper.js', args, {
+    env: { ...env, OWOX_CONNECTORS_PACKAGE: connectors },
+  });
+  assert.match(stderr, /Tables {3}a: 3 rows saved\n/);
+  assert.doesNotMatch(stderr, /nothing was written/);
+});
+
+test('only a page that was written is named', async (t) => {
+  const folder = tempFolder(t);
+  const page = path.join(folder, 'page.html');
+  const spoils = (end) => `run() {
+    const fs = require('node:fs');
+    fs.rmSync(process.env.PAGE, { force: true });
+    fs.mkdirSync(process.env.PAGE);
+    ${end}
+  }`;
+  const sources = { Works: spoils(''), Fails: spoils(`throw new Error('x');`) };
+  const more = { OWOX_CONNECTORS_PACKAGE: connectorsPackage(t, { sources }), PAGE: page };
+  for (const source of ['Works', 'Fails']) {
+    writeFileSync(page, 'of an earlier run');
+    const { stderr } = await start(t, source, more, '--report', page, '--isolation', 'none').end;
+    assert.match(stderr, /has become a folder/, 'it could not be written');
+    assert.doesNotMatch(stderr, /\n {2}Report +\//);
+    rmdirSync(page);
+  }
+  writeFileSync(page, 'of an earlier run');
+  const link = path.join(folder, 'link.html');
+  symlinkSync(page, link);
+  const refused = await start(t, 'Line', {}, '--report', link).end;
+  assert.match(refused.stderr, /a symbolic link/);
+  assert.doesNotMatch(refused.stderr, /\n {2}Report/);
+  const written = await start(t, 'Line', {}, '--report', page).end;
+  assert.match(written.stderr, /\n {2}Report/);
+  const missing = writeFiles(folder, { 'c.json': { ...configOf('Line'), storage: { name: 'X' } } });
+  const args = [path.join(missing, 'c.json'), '--no-state', '--report', page];
+  writeFileSync(page, 'of an earlier run');
+  const { stderr } = await runScript('src/cli-wrapper.js', args, { env });
+  assert.match(stderr, /\n {2}Report/);
+  assert.match(readFileSync(page, 'utf8'), /Did not start/);
+});
 
 test('a reader who has gone does not end the run', async (t) => {
   const gone = path.join(tempFolder(t), 'gone');

@@ -20,7 +20,9 @@ const IMPORT = `
   ${say({ type: 'log', message: '12 rows of ads were fetched' })}
   console.log('plain text');
   ${say({ type: 'addWarningToCurrentStatus', warning: 'one account was left out' })}`;
-const DONE = say({ type: 'updateLastRequstedDate', date: '2026-01-31T00:00:00.000Z' });
+const DONE =
+  say({ type: 'updateLastRequstedDate', date: '2026-01-31T00:00:00.000Z' }) +
+  say({ type: 'updateCurrentStatus', status: 3 });
 const summary = (table, rows) => ({
   ...{ type: 'log', message: 'saved' },
   summary: { rows, total: rows * 2, table, firstDate: '2026-01-01', lastDate: '2026-01-31' },

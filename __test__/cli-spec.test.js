@@ -220,6 +220,86 @@ test('parameters that no manifest declares are found in the classes', async (t) 
   ]);
 });
 
+/** Storages in the manner of 0.31, and what they do to a configuration before they name parameters. */
+function curiousPackage(t) {
+  const before = {
+    Plain: `const [project, dataset] = config.DestinationDatasetID.value.split('.');`,
+    Template:
+      'const project = `${config.A.value}-${config.B}`; const dataset = "" + config.C.value.trim();',
+    Arithmetic: `const project = config.Max.value * 2 + (config.Max - 1); const dataset = -config.N.value;`,
+    Iterates: `const project = [...config.Fields.value, ...config.Other.value.map((x) => x.name)];
+      for (const field of config.Fields) field.name.toUpperCase();
+      for (let i = 0; i < config.Fields.value.length; i += 1); const dataset = Object.keys(config.X);`,
+    Calls: `const project = new config.Client.value(config.Key()).open({ a: 1 })?.[0]; const dataset = config.a.b.c.d();`,
+    Json: `const project = JSON.parse(JSON.stringify(config.A.value) || '""'); const dataset = String(config.B.value);
+      if (typeof config.setParametersValues !== 'function') throw new Error('no configuration');
+      if (!(config instanceof Core.AbstractConfig) || config.then) throw new Error('odd');`,
+  };
+  const storages = Object.keys(before);
+  return connectorsPackage(t, {
+    sources: { Ads: 'run() {}' },
+    storages: Object.fromEntries(storages.map((name) => [name, NODE_MANIFEST])),
+    after: `
+      Core.AbstractConfig = class {
+        #own = new Set();
+        mergeParameters(given) { Object.assign(this, given); this.#own.add(given); return this; }
+        setParametersValues() { return this.#own.size; }
+      };
+      Core.AbstractStorage = class { constructor(config, keys, schema) { this.keys = keys.concat(Object.keys(schema)); } };
+      ${storages
+        .map(
+          (name) => `Storages.${name}.${name}Storage = class extends Core.AbstractStorage {
+        constructor(config, keys, schema) {
+          ${before[name]}
+          super(config.mergeParameters({
+            DestinationDatasetID: { isRequired: true, requiredType: 'string' },
+            DestinationTableName: { isRequired: true, requiredType: 'string' },
+            'Location*': { requiredType: 'string' },
+            ProjectID: { isRequired: true, value: project ?? '' },
+            DatasetName: { isRequired: true, value: dataset, default: dataset },
+            MaxBufferSize: { isRequired: true, default: 250 },
+          }), keys, schema);
+          for (;;) ; // it would connect
+        }
+      };`,
+        )
+        .join('\n')}`,
+  });
+}
+
+test('parameters of storages that read the configuration first are found', async (t) => {
+  const folder = curiousPackage(t);
+  for (const name of ['Plain', 'Template', 'Arithmetic', 'Iterates', 'Calls', 'Json']) {
+    const { stdout } = await spec(name, '--connectors', folder);
+    assert.match(stdout, /^ {2}DestinationDatasetID {2}string, required$/m, name);
+    assert.match(stdout, /^ {2}Location {2}string, required$/m, name);
+    assert.match(stdout, /^ {2}MaxBufferSize {2}\S+, default 250$/m, name);
+    assert.match(stdout, /^ {2}ProjectID {2}\S+$/m, `${name}: derived, so that it is not required`);
+  }
+});
+
+test('what the connector may set itself is no error of check', async (t) => {
+  const folder = curiousPackage(t);
+  const cwd = writeFiles(tempFolder(t), {
+    'config.json': {
+      name: 'x',
+      source: { name: 'Ads', config: {} },
+      storage: { name: 'Plain', config: { DestinationDatasetID: 'p.d', Location: null } },
+    },
+  });
+  const args = ['check', 'config.json', '--json', '--connectors', folder];
+  const { stdout, code } = await runScript('src/cli-wrapper.js', args, { cwd, env });
+  const { findings } = JSON.parse(stdout);
+  assert.deepEqual(
+    findings.map((one) => `${one.severity} ${one.path}`),
+    ['warning storage.config.Location', 'warning storage.config.DestinationTableName'],
+  );
+  assert.match(findings[1].message, /its connector may set it itself/);
+  assert.equal(code, 0);
+  const schema = JSON.parse((await spec('--schema', '--connectors', folder)).stdout);
+  assert.ok(!JSON.stringify(schema).includes('"required":["DestinationDatasetID"'));
+});
+
 test('a package that is looked at can write nothing', { skip: needs('landlock') }, async (t) => {
   const marker = path.join(tempFolder(t), 'marker');
   const before = `try { require('fs').writeFileSync(${JSON.stringify(marker)}, ''); } catch {}`;

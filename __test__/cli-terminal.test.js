@@ -23,6 +23,7 @@ const sources = {
     ${say({ type: 'addWarningToCurrentStatus', warning: 'it is slow' })}
     ${say({ type: 'updateLastRequstedDate', date: '2026-01-31T00:00:00.000Z' })}
     console.log('plain \\u001b[2J text');
+    process.once('exit', () => { ${say({ type: 'updateCurrentStatus', status: 3 })} });
     ${WAIT}
   }`,
   Stubborn: `run() { process.on('SIGTERM', () => console.log('not yet')); console.log('ready'); ${WAIT} }`,

@@ -37,6 +37,7 @@ const SOURCES = {
       process.on('SIGTERM', () => {
         clearInterval(timer);
         say('log', { message: 'finished cleanly' });
+        say('updateCurrentStatus', { status: 3 });
         resolve();
       });
       say('updateCurrentStatus', { status: 1 });

@@ -3,6 +3,8 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
+const { spawn } = require('node:child_process');
+const { createServer } = require('node:http');
 const path = require('node:path');
 const { after, test } = require('node:test');
 
@@ -38,6 +40,49 @@ test('npm that fails rejects with its code, and its output is the hint only', as
   assert.match(error.hint, /missing\/package/);
   assert.deepEqual({ stdout, stderr, pids }, { stdout: [], stderr: [], pids: [] });
   assert.deepEqual(fs.readdirSync(runsDir), []);
+});
+
+test('a version that a storage pins and the registry lacks is named', async (t) => {
+  const packument = (name) => ({
+    name,
+    'dist-tags': { latest: '1.0.0' },
+    versions: {
+      '1.0.0': { name, version: '1.0.0', dist: { tarball: 'http://127.0.0.1:1/x.tgz' } },
+    },
+  });
+  const server = createServer((request, response) => {
+    const name = decodeURIComponent(request.url.slice(1));
+    if (name !== '@test/pinned') return response.writeHead(404).end('{}');
+    return response
+      .setHeader('content-type', 'application/json')
+      .end(JSON.stringify(packument(name)));
+  }).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await new Promise((resolve) => server.once('listening', resolve));
+  const pinned = [{ name: '@test/pinned', version: '99.0.0', global: ['x'], global_is: true }];
+  const folder = connectorsPackage(t, {
+    storages: { Pins: { environment: { node: { enabled: true, dependencies: pinned } } } },
+  });
+  const config = writeFiles(tempFolder(t), { 'config.json': configOf('Ok', {}, 'Pins') });
+  const args = ['src/cli-wrapper.js', path.join(config, 'config.json'), '--no-state'];
+  const { code, stderr } = await ended(
+    spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        OWOX_CONNECTORS_PACKAGE: folder,
+        OWOX_RUNNER_STORE: path.join(config, 'store'),
+        npm_config_cache: path.join(config, 'cache'),
+        npm_config_registry: `http://127.0.0.1:${server.address().port}/`,
+      },
+    }),
+  );
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /The registry has no @test\/pinned 99\.0\.0, which the storage's\s+manifest/,
+  );
 });
 
 test('installDependencies rejects in the same words', async (t) => {

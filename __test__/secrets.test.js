@@ -35,7 +35,7 @@ for (const padding of [0, 140 * 1024, 5 * 1024 * 1024]) {
         length: JSON.parse(process.env.OW_CONFIG).source.config.Padding.value.length,
         runConfig: process.env.OW_RUN_CONFIG, argv: process.argv.slice(1), execArgv: process.execArgv,
         isMain: require.main === module, filename: __filename, descriptors: require('fs').readdirSync('/proc/self/fd')
-          .filter((fd) => { try { return require('fs').readlinkSync('/proc/self/fd/' + fd).includes('memfd'); } catch {} }),
+          .filter((fd) => { try { return require('fs').readlinkSync('/proc/self/fd/' + fd).includes('memfd:configuration'); } catch {} }),
       }))`,
       { padding },
     );

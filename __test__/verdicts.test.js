@@ -30,6 +30,9 @@ const sources = {
   ThrowsWithHandles: `run() { setInterval(() => {}, 1000); throw new Error('went wrong: ✓'); }`,
   Status5: `run() { ${status(1)}; ${status(5)}; }`,
   Status5Text: `run() { ${status("'5'")}; }`,
+  ExitsInMidImport: `run() { ${status(3)}; ${status(1)}; process.exit(0); }`,
+  EndsInMidImport: `run() { ${status("'1'")}; }`,
+  ExitsInCleanUp: `run() { ${status(1)}; ${status(2)}; process.exit(0); }`,
   Status5Recovered: `run() { ${status(5)}; ${status(3)}; }`,
   NeverSettles: `run() { return new Promise(() => {}); }`,
   Exit3: `run() { process.exit(3); }`,
@@ -92,7 +95,17 @@ for (const source of ['Status5', 'Status5Text']) {
   });
 }
 
+for (const source of ['ExitsInMidImport', 'EndsInMidImport']) {
+  test(`${source}: exit 0 while the import is in progress is a failure that says so`, async () => {
+    const { error } = await play(source);
+    assertFailed(error, 0);
+    assert.equal(error.result.lastStatus, 1);
+    assert.match(error.message, /ended in mid-import: its last status was 1 .*exited with code 0/);
+  });
+}
+
 test('the last status counts, not an earlier one', async () => {
+  assert.equal((await play('ExitsInCleanUp')).result.status, 'success');
   const { result } = await play('Status5Recovered');
   assert.deepEqual([result.status, result.lastStatus], ['success', 3]);
 });

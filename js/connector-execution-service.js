@@ -62,8 +62,9 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       try {
         return await this.#execute(watcher, datamartId, runId, config, runConfig, stdio, options);
       } catch (error) {
-        if (isOurs(error) && !error.run) await this.#reportRefusal(options, config, error);
-        throw ofRun(error, { datamartId, runId });
+        const isRefused = isOurs(error) && !error.run;
+        const report = isRefused && (await this.#reportRefusal(options, config, error));
+        throw ofRun(error, { datamartId, runId }, report ? { report } : error?.run);
       }
     });
   }
@@ -79,17 +80,18 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     ];
   }
 
-  /** Writes the report of a run that was refused before it began. */
+  /** Writes the report of a run that was refused before it began, and gives its path. */
   async #reportRefusal(options, config, { code, message }) {
     const report = this.#layers(options)
       .map((layer) => optionOf(layer, 'report'))
       .findLast(Boolean);
-    if (typeof report !== 'string') return;
+    if (typeof report !== 'string') return undefined;
     try {
       const name = typeof config?.name === 'string' ? config.name : '';
-      await settle(super.reportRefusal(request([], { report, config: name, code, message })));
+      const asked = request([], { report, config: name, code, message });
+      return (await settle(super.reportRefusal(asked))).value;
     } catch {
-      // what the run was refused for counts
+      return undefined; // what the run was refused for counts
     }
   }
 

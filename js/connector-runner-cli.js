@@ -2,12 +2,11 @@
 // The command line. What to do and what to print is decided natively; this file only moves
 // arguments, files and texts.
 
-const { existsSync } = require('node:fs');
 const path = require('node:path');
 
 const { Config } = require('./config');
 const ConnectorExecutionService = require('./connector-execution-service');
-const { request } = require('./host');
+const { OWN, request } = require('./host');
 const { native } = require('./native');
 const { ConnectorRunError, inCallersRealm, settle } = require('./realm');
 const { RunConfig } = require('./run-config');
@@ -75,9 +74,10 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const isLive = isRun && super.isLive();
     const screen = new Screen(isLive && ((...moment) => super.liveLine(...moment)));
     let exitCode = 0;
+    let page; // where the page about the run is, if it was written
     try {
       if (isRun) {
-        await this.#runConnector(plan, stops, screen);
+        page = (await this.#runConnector(plan, stops, screen)).report;
       } else {
         const printed = plan.action === 'perform' ? await this.#perform(argv) : plan;
         await screen.write([printed.stdout, printed.stderr]);
@@ -91,12 +91,14 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       screen.stop();
       await screen.say(failed.texts);
       ({ exitCode } = failed);
+      page = run?.report;
       if (isRun && !stops.wasCalled) {
-        await this.#reportRefusal(plan, { message, code, hint });
+        page = await this.#reportRefusal(plan, { message, code, hint });
       }
     }
-    const page = isRun && !plan.look.json && !plan.look.quiet && plan.options.report;
-    if (page && existsSync(page)) await screen.say(super.reported(page));
+    const isShown = page && !plan.look.json && !plan.look.quiet;
+    // as it was typed
+    if (isShown) await screen.say(super.reported(plan.options.report));
     screen.stop();
     if (screen.loss) {
       await screen.say(['', `Error: stdout could not be written: ${screen.loss.message}\n`]);
@@ -109,9 +111,13 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
 
   /** A report of an earlier run must not be taken for this one's, which was refused. */
   async #reportRefusal({ config, options }, { message, code = 'INTERNAL', hint }) {
-    if (!options.report) return;
+    if (!options.report) return undefined;
     const asked = { report: options.report, config, message, code, hint };
-    await settle(super.reportRefusal(request([], asked))).catch(() => {}); // the first error counts
+    try {
+      return (await settle(super.reportRefusal(request([], asked)))).value;
+    } catch {
+      return undefined; // the first error counts
+    }
   }
 
   /** Commands other than `run`. */
@@ -181,7 +187,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       runId,
       config,
       runConfig,
-      { logCapture: { onStdout, onStderr }, onSpawn },
+      { logCapture: { onStdout, onStderr, [OWN]: true }, onSpawn },
       {
         onProgress,
         onUsage: plan.look.json || super.isLive() ? onUsage : undefined,
@@ -192,6 +198,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       stateFile && inCallersRealm(() => super.writeState(stateFile, runType, result.state?.date));
     screen.stop();
     await screen.say(super.succeeded(JSON.stringify(result), Boolean(written), now()));
+    return result;
   }
 }
 

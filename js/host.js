@@ -102,12 +102,12 @@ function report(name, error) {
 
 /**
  * Calls a callback of the caller's; what it throws is reported, and the run goes on. Gives the
- * promise to wait for, where the callback made one.
+ * promise to wait for, where the callback made one. `shown` is what others than the caller may have.
  */
-function callBack(name, callback, argument) {
+function callBack(name, callback, argument, shown = argument) {
   if (typeof callback !== 'function') return undefined;
   try {
-    const returned = callback(argument);
+    const returned = callback[OWN] ? callback(argument, shown) : callback(argument);
     if (typeof returned?.then !== 'function') return undefined;
     return Promise.resolve(returned).catch((error) => report(name, error));
   } catch (error) {
@@ -127,14 +127,22 @@ function callbackOf(name, layers) {
   return layers.reduce((found, layer) => optionOf(layer, name) ?? found, undefined);
 }
 
-/** The callback for messages; with a watcher who wants them, it tells that one first. */
+/** Marks a `logCapture` of the runner's own, and callbacks that tell a watcher as well. */
+const OWN = Symbol('own');
+
+/**
+ * The callback for messages; with a watcher who wants them, it tells that one first, as all may have
+ * it. The caller gets the message whole.
+ */
 function messageCallback(layers, watcher = undefined) {
   const onMessage = callbackOf('onMessage', layers);
   if (!watcher?.wantsMessages) return onMessage;
-  return (message) => {
-    watcher.message(message);
-    return onMessage?.(message);
+  const both = (message, shown = message) => {
+    watcher.message(shown);
+    return onMessage?.[OWN] ? onMessage(message, shown) : onMessage?.(message);
   };
+  both[OWN] = true;
+  return both;
 }
 
 /** Handlers for what happens before a connector can start, and for what it uses then. */
@@ -180,6 +188,19 @@ function outputHandlers(stdio, onMessage = undefined) {
     }
   };
   return {
+    // Credentials: a library's caller gets them whole, who has to save them. Nobody else does.
+    wholeStdout: async ([shown, whole]) => {
+      if (logCapture?.passThrough) process.stdout.write(shown);
+      const pending = callBack('onStdout', logCapture?.onStdout, logCapture?.[OWN] ? shown : whole);
+      if (pending) await pending;
+    },
+    wholeMessages: async ([shown, whole]) => {
+      const masked = JSON.parse(shown);
+      for (const [index, message] of JSON.parse(whole).entries()) {
+        const pending = callBack('onMessage', onMessage, message, masked[index]);
+        if (pending) await pending;
+      }
+    },
     stdout: deliver('onStdout', process.stdout),
     stderr: deliver('onStderr', process.stderr),
     // arrays that native code has split; parsing one at a time keeps the loop free
@@ -197,6 +218,7 @@ function outputHandlers(stdio, onMessage = undefined) {
 }
 
 module.exports = {
+  OWN,
   messageCallback,
   optionOf,
   outputHandlers,

@@ -25,7 +25,7 @@ pub enum Code {
     ConnectorFailed,
     /// The run took longer than `timeoutMs`.
     Timeout,
-    /// The connector printed nothing for `stallTimeoutMs`.
+    /// The connector printed nothing new for `stallTimeoutMs`.
     Stalled,
     /// The run needed more memory than it may have, or than there was.
     MemoryLimit,

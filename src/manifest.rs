@@ -12,7 +12,8 @@ use crate::error::{Code, Result, RunnerError};
 pub struct Dependency {
     /// npm package name.
     pub name: String,
-    /// npm version, range or `file:` specifier.
+    /// npm version, range or `file:` specifier; what only becomes a script needs none.
+    #[serde(default)]
     pub version: String,
     /// Global names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -32,16 +33,25 @@ impl Dependency {
     /// # Errors
     /// `INVALID_CONFIG`, naming the dependency and what is wrong with it.
     pub fn check(&self) -> Result<()> {
-        if !is_package_name(&self.name) {
-            return Err(RunnerError::new(
-                Code::InvalidConfig,
-                format!("dependency {:?} is not a valid npm package name", self.name),
-            ));
-        }
+        self.check_names()?;
         if self.version.trim().is_empty() || self.version.contains('\0') {
             return Err(RunnerError::new(
                 Code::InvalidConfig,
                 format!("dependency {:?} has no version; name one, such as \"^1.0.0\"", self.name),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same of what gets into a script.
+    ///
+    /// # Errors
+    /// As [`Dependency::check`].
+    pub fn check_names(&self) -> Result<()> {
+        if !is_package_name(&self.name) {
+            return Err(RunnerError::new(
+                Code::InvalidConfig,
+                format!("dependency {:?} is not a valid npm package name", self.name),
             ));
         }
         match self.global.iter().find(|name| !is_identifier(name)) {

@@ -208,6 +208,17 @@ test('messages are JSON lines with type and time, also when there are many', () 
   );
 });
 
+test('a wait announces itself, unless it is short', async () => {
+  const { RecordingConfig } = require('./support/memory');
+  const config = new RecordingConfig({});
+  const before = Date.now();
+  await config.wait(1, 'short');
+  await config.wait(500, 'the server is busy');
+  const [{ waiting }, ...others] = config.of('isInProgress');
+  assert.deepEqual([waiting.reason, others], ['the server is busy', []]);
+  assert.ok(waiting.untilMs >= before + 500 && Date.now() >= before + 500);
+});
+
 test('a run config has defaults, and takes data as a list or as an object', () => {
   assert.deepEqual({ ...new AbstractRunConfig() }, { type: 'INCREMENTAL', data: [], state: {} });
   const list = new AbstractRunConfig({ type: 'CUSTOM', data: [{ configField: 'A', value: 1 }] });

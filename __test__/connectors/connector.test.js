@@ -7,7 +7,7 @@ const { memoryRun } = require('./support/memory');
 const data = (values) =>
   Object.entries(values).map(([configField, value]) => ({ configField, value }));
 
-test('a run prints its statuses, its state after the commit, and a summary at the end', async () => {
+test('a run prints its statuses, a summary after each commit, and then its state', async () => {
   const { connector, config, storage } = memoryRun({ DestinationTableName: 'w' });
   await connector.run();
   assert.deepEqual(storage.calls, ['open', 'begin w', 'write 2', 'commit', 'close']);
@@ -16,18 +16,21 @@ test('a run prints its statuses, its state after the commit, and a summary at th
     [
       'updateCurrentStatus',
       'log',
+      'isInProgress',
+      'log',
       'updateLastRequstedDate',
       'updateLastImportDate',
       'updateCurrentStatus',
-      'log',
     ],
   );
+  assert.deepEqual(config.of('log')[0].tables, ['w']);
+  assert.deepEqual(config.of('isInProgress')[0].progress, { table: 'w', phase: 'saving', rows: 2 });
   assert.deepEqual(
     config.of('updateCurrentStatus').map(({ status }) => status),
     [1, 3],
   );
   assert.equal(config.of('updateLastRequstedDate')[0].date, '2024-01-05T00:00:00.000Z');
-  assert.deepEqual(config.messages.at(-1), {
+  assert.deepEqual(config.of('log').at(-1), {
     type: 'log',
     message: 'Loaded 2 rows into table "w" of memory (2024-01-01 to 2024-01-05)',
     summary: {
@@ -194,9 +197,24 @@ test('a source with several tables fills one each, and reads the state off all o
   const begun = storage.calls.filter((call) => call.startsWith('begin'));
   assert.deepEqual(begun, ['begin x_a', 'begin x_b']);
   assert.equal(config.of('updateLastRequstedDate').length, 1);
-  assert.equal(
-    config.messages.slice(-2).every(({ summary }) => summary !== undefined),
-    true,
+  assert.deepEqual(
+    config.of('log').map(({ tables, summary }) => tables ?? summary.table),
+    [['x_a', 'x_b'], 'x_a', 'x_b'],
+  );
+});
+
+test('what was committed is told at once, though a later table fails', async () => {
+  const { connector, config, source } = memoryRun();
+  source.tables = () => [{ name: 'a', uniqueKeys: ['day'] }, { name: 'b', uniqueKeys: ['day'] }];
+  source.fetch = async function* fetch({ name }) {
+    yield [{ day: '2024-01-01' }];
+    if (name === 'b') throw new Error('gone');
+  };
+  await assert.rejects(connector.run(), /gone/);
+  const summaries = config.of('log').filter(({ summary }) => summary);
+  assert.deepEqual(
+    summaries.map(({ summary }) => [summary.table, summary.rows]),
+    [['a', 1]],
   );
 });
 

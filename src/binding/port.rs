@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::door::Door;
 use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
-use crate::output::{Batch, Observer, StreamKind};
+use crate::output::{Batch, Observer, StreamKind, Whole};
 use crate::process::Sample;
 use crate::run::{Cancellation, Course, Failure, Phase, StopReason};
 
@@ -174,6 +174,14 @@ impl Observer for Port {
 
     async fn messages(&self, arrays: Vec<String>) {
         let _ = self.ask("messages", Payload::Texts(arrays)).await;
+    }
+
+    async fn whole(&self, whole: Whole) {
+        for (question, both) in [("wholeStdout", whole.lines), ("wholeMessages", whole.messages)] {
+            if let Some(both) = both {
+                let _ = self.ask(question, Payload::Texts(both.into())).await;
+            }
+        }
     }
 
     async fn usage(&self, sample: Sample) {

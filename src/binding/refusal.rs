@@ -10,7 +10,7 @@ use crate::error::{Code, RunnerError};
 use crate::report::write_refusal;
 
 /// Writes the report (`request.report`, a path) of a run that was refused, since one that an earlier
-/// run has written must not be taken for its report.
+/// run has written must not be taken for its report. Gives its path.
 pub fn report_refusal<'env>(env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
     let request = Request::new(env, &request)?;
     let path = request.host()?.absolute(request.text("report")?);
@@ -19,5 +19,5 @@ pub fn report_refusal<'env>(env: &'env Env, request: Object<'env>) -> Result<Pro
     if request.flag("hint")? {
         error = error.with_hint(request.text("hint")?);
     }
-    promise(env, async move { write_refusal(path, name, error).await.map(|()| None) })
+    promise(env, async move { write_refusal(path, name, error).await.map(Some) })
 }

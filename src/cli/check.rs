@@ -303,7 +303,17 @@ impl<'a> Checker<'a, '_> {
         for (name, parameter) in declared {
             if parameter.required && !given.iter().any(|member| member.key == *name) {
                 let about = parameter.description.as_ref().map(|text| format!(": {text}"));
-                self.error(&format!("{path}.{name}"), at, format!("is missing{}", about.unwrap_or_default()));
+                let (path, about) = (format!("{path}.{name}"), about.unwrap_or_default());
+                // what a class asks of its configuration its connector may set itself
+                if self.unknown == Severity::Warning && !choices {
+                    self.warning(
+                        &path,
+                        at,
+                        format!("may be missing{about}; its connector may set it itself"),
+                    );
+                } else {
+                    self.error(&path, at, format!("is missing{about}"));
+                }
             }
         }
     }
@@ -328,7 +338,9 @@ impl<'a> Checker<'a, '_> {
         }
         if value == "null" {
             if parameter.required {
-                self.error(path, member.at, "must have a value".into());
+                let is_sure = choices || self.unknown == Severity::Error;
+                let severity = if is_sure { Severity::Error } else { Severity::Warning };
+                self.findings.add(severity, path, member.at, "must have a value".into());
             }
             return;
         }

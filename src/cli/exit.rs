@@ -23,7 +23,7 @@ pub const EXIT_CODES: [ExitCode; 7] = [
     entry(0, "success", "", "the connector succeeded"),
     entry(1, "failed", "", "it failed, could not be started, or the arguments are wrong"),
     entry(124, "timeout", "TIMEOUT", "it took longer than --timeout-ms"),
-    entry(125, "stalled", "STALLED", "it printed nothing for --stall-timeout-ms"),
+    entry(125, "stalled", "STALLED", "it printed nothing new for --stall-timeout-ms"),
     entry(130, "cancelled", "ABORT_ERR", "it was stopped by SIGINT (Ctrl-C)"),
     entry(137, "memory_limit", "MEMORY_LIMIT", "it ran out of memory, or of --memory-limit-mb"),
     entry(143, "cancelled", "ABORT_ERR", "it was stopped by SIGTERM"),

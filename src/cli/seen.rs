@@ -20,7 +20,7 @@ pub enum Said {
     Nothing,
 }
 
-/// `summary` of the reference package's last messages, one a table.
+/// `summary` of the reference package, one for each table that is saved.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Summary {

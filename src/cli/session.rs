@@ -11,10 +11,10 @@ use super::exit::{exit_code, status_of};
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
-use super::seen::{Said, Seen};
+use super::seen::{Said, Seen, Summary};
 use super::stack::frame;
 use crate::error::RunnerError;
-use crate::output::{Batch, BatchKind, Message, StreamKind, is_json_objects, messages};
+use crate::output::{Batch, BatchKind, Message, StreamKind, Table, is_json_objects, messages};
 
 /// Clears the line that the cursor is on.
 const CLEAR_LINE: &str = "\r\u{1b}[2K";
@@ -276,7 +276,9 @@ impl Session {
         run.warnings.retain(|warning| Some(warning) != self.notice.as_ref());
         let mut texts = Texts::default();
         if self.look.json {
-            texts.stdout = self.result_event("success", 0, &Value::Null, &raw, at);
+            let rows = json!(self.seen.rows());
+            let tables = self.summaries();
+            texts.stdout = self.result_event(("success", 0), &Value::Null, (rows, tables), &raw, at);
         }
         if !self.look.quiet {
             texts.stderr = self.ending().success(&run);
@@ -297,7 +299,13 @@ impl Session {
                 "code": of("code"), "message": of("message"), "hint": of("hint"), "stderrTail": of("stderrTail"),
                 "run": of("run"),
             });
-            texts.stdout = self.result_event(status, code, &error, &of("result"), at);
+            let result = of("result");
+            let loaded = if failed.tables().is_empty() {
+                (json!(self.seen.rows()), self.summaries())
+            } else {
+                (result["rows"].clone(), self.tables(failed.tables()))
+            };
+            texts.stdout = self.result_event((status, code), &error, loaded, &result, at);
         }
         (texts, code)
     }
@@ -306,28 +314,55 @@ impl Session {
     pub fn refused(error: &RunnerError, exit_code: i32, at: &str) -> String {
         let RunnerError { code, message, hint, .. } = error;
         let error = json!({ "code": code.as_str(), "message": message, "hint": hint, "stderrTail": null, "run": null });
-        Self::default().result_event(status_of(code.as_str()), exit_code, &error, &Value::Null, at)
+        let verdict = (status_of(code.as_str()), exit_code);
+        let nothing = (Value::Null, Vec::new());
+        Self::default().result_event(verdict, &error, nothing, &Value::Null, at)
     }
 
-    fn result_event(&self, status: &str, exit_code: i32, error: &Value, run: &Value, at: &str) -> String {
-        let tables = self.seen.summaries.iter().map(|summary| {
-            json!({
-                "table": summary.table, "rows": summary.rows, "total": summary.total,
-                "firstDate": summary.first_date, "lastDate": summary.last_date,
-            })
-        });
+    /// What was saved.
+    fn summaries(&self) -> Vec<Value> {
+        self.seen.summaries.iter().map(|summary| summary_of(Some(summary), &json!({}))).collect()
+    }
+
+    /// What became of each table of a run that failed.
+    fn tables(&self, tables: &[Table]) -> Vec<Value> {
+        let summary = |name: &str| self.seen.summaries.iter().rfind(|one| one.table.as_deref() == Some(name));
+        tables.iter().map(|table| summary_of(summary(&table.table), &json!(table))).collect()
+    }
+
+    fn result_event(
+        &self,
+        (status, exit_code): (&str, i32),
+        error: &Value,
+        (rows, tables): (Value, Vec<Value>),
+        run: &Value,
+        at: &str,
+    ) -> String {
         let StateFacts { file, from, to, moved } = &self.state;
         let fields = json!({
             "status": status,
             "exitCode": exit_code,
             "error": error,
-            "rows": self.seen.rows(),
-            "tables": tables.collect::<Vec<_>>(),
+            "rows": rows,
+            "tables": tables,
             "state": { "file": file, "from": from, "to": to, "moved": moved },
             "run": run,
         });
         Self::event("result", at, &fields)
     }
+}
+
+/// One table as `--json` has it; what is `known` wins.
+fn summary_of(summary: Option<&Summary>, known: &Value) -> Value {
+    let one = summary.cloned().unwrap_or_default();
+    let mut all = json!({
+        "table": one.table, "committed": true, "rows": one.rows, "total": one.total,
+        "firstDate": one.first_date, "lastDate": one.last_date,
+    });
+    for (name, value) in known.as_object().into_iter().flatten() {
+        all[name] = value.clone();
+    }
+    all
 }
 
 #[cfg(test)]

@@ -172,6 +172,9 @@ fn schema(catalog: &Catalog) -> Value {
             let mut config = config_schema(&declared, choices);
             if is_constructed(manifests, name) {
                 config["additionalProperties"] = true.into();
+                if !choices {
+                    config["required"] = json!([]); // its connector may set them itself
+                }
             }
             json!({
                 "if": { "properties": { "name": { "const": name } }, "required": ["name"] },

@@ -35,11 +35,15 @@ const isObject = (value) => value !== null && typeof value === 'object' && !Arra
 /** Definitions as `mergeParameters` takes them, in the words of manifests. */
 function described(definitions, depth = 0) {
   const parameters = {};
-  for (const [name, definition] of Object.entries(definitions)) {
+  for (const [given, definition] of Object.entries(definitions)) {
     if (!isObject(definition) || depth > 5) continue;
     const { requiredType, isRequired, label, description, attributes, minimum, oneOf } = definition;
+    // 0.11 has names that end with an asterisk for what is required
+    const name = given.replace(/\*$/, '');
+    // what a class has derived from other parameters need not be given
+    const hasValue = definition.default !== undefined || definition.value !== undefined;
     const parameter = {
-      required: isRequired === true && definition.default === undefined,
+      required: (isRequired === true || name !== given) && !hasValue,
       secret:
         definition.secret === true ||
         (Array.isArray(attributes) && attributes.some((one) => /^secret$/i.test(String(one)))),
@@ -65,6 +69,54 @@ function described(definitions, depth = 0) {
 }
 
 /**
+ * Whatever somebody may do to a value of a configuration that is empty: read members to any depth,
+ * call it, iterate, calculate, put it into a text.
+ */
+function anything() {
+  return new Proxy(function value() {}, {
+    get(target, key) {
+      switch (key) {
+        case Symbol.toPrimitive:
+          return (hint) => (hint === 'number' ? 0 : '');
+        case Symbol.iterator:
+          return function* iterate() {
+            yield anything(); // no more than a few, for those who take them all
+            yield anything();
+          };
+        case 'toString':
+        case 'valueOf':
+        case 'toJSON':
+          return () => '';
+        case 'length':
+        case 'size':
+          return 0;
+        case 'then': // it is no promise
+          return undefined;
+        default:
+          return typeof key === 'symbol' ? target[key] : anything();
+      }
+    },
+    set: () => true,
+    apply: anything,
+    construct: anything,
+  });
+}
+
+/** A configuration that has every parameter, for classes that read some before they name theirs. */
+function probeOf(config, mergeParameters) {
+  const probe = new Proxy(config, {
+    get(target, key) {
+      if (key === 'mergeParameters') return mergeParameters;
+      if (typeof key === 'string' && key !== 'then' && !(key in target)) return anything();
+      const value = Reflect.get(target, key);
+      // methods may use private members, which a proxy has not
+      return typeof value === 'function' && key !== 'constructor' ? value.bind(target) : value;
+    },
+  });
+  return probe;
+}
+
+/**
  * What a class tells a configuration of its parameters when it is constructed; nothing where it
  * cannot be. A storage is stopped there, since it goes on to connect.
  */
@@ -73,15 +125,13 @@ function constructed(Core, Class, stops) {
   const enough = new Error('that is all');
   try {
     const config = new Core.AbstractConfig({});
-    const merge = config.mergeParameters;
-    Object.defineProperty(config, 'mergeParameters', {
-      value(given) {
-        Object.assign(definitions, given);
-        if (stops) throw enough;
-        return typeof merge === 'function' ? merge.call(this, given) : this;
-      },
+    const probe = probeOf(config, (given) => {
+      Object.assign(definitions, given);
+      if (stops) throw enough;
+      config.mergeParameters?.(given);
+      return probe;
     });
-    new Class(config);
+    new Class(probe, [], {}, '');
   } catch {
     // what it said before is all that there is
   }

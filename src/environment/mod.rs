@@ -204,9 +204,12 @@ pub async fn prepare<P: Progress>(
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
     let prepared = if purpose.store.off {
-        install_here(folder, purpose, &all, cancellation, progress).await?
+        install_here(folder, purpose, &all, cancellation, progress)
+            .await
+            .map_err(|error| with_missing(error, purpose.storage_dependencies))?
     } else {
-        let mut lease = purpose.obtain_for(&all, cancellation, progress).await?;
+        let obtained = purpose.obtain_for(&all, cancellation, progress).await;
+        let mut lease = obtained.map_err(|error| with_missing(error, purpose.storage_dependencies))?;
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
@@ -217,6 +220,25 @@ pub async fn prepare<P: Progress>(
     };
     write(&directory.join("main.js"), &script)?;
     Ok(prepared)
+}
+
+/// The error with a last line that names the version that npm's registry lacks, where npm says so.
+fn with_missing(mut error: RunnerError, of_storage: &[Dependency]) -> RunnerError {
+    if error.code != Code::InstallFailed {
+        return error;
+    }
+    let Some(hint) = &error.hint else { return error };
+    let Some((name, version)) = npm::missing_version(hint) else { return error };
+    let asks = if of_storage.iter().any(|dependency| dependency.name == name) {
+        "the storage's manifest asks for"
+    } else {
+        "the connectors package or one of its dependencies asks for"
+    };
+    error.hint = Some(format!(
+        "{}\nThe registry has no {name} {version}, which {asks}: correct it there, or use a registry that has it",
+        hint.trim_end()
+    ));
+    error
 }
 
 /// Installs into the run's own directory, as the original did.

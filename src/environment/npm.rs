@@ -132,6 +132,22 @@ pub enum Published {
     Unknown(String),
 }
 
+/// The package and the version that the registry lacks, where npm's output says so.
+pub fn missing_version(output: &str) -> Option<(String, String)> {
+    let after = |words: &str| output.lines().find_map(|line| Some(line.split_once(words)?.1));
+    // "notarget No matching version found for NAME@RANGE." and "404  'NAME@RANGE' is not in …"
+    let wanted = match after("No matching version found for ") {
+        Some(rest) => rest.trim_end().trim_end_matches('.'),
+        None => output.lines().find_map(|line| {
+            let rest = line.split_once(" 404 ")?.1.trim_start().strip_prefix('\'')?;
+            rest.split_once("' is not in ").map(|(wanted, _)| wanted)
+        })?,
+    };
+    let at = wanted.get(1..)?.find('@')? + 1;
+    let (name, version) = wanted.split_at(at);
+    Some((name.to_owned(), version.trim_start_matches('@').to_owned()))
+}
+
 /// Asks npm's registry for `name@version`.
 ///
 /// # Errors
@@ -239,6 +255,31 @@ async fn read_tail(reader: OwnedFd) -> std::io::Result<String> {
         match reader.read(&mut buffer).await? {
             0 => return Ok(tail.into_text()),
             count => tail.push(&buffer[..count]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_the_registry_lacks_is_found_in_npms_output() {
+        for (output, expected) in [
+            (
+                "npm error code ETARGET\nnpm error notarget No matching version found for @a/b@99.0.0.\nnpm error notarget In most cases",
+                Some(("@a/b", "99.0.0")),
+            ),
+            ("npm ERR! notarget No matching version found for left-pad@^7 .", Some(("left-pad", "^7 "))),
+            (
+                "npm error 404 Not Found - GET http://r/x - Not found\nnpm error 404\nnpm error 404  'x@1.0.0' is not in this registry.",
+                Some(("x", "1.0.0")),
+            ),
+            ("npm error code EACCES", None),
+            ("No matching version found for nothing", None),
+        ] {
+            let expected = expected.map(|(name, version)| (name.to_owned(), version.to_owned()));
+            assert_eq!(missing_version(output), expected, "{output}");
         }
     }
 }

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::tables::Tables;
+
 /// Warnings kept of one run; more are counted, not kept.
 pub const MAX_WARNINGS: usize = 1000;
 
@@ -47,6 +49,10 @@ struct Message<'a> {
     warning: Option<&'a RawValue>,
     #[serde(borrow)]
     summary: Option<&'a RawValue>,
+    #[serde(borrow)]
+    progress: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tables: Option<&'a RawValue>,
 }
 
 /// What the reference package says of a table that it has saved.
@@ -70,6 +76,8 @@ pub struct Inspector {
     pub date: Option<String>,
     /// The rows of all `summary`s.
     pub rows: Option<u64>,
+    /// What became of each table, where the connector tells.
+    pub tables: Tables,
     dropped: usize,
 }
 
@@ -77,8 +85,14 @@ impl Inspector {
     /// Looks at a batch of JSON lines.
     pub fn read(&mut self, json_lines: &str) {
         // Most messages are logs; only lines that name one of these types are parsed.
-        let relevant =
-            ["updateCurrentStatus", "addWarningToCurrentStatus", "updateLastRequstedDate", "\"summary\""];
+        let relevant = [
+            "updateCurrentStatus",
+            "addWarningToCurrentStatus",
+            "updateLastRequstedDate",
+            "\"summary\"",
+            "\"progress\"",
+            "\"tables\"",
+        ];
         if !relevant.iter().any(|kind| memchr::memmem::find(json_lines.as_bytes(), kind.as_bytes()).is_some())
         {
             return;
@@ -96,6 +110,15 @@ impl Inspector {
     fn take(&mut self, message: &Message) {
         if let Some(Summary { rows }) = message.summary.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
             self.rows = Some(self.rows.unwrap_or_default().saturating_add(rows));
+        }
+        if let Some(raw) = message.tables {
+            self.tables.named(raw);
+        }
+        if let Some(raw) = message.progress {
+            self.tables.progress(raw);
+        }
+        if let Some(raw) = message.summary {
+            self.tables.summary(raw);
         }
         match text(message.kind).as_deref() {
             Some("updateCurrentStatus") => {

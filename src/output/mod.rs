@@ -1,13 +1,16 @@
 //! What a connector says: bytes become whole lines, lines become batches for the host, and the
 //! messages among them tell how the run goes.
 
+mod credentials;
 mod fields;
 mod inspect;
+mod life;
 mod lines;
 mod messages;
 mod progress;
 mod pump;
 pub mod redact;
+mod tables;
 mod tail;
 
 pub use fields::Message;
@@ -15,5 +18,6 @@ pub use inspect::{Inspector, MAX_WARNINGS, is_json_objects};
 pub use lines::{Batch, BatchKind, Framer};
 pub use messages::messages;
 pub use progress::Progress;
-pub use pump::{Observer, Sink, StreamKind, StreamReport, pump};
+pub use pump::{Observer, Sink, StreamKind, StreamReport, Whole, pump};
+pub use tables::{Table, Tables, saved_rows};
 pub use tail::Tail;

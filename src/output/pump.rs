@@ -1,15 +1,18 @@
 //! Moves one stream of a connector to whoever wants it, at the pace of the slowest reader.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
+use super::credentials::Credentials;
+use super::life::Life;
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
 use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
@@ -61,6 +64,15 @@ pub enum Sink {
     Nowhere,
 }
 
+/// Output that holds credentials: as all may have it, and whole.
+#[derive(Debug, Default)]
+pub struct Whole {
+    /// Lines, where they go to the observer.
+    pub lines: Option<[String; 2]>,
+    /// The same as JSON arrays of messages, where those are wanted.
+    pub messages: Option<[String; 2]>,
+}
+
 /// Whoever watches a run.
 pub trait Observer: Send + Sync {
     /// Takes batches. The stream waits until the future is done: that is the back-pressure.
@@ -73,6 +85,12 @@ pub trait Observer: Send + Sync {
     /// stream waits for this as well.
     fn messages(&self, arrays: Vec<String>) -> impl Future<Output = ()> + Send {
         let _ = arrays;
+        async {}
+    }
+    /// Takes what only a library's caller may have whole: credentials that it has to save. Each text
+    /// comes first as everybody else may have it.
+    fn whole(&self, whole: Whole) -> impl Future<Output = ()> + Send {
+        let _ = whole;
         async {}
     }
     /// What the run's processes use, where the options ask for it.
@@ -123,6 +141,9 @@ pub async fn pump<O: Observer>(
         observer,
         kind: stream,
         sink,
+        credentials: (stream == StreamKind::Stdout).then(Credentials::default),
+        secrets: secrets.clone(),
+        life: progress.is_watched().then(Life::default),
         redactor: Redactor::new(secrets),
         framer: Framer::default(),
         inspector: Inspector::default(),
@@ -147,6 +168,8 @@ struct Delivery {
     batches: Vec<Batch>,
     /// Messages, each text a JSON array of them.
     arrays: Vec<String>,
+    /// What comes after these.
+    whole: Option<Whole>,
 }
 
 /// Hands over what was read, in order, until there is no more.
@@ -156,12 +179,15 @@ async fn deliver<O: Observer>(
     observer: &O,
     progress: &Progress,
 ) {
-    while let Some(Delivery { batches, arrays }) = receiver.recv().await {
+    while let Some(Delivery { batches, arrays, whole }) = receiver.recv().await {
         for together in in_groups(batches) {
             progress.deliver(observer.output(stream, together)).await;
         }
         for together in in_groups(arrays) {
             progress.deliver(observer.messages(together)).await;
+        }
+        if let Some(whole) = whole {
+            progress.deliver(observer.whole(whole)).await;
         }
     }
 }
@@ -180,6 +206,11 @@ struct Stream<'a, O> {
     progress: &'a Progress,
     kind: StreamKind,
     sink: Sink,
+    /// Masks the messages that only the caller may have; for stdout.
+    credentials: Option<Credentials>,
+    secrets: Option<Arc<Secrets>>,
+    /// Signs of life, where somebody waits for silence.
+    life: Option<Life>,
     redactor: Redactor,
     framer: Framer,
     inspector: Inspector,
@@ -212,7 +243,9 @@ impl<O: Observer> Stream<'_, O> {
             let (filled, at_end);
             (reader, filled, at_end) = fill(reader, &mut buffer, may_pause).await?;
             may_pause = filled < BULK_BYTES;
-            self.progress.read(filled);
+            if let Some(life) = &mut self.life {
+                self.progress.shows(life.push(&buffer[..filled], now_ms()));
+            }
             self.take(&buffer[..filled]).await;
             if at_end {
                 break;
@@ -224,8 +257,23 @@ impl<O: Observer> Stream<'_, O> {
     }
 
     async fn take(&mut self, bytes: &[u8]) {
-        let bytes = self.redactor.push(bytes);
+        let mut found = Vec::new();
+        let bytes = match &mut self.credentials {
+            Some(credentials) => credentials.push(bytes, &mut found),
+            None => Cow::Borrowed(bytes),
+        };
+        self.learn(&found);
+        let bytes = self.redactor.push(&bytes);
         self.pass(&bytes).await;
+    }
+
+    /// What messages say of credentials is secret from now on.
+    fn learn(&self, messages: &[String]) {
+        if let Some(secrets) = &self.secrets {
+            for message in messages {
+                secrets.learn(message);
+            }
+        }
     }
 
     /// Passes on what holds no secret any more; the fields that the inspector reads are kept.
@@ -245,6 +293,13 @@ impl<O: Observer> Stream<'_, O> {
     }
 
     async fn finish(&mut self) {
+        if let Some(credentials) = &mut self.credentials {
+            let mut found = Vec::new();
+            let bytes = credentials.finish(&mut found);
+            self.learn(&found);
+            let bytes = self.redactor.push(&bytes).into_owned();
+            self.pass(&bytes).await;
+        }
         let rest = self.redactor.finish();
         self.pass(&rest).await;
         let mut batches = Vec::new();
@@ -259,6 +314,9 @@ impl<O: Observer> Stream<'_, O> {
                 self.inspector.read(&batch.text);
             }
         }
+        if self.credentials.as_ref().is_some_and(Credentials::is_waiting) {
+            return self.hand_over_whole(batches).await;
+        }
         let arrays: Vec<String> = if self.wants_messages {
             batches.iter().filter_map(|batch| messages(self.kind, batch)).collect()
         } else {
@@ -271,8 +329,26 @@ impl<O: Observer> Stream<'_, O> {
             return;
         }
         // the receiver is only gone when the whole run is
-        let _ = self.sender.send(Delivery { batches, arrays }).await;
+        let _ = self.sender.send(Delivery { batches, arrays, whole: None }).await;
     }
+
+    /// The same of batches among which are credentials: one at a time, as all may have it and whole.
+    async fn hand_over_whole(&mut self, batches: Vec<Batch>) {
+        for batch in batches {
+            let Some(credentials) = &mut self.credentials else { return };
+            let whole = Batch { kind: batch.kind, text: credentials.unmasked(&batch.text) };
+            let both = |batch: &Batch| messages(self.kind, batch).unwrap_or_else(|| "[]".to_owned());
+            let arrays = self.wants_messages.then(|| [both(&batch), both(&whole)]);
+            let lines = (self.sink == Sink::Observer).then_some([batch.text, whole.text]);
+            let whole = Some(Whole { lines, messages: arrays });
+            let _ = self.sender.send(Delivery { batches: Vec::new(), arrays: Vec::new(), whole }).await;
+        }
+    }
+}
+
+/// The time since 1970.
+fn now_ms() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 /// Fills the buffer, waiting once for a moment after a short read where that is wanted; gives how

@@ -9,6 +9,9 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Code, Result, RunnerError};
 
+/// What could not be done, in the warning of a run whose report is not there.
+pub const UNWRITTEN: &str = "write the report";
+
 /// The file of a report. It is never opened: a new file (mode 0600) takes its place. So nothing is
 /// followed, waited for, or read.
 #[derive(Debug)]
@@ -41,12 +44,17 @@ impl Target {
         }
     }
 
+    /// Where it is written.
+    pub fn path(&self) -> String {
+        self.0.display().to_string()
+    }
+
     /// Writes the report.
     ///
     /// # Errors
     /// `INTERNAL`, with the reason.
     pub fn write(&self, page: &str) -> Result<()> {
-        let failed = |cause: &dyn std::fmt::Display| RunnerError::file("write the report", &self.0, &cause);
+        let failed = |cause: &dyn std::fmt::Display| RunnerError::file(UNWRITTEN, &self.0, &cause);
         let mut file = NamedTempFile::new_in(self.folder()).map_err(|cause| failed(&cause))?;
         file.write_all(page.as_bytes()).map_err(|cause| failed(&cause))?;
         // what has come there meanwhile was put there by somebody who wants it

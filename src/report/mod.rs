@@ -18,8 +18,9 @@ mod text;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use file::Target;
+pub use file::{Target, UNWRITTEN};
 pub use record::{Recorded, Recorder};
+pub use text::counted;
 
 use crate::connectors::Package;
 use crate::context::Variables;
@@ -110,9 +111,16 @@ impl Reporting {
         let recording = self.recorder.recording_so_far();
         let page = page::write(&self.facts, &recording, &outcome);
         let target = self.target;
+        let path = target.path();
         let written = tokio::task::spawn_blocking(move || target.write(&page)).await;
         let problem = match written {
-            Ok(Ok(())) => return outcome,
+            Ok(Ok(())) => {
+                if let Some(report) = &mut outcome.report {
+                    report.page = Some(path.clone());
+                }
+                outcome.page = Some(path);
+                return outcome;
+            }
             Ok(Err(error)) => error.message,
             Err(cause) => format!("the report was not written: {cause}"),
         };
@@ -129,17 +137,19 @@ impl Reporting {
 }
 
 /// Writes the report of a run that was refused before it was called for, such as one without a
-/// configuration: what an earlier run has written must not be taken for this one's.
+/// configuration: what an earlier run has written must not be taken for this one's. Gives its path.
 ///
 /// # Errors
 /// As [`target`] and [`Target::write`].
-pub async fn write_refusal(path: PathBuf, config_name: String, error: RunnerError) -> Result<()> {
+pub async fn write_refusal(path: PathBuf, config_name: String, error: RunnerError) -> Result<String> {
     let target = target(path).await?;
+    let written = target.path();
     let facts = Facts { config_name, is_read: true, ..Facts::default() };
     let page = page::write(&facts, &Recorder::default().recording_so_far(), &Outcome::from(error));
     tokio::task::spawn_blocking(move || target.write(&page))
         .await
         .unwrap_or_else(|cause| Err(RunnerError::new(Code::Internal, cause.to_string())))
+        .map(|()| written)
 }
 
 /// Looks at the file that was asked for, away from the threads that others wait for.

@@ -115,6 +115,14 @@ impl Page<'_> {
         {
             html.raw("<p>The connector said:</p><pre>").text(words).raw("</pre>");
         }
+        let tables = self.outcome.report.as_ref().map(|report| report.tables.as_slice()).unwrap_or_default();
+        if !tables.is_empty() {
+            html.raw("<p>What became of each table:</p><ul>");
+            for table in tables {
+                html.raw("<li>").text(&table.table).raw(": ").text(&table.sentence()).raw("</li>");
+            }
+            html.raw("</ul>");
+        }
         html.raw("<p>Code <code>").raw(error.code.as_str()).raw("</code></p></div>\n");
     }
 

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::bounded::{Ends, Thinned};
 use crate::environment::{Progress, Step};
-use crate::output::{Batch, BatchKind, Message, Observer, StreamKind};
+use crate::output::{Batch, BatchKind, Message, Observer, StreamKind, Whole};
 use crate::process::Sample;
 use crate::run::Phase;
 
@@ -301,6 +301,10 @@ impl<O: Observer> Observer for Recorded<'_, O> {
 
     async fn messages(&self, arrays: Vec<String>) {
         self.observer.messages(arrays).await;
+    }
+
+    async fn whole(&self, whole: Whole) {
+        self.observer.whole(whole).await;
     }
 
     async fn started(&self, pid: u32) {

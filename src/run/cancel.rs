@@ -16,7 +16,7 @@ pub enum StopReason {
     Cancelled,
     /// It took longer than this (`timeoutMs`).
     Timeout(Duration),
-    /// It printed nothing for so long (`stallTimeoutMs`).
+    /// It showed no sign of life for so long (`stallTimeoutMs`).
     Stalled(Duration),
 }
 
@@ -41,7 +41,7 @@ impl StopReason {
             Self::Stalled(limit) => RunnerError::new(
                 Code::Stalled,
                 format!(
-                    "The connector printed nothing for {} ms (stallTimeoutMs) and was ended",
+                    "The connector printed nothing new for {} ms (stallTimeoutMs) and was ended",
                     limit.as_millis()
                 ),
             ),

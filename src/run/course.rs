@@ -10,6 +10,7 @@ use super::report::{Report, Timings};
 use super::verdict::Status;
 use super::{Failure, Outcome, Phase};
 use crate::error::Code;
+use crate::output::Table;
 
 /// When a run was called for, and its phases began.
 #[derive(Debug)]
@@ -38,6 +39,12 @@ pub struct FailedRun {
     pub duration_ms: u64,
     /// The same by phase; 0 for those that it did not come to.
     pub timings: Timings,
+    /// What became of each table, as far as the connector said so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Table>,
+    /// Where the page about the run is, if it was written (option `report`).
+    #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 impl Course {
@@ -53,9 +60,16 @@ impl Course {
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         // cleaning up follows every failure
         let phase = phases.iter().map(|(phase, _)| *phase).rfind(|phase| *phase != Phase::Cleanup);
-        if let Some(Report { status, duration_ms, timings, .. }) = &outcome.report {
+        if let Some(Report { status, duration_ms, timings, tables, page, .. }) = &outcome.report {
             let status = if *status == Status::Success { Status::Failed } else { *status };
-            return Some(FailedRun { status, phase, duration_ms: *duration_ms, timings: timings.clone() });
+            return Some(FailedRun {
+                status,
+                phase,
+                duration_ms: *duration_ms,
+                timings: timings.clone(),
+                tables: tables.clone(),
+                page: page.clone(),
+            });
         }
         let now = Instant::now();
         let mut timings = Timings::default();
@@ -68,7 +82,8 @@ impl Course {
             Failure::Thrown => Status::Failed,
         };
         let duration_ms = milliseconds(now.duration_since(self.called));
-        Some(FailedRun { status, phase, duration_ms, timings })
+        let page = outcome.page.clone();
+        Some(FailedRun { status, phase, duration_ms, timings, tables: Vec::new(), page })
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::notices::Notices;
 use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
@@ -17,7 +18,7 @@ use crate::host::Host;
 use crate::isolation::{Confined, Grant, Ground, IsolationReport, SeatBelt};
 use crate::options::Options;
 use crate::output::redact::Secrets;
-use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
+use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump, saved_rows};
 use crate::process::policy::Layer;
 use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
 
@@ -91,6 +92,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let mut confined = confine(&mut job, &node, host)?;
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
+    let mut notices = None;
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
     args.extend_from_slice(seat_belt.as_ref().map(SeatBelt::flags).unwrap_or_default());
     if let Some(configuration) = secrets::take(&mut job.variables)? {
@@ -100,6 +102,11 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
             wiring.child.len().to_string(),
         ]);
         wiring.child.push(configuration);
+        if let Some((ours, theirs)) = Notices::open() {
+            args.push(wiring.child.len().to_string());
+            wiring.child.push(theirs);
+            notices = Some(ours);
+        }
     } else {
         args.push(MAIN.to_owned());
     }
@@ -125,13 +132,13 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         running.layers.as_deref(),
         confined.gap.as_deref(),
     );
-    let warnings = std::mem::take(&mut confined.warnings);
+    let mut warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
     observer.phase(Phase::Execution).await;
     observer.started(pid).await;
 
     let (samples, recorded) = (running.samples.subscribe(), running.samples.subscribe());
-    let progress = Progress::default();
+    let progress = Progress::watched(options.limits.stall.is_some());
     let mut streams = wiring.outputs.into_iter();
     let (first, second) = (streams.next(), streams.next());
     let all = async {
@@ -148,6 +155,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         never = pass_on_usage(samples, options.listeners.usage_every_ms, observer) => match never {},
     };
 
+    warnings.extend(notices.map(Notices::read).unwrap_or_default());
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
     for (stream, report) in [first, second].into_iter().flatten() {
@@ -239,7 +247,7 @@ async fn watch_process<O: Observer>(
     Ended { exit, usage, ran_ms, lost }
 }
 
-/// Asks a run to stop whose connector prints nothing for too long.
+/// Asks a run to stop whose connector shows no sign of life for too long.
 async fn watch_silence(
     limit: Option<Duration>,
     cancellation: &Cancellation,
@@ -304,7 +312,7 @@ async fn read<O: Observer>(
 
 impl Execution {
     /// The verdict and the report.
-    pub fn into_outcome(self, environment: Option<EnvironmentInfo>) -> Outcome {
+    pub fn into_outcome(mut self, environment: Option<EnvironmentInfo>) -> Outcome {
         let Ended { exit, usage, ran_ms, lost } = self.ended;
         let evidence = Evidence {
             exit,
@@ -324,7 +332,10 @@ impl Execution {
             Some(Lost { error, stop: None }) => (Status::Failed, Some(error)),
             None => verdict(&evidence),
         };
-        let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
+        let tables = std::mem::take(&mut self.inspector.tables).into_vec();
+        // of a failed run: nothing saved in all of its tables is known, and is no row
+        let rows = self.inspector.rows.or_else(|| saved_rows(&tables).filter(|_| error.is_some()));
+        let last_status = self.inspector.last_status;
         let state = self.inspector.date.clone().map(|date| State { date });
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
@@ -351,11 +362,18 @@ impl Execution {
             environment: environment.map(|info| Environment { key: info.key, cached: info.cached }),
             resources: Resources { peak_rss_bytes: usage.peak_rss_bytes, cpu_ms: usage.cpu_ms },
             rows,
+            tables,
             last_status,
             state,
             warnings,
             isolation: self.isolation,
+            page: None,
         };
-        Outcome { report: Some(report), failure: error.map(Failure::from), stderr_tail: self.stderr_tail }
+        Outcome {
+            report: Some(report),
+            failure: error.map(Failure::from),
+            stderr_tail: self.stderr_tail,
+            page: None,
+        }
     }
 }

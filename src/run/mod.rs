@@ -5,6 +5,7 @@ mod cancel;
 mod control;
 mod course;
 mod execute;
+mod notices;
 mod phase;
 mod report;
 mod secrets;
@@ -58,6 +59,8 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// The end of what the connector wrote to stderr.
     pub stderr_tail: Option<String>,
+    /// Where the page about the run is, if it was written.
+    pub page: Option<String>,
 }
 
 impl Outcome {

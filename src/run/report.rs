@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::verdict::Status;
 use crate::isolation::IsolationReport;
+use crate::output::Table;
 
 /// What is known of a run that was started. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +31,8 @@ pub struct Report {
     pub resources: Resources,
     /// How many rows were saved, as far as the connector said so.
     pub rows: Option<u64>,
+    /// What became of each table, as far as the connector said so.
+    pub tables: Vec<Table>,
     /// The last `updateCurrentStatus`.
     pub last_status: Option<i64>,
     /// Warnings of the connector, and of the runner about itself.
@@ -38,6 +41,9 @@ pub struct Report {
     pub state: Option<State>,
     /// What was asked of isolation and what was enforced.
     pub isolation: IsolationReport,
+    /// Where the page about the run is, if it was written (option `report`).
+    #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 /// Times by phase, in milliseconds.

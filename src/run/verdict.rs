@@ -7,7 +7,8 @@ use super::report::signal_name;
 use crate::error::{Code, RunnerError};
 use crate::process::{Cause, Exit, Usage};
 
-/// The status that a connector prints when it has failed.
+/// The statuses that a connector prints while it imports, and when it has failed.
+const STATUS_IMPORTING: i64 = 1;
 const STATUS_ERROR: i64 = 5;
 
 /// What a shell adds to a signal's number to make an exit code of it.
@@ -26,7 +27,7 @@ pub enum Status {
     Failed,
     /// It took longer than `timeoutMs`, and was ended.
     Timeout,
-    /// It printed nothing for `stallTimeoutMs`, and was ended.
+    /// It printed nothing new for `stallTimeoutMs`, and was ended.
     Stalled,
     /// It was cancelled.
     Cancelled,
@@ -79,6 +80,10 @@ pub fn verdict(evidence: &Evidence<'_>) -> (Status, Option<RunnerError>) {
     match (exit.code, exit.signal) {
         (Some(0), _) if evidence.last_status == Some(STATUS_ERROR) => failed(
             "Connector reported an error: its last status was 5, though it exited with code 0".to_owned(),
+        ),
+        (Some(0), _) if evidence.last_status == Some(STATUS_IMPORTING) => failed(
+            "Connector ended in mid-import: its last status was 1 (import in progress), though it exited with code 0"
+                .to_owned(),
         ),
         (Some(0), _) => (Status::Success, None),
         (Some(code), _) => failed(format!("Connector execution failed with exit code: {code}")),
@@ -168,6 +173,13 @@ mod tests {
             (ended(Some(0), None), Status::Success, None),
             (Evidence { last_status: Some(3), ..ended(Some(0), None) }, Status::Success, None),
             (status5, Status::Failed, Some(Code::ConnectorFailed)),
+            // it ended in mid-import; the clean-up after it may still have been on
+            (
+                Evidence { last_status: Some(1), ..ended(Some(0), None) },
+                Status::Failed,
+                Some(Code::ConnectorFailed),
+            ),
+            (Evidence { last_status: Some(2), ..ended(Some(0), None) }, Status::Success, None),
             (ended(Some(3), None), Status::Failed, Some(Code::ConnectorFailed)),
             (ended(None, Some(15)), Status::Failed, Some(Code::ConnectorFailed)),
             (ended(None, Some(9)), Status::Failed, Some(Code::ConnectorFailed)),

@@ -1,5 +1,5 @@
 'use strict';
-// Started as `node bootstrap.js main.js FD`: fills process.env from the descriptor, so that what
+// Started as `node bootstrap.js main.js FD [NOTICES]`: fills process.env from the descriptor, so that what
 // is secret in it is in no process's initial environment, then becomes `node main.js`. It is the
 // entry rather than a --require, which workers and forks of the connector would inherit.
 // Everything here is synchronous, as main.js has to be.
@@ -19,8 +19,9 @@ if (process.permission) {
   process.execArgv = process.execArgv.filter((flag) => !ours.test(flag));
 }
 
-const [, , script, descriptor] = process.argv;
-process.argv.splice(1, 3, path.resolve(script));
+const [, , script, descriptor, ...more] = process.argv;
+process.argv.splice(1, 3 + more.length, path.resolve(script));
+if (more.length > 0) takeNotices(Number(more[0]));
 
 const variables = JSON.parse(fs.readFileSync(Number(descriptor), 'utf8'));
 fs.closeSync(Number(descriptor));
@@ -43,5 +44,41 @@ process.env = new Proxy(process.env, {
     return Reflect.defineProperty(target, name, property);
   },
 });
+
+/**
+ * What Node.js itself warns of (its deprecations and experiments) is not the connector's stderr, on
+ * which hosts fail a run: it goes to this descriptor, and what else is warned of to stderr as ever.
+ * Whoever asks Node.js to trace warnings, or to throw them, gets them where Node.js has them.
+ */
+function takeNotices(notices) {
+  const flags = [...process.execArgv, ...(process.env.NODE_OPTIONS ?? '').split(/\s+/)];
+  if (flags.some((flag) => /^--(trace|throw)[-_](warnings|deprecation)$/.test(flag))) return;
+  const listeners = process.listeners('warning');
+  if (listeners.length === 0) return; // --no-warnings
+  const told = new Set();
+  let offset = 0;
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    const { name, code, message } = warning ?? {};
+    const isDeprecation = name === 'DeprecationWarning' && /^DEP\d{4}$/.test(code);
+    if (!isDeprecation && name !== 'ExperimentalWarning') {
+      for (const listener of listeners) listener.call(process, warning);
+      return;
+    }
+    if (process.traceDeprecation || process.throwDeprecation) {
+      for (const listener of listeners) listener.call(process, warning);
+      return;
+    }
+    const text = `${name}: ${message}`.slice(0, 1000).replace(/\s+/g, ' ');
+    const line = `${code ? `[${code}] ` : ''}${text}\n`;
+    if (told.has(line)) return;
+    told.add(line);
+    try {
+      offset += fs.writeSync(notices, line, offset);
+    } catch {
+      // it is full, or was closed
+    }
+  });
+}
 
 Module.runMain();

@@ -5,6 +5,8 @@ use crate::cli::common::NAME;
 use crate::cli::config_file::missing_field;
 use crate::cli::exit::exit_code;
 use crate::cli::look::{counted, printable, seconds};
+use crate::output::Table;
+use crate::report::UNWRITTEN;
 
 /// Lines of an explanation that are shown.
 const LINES_SHOWN: usize = 5;
@@ -27,15 +29,21 @@ impl Ending<'_> {
             block.row("Why", &printable(&why, false));
         }
         if let Some(run) = &failed.result {
-            let rows = self.seen.rows().map(|rows| format!(", {} so far", counted(rows)));
+            // sentences of 0.11 do not tell what has been saved
+            let rows = self.seen.rows().filter(|_| failed.tables().is_empty());
+            let rows = rows.map(|rows| format!(", {} so far", counted(rows)));
             block.row("After", &format!("{}{}", seconds(run.duration_ms), rows.unwrap_or_default()));
+            if !failed.tables().is_empty() {
+                block.row("Tables", &tables(failed.tables()));
+            }
             if let Some(file) = &self.state.file {
                 let at = self.state.from.as_deref().map(day);
                 let kept = at.map(|at| format!("still {at}, in {}", self.facts.short(file)));
-                block.row("State", &kept.unwrap_or_else(|| "none yet: nothing was written".to_owned()));
+                block.row("State", &kept.unwrap_or_else(|| "none yet, and none was written".to_owned()));
             }
         }
-        if let (None, Some(FailedFacts { phase: Some(phase), duration_ms })) = (&failed.result, &failed.run)
+        if let (None, Some(FailedFacts { phase: Some(phase), duration_ms, .. })) =
+            (&failed.result, &failed.run)
             && *duration_ms >= LEAST_TOLD_MS
         {
             let doing = match phase.as_str() {
@@ -44,6 +52,10 @@ impl Ending<'_> {
                 _ => "starting the connector",
             };
             block.row("After", &format!("{}, while {doing}", seconds(*duration_ms)));
+        }
+        let warnings = failed.result.iter().flat_map(|run| &run.warnings);
+        for warning in warnings.filter(|warning| warning.contains(UNWRITTEN)) {
+            block.row("Report", &printable(warning, false));
         }
         if let Some(remedy) = remedy {
             block.row("Do", &as_typed(&remedy));
@@ -99,6 +111,22 @@ impl Ending<'_> {
         };
         (why, remedy)
     }
+}
+
+/// Tables that are shown; the page and `--json` have all.
+const TABLES_SHOWN: usize = 3;
+
+/// What became of each table, a line each: those in which rows are, or may be, come first.
+fn tables(tables: &[Table]) -> String {
+    let line = |table: &Table| format!("{}: {}", printable(&table.table, false), table.sentence());
+    let mut ordered: Vec<_> = tables.iter().collect();
+    ordered.sort_by_key(|table| table.committed == Some(false));
+    let mut lines: Vec<_> = ordered.iter().take(TABLES_SHOWN).map(|table| line(table)).collect();
+    if let Some(rest) = ordered.get(TABLES_SHOWN..).filter(|rest| !rest.is_empty()) {
+        let saved = rest.iter().filter(|table| table.committed == Some(true)).count();
+        lines.push(format!("{} more, {saved} of them saved", rest.len()));
+    }
+    lines.join("\n")
 }
 
 /// Options of a program, as they are called here, where they can be mistaken for nothing else.
@@ -200,10 +228,41 @@ mod tests {
     }
 
     #[test]
+    fn what_became_of_each_table_is_said_whatever_the_state_is() {
+        let (facts, state) = (Facts::default(), state(None, None, false));
+        let seen = seen(&[r#"{"summary":{"rows":2,"table":"a"}}"#]);
+        let table = |name: &str, committed| Table {
+            table: name.into(),
+            committed,
+            rows: committed.map(|saved| if saved { 2 } else { 0 }),
+            read: Some(5),
+        };
+        let fail = |tables: Vec<Table>| {
+            let run = Some(FailedFacts { phase: None, duration_ms: 0, tables });
+            ending(&facts, &seen, &state).failure(&Failed { run, ..failed("TIMEOUT", None, Some("")) })
+        };
+        let text = fail(vec![table("b", Some(false)), table("a", Some(true)), table("c", None)]);
+        assert!(
+            text.contains(
+                "  After    4.2 s\n  \
+                 Tables   a: 2 rows saved\n           c: was being saved: look whether its rows are there\n           \
+                 b: nothing saved, 5 rows read\n  \
+                 State    none yet, and none was written\n"
+            ),
+            "{text}"
+        );
+        let text = fail((0..9).map(|number| table(&number.to_string(), Some(number == 8))).collect());
+        assert!(
+            text.contains("Tables   8: 2 rows saved\n") && text.contains("6 more, 0 of them saved\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn a_run_that_did_not_come_to_a_process_says_what_it_was_doing() {
         let (facts, seen, state) = (Facts::default(), Seen::default(), StateFacts::default());
         let text = |code, phase: &str, duration_ms| {
-            let run = Some(FailedFacts { phase: Some(phase.into()), duration_ms });
+            let run = Some(FailedFacts { phase: Some(phase.into()), duration_ms, tables: Vec::new() });
             ending(&facts, &seen, &state).failure(&Failed { run, ..failed(code, None, None) })
         };
         assert_eq!(

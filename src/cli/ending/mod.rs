@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::look::{Facts, Paint};
 use super::seen::Seen;
+use crate::output::Table;
 
 /// Of a `RunResult`, what the block tells.
 #[derive(Debug, Default, Deserialize)]
@@ -110,9 +111,15 @@ pub struct Failed {
 pub struct FailedFacts {
     phase: Option<String>,
     duration_ms: u64,
+    tables: Vec<Table>,
 }
 
 impl Failed {
+    /// What became of each table.
+    pub fn tables(&self) -> &[Table] {
+        self.run.as_ref().map(|run| run.tables.as_slice()).unwrap_or_default()
+    }
+
     /// Whether it failed in this phase, without a process.
     fn is_in(&self, phase: &str) -> bool {
         self.result.is_none() && self.run.as_ref().is_some_and(|run| run.phase.as_deref() == Some(phase))

@@ -13,7 +13,8 @@ const ANCHOR_BYTES: usize = 8;
 /// Finds any of a set of byte strings.
 #[derive(Debug)]
 pub struct Matcher {
-    anchors: AhoCorasick,
+    /// None where there are no needles.
+    anchors: Option<AhoCorasick>,
     /// For each anchor the needles that start with it, longest first.
     by_anchor: Vec<Vec<Box<[u8]>>>,
     /// All needles in order, to find what a text's end may begin.
@@ -24,15 +25,14 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// A matcher of these needles; shorter ones than 8 bytes are left out. None where none is
-    /// left.
-    pub fn new(needles: BTreeSet<Vec<u8>>) -> Option<Self> {
+    /// A matcher of these needles; shorter ones than 8 bytes are left out.
+    pub fn new(needles: BTreeSet<Vec<u8>>) -> Self {
         let sorted: Vec<Box<[u8]>> = needles
             .into_iter()
             .filter(|needle| needle.len() >= ANCHOR_BYTES)
             .map(Vec::into_boxed_slice)
             .collect();
-        let longest = sorted.iter().map(|needle| needle.len()).max()?;
+        let longest = sorted.iter().map(|needle| needle.len()).max().unwrap_or(1);
         let mut firsts = [false; 256];
         for needle in &sorted {
             firsts[usize::from(needle[0])] = true;
@@ -52,14 +52,23 @@ impl Matcher {
         for needles in &mut by_anchor {
             needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
         }
-        let anchors = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(&anchors).ok()?;
-        Some(Self { anchors, by_anchor, sorted, firsts, longest })
+        let mut builder = AhoCorasick::builder();
+        let anchors = (!anchors.is_empty())
+            .then(|| builder.match_kind(MatchKind::LeftmostFirst).build(&anchors).ok())
+            .flatten();
+        Self { anchors, by_anchor, sorted, firsts, longest }
+    }
+
+    /// Whether there is nothing to find.
+    pub fn is_empty(&self) -> bool {
+        self.anchors.is_none()
     }
 
     /// What is found at or after `from`: its range.
     fn next(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
         let mut at = from;
-        while let Some(found) = self.anchors.find(Input::new(text).range(at..)) {
+        let anchors = self.anchors.as_ref()?;
+        while let Some(found) = anchors.find(Input::new(text).range(at..)) {
             let start = found.start();
             let needles = &self.by_anchor[found.pattern().as_usize()];
             if let Some(needle) = needles.iter().find(|needle| text[start..].starts_with(needle)) {
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
 
     fn matcher(needles: &[&str]) -> Matcher {
-        Matcher::new(needles.iter().map(|needle| needle.as_bytes().to_vec()).collect()).unwrap()
+        Matcher::new(needles.iter().map(|needle| needle.as_bytes().to_vec()).collect())
     }
 
     #[test]
@@ -160,6 +169,7 @@ mod tests {
 
     #[test]
     fn short_needles_are_left_out() {
-        assert!(Matcher::new([b"short".to_vec()].into()).is_none());
+        assert!(Matcher::new([b"short".to_vec()].into()).is_empty());
+        assert!(matcher(&[]).ranges(b"anything", 0).is_empty() && !matcher(&[]).is_in(b""));
     }
 }

@@ -12,7 +12,8 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use matcher::Matcher;
 pub use secrets::{MIN_CHARACTERS, Marked, comparable, is_secret_name, is_secret_variable, percent_decoded};
@@ -35,15 +36,26 @@ impl Default for Redaction {
     }
 }
 
-/// The secrets of a run.
+/// The secrets of a run. It may learn more of them while it goes on.
 #[derive(Debug)]
 pub struct Secrets {
-    matcher: Matcher,
+    matcher: RwLock<Arc<Matcher>>,
+    learnt: Mutex<Learnt>,
 }
 
+/// What a run has learnt beside what it knew.
+#[derive(Debug)]
+struct Learnt {
+    values: usize,
+    needles: BTreeSet<Vec<u8>>,
+}
+
+/// Values that a run learns at most, and bytes of the longest.
+const MOST_LEARNT: usize = 256;
+const LONGEST_LEARNT: usize = 16 * 1024;
+
 impl Secrets {
-    /// Finds the secrets in a run's variables. None where there are none, or none shall be
-    /// replaced.
+    /// Finds the secrets in a run's variables. None where none shall be replaced.
     pub fn find(redaction: &Redaction, variables: &[(String, String)], marked: &Marked) -> Option<Arc<Self>> {
         if !redaction.enabled {
             return None;
@@ -57,15 +69,41 @@ impl Secrets {
                 _ => collector.variable(name, value),
             }
         }
-        let matcher = Matcher::new(collector.into_needles())?;
-        Some(Arc::new(Self { matcher }))
+        let needles = collector.into_needles();
+        let matcher = RwLock::new(Arc::new(Matcher::new(needles.clone())));
+        Some(Arc::new(Self { matcher, learnt: Mutex::new(Learnt { values: 0, needles }) }))
+    }
+
+    /// What finds the secrets that are known now.
+    fn matcher(&self) -> Arc<Matcher> {
+        self.matcher.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes what a message says of new credentials: its values are secrets from now on.
+    pub fn learn(&self, credentials: &str) {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = MOST_LEARNT.saturating_sub(learnt.values);
+        if left == 0 {
+            return;
+        }
+        let mut collector = secrets::Collector::new(&[]);
+        collector.credentials(credentials);
+        let (count, needles) = collector.into_some_needles(left, LONGEST_LEARNT);
+        let known = learnt.needles.len();
+        learnt.needles.extend(needles);
+        if learnt.needles.len() == known {
+            return; // all of it was known
+        }
+        learnt.values += count;
+        let matcher = Arc::new(Matcher::new(learnt.needles.clone()));
+        *self.matcher.write().unwrap_or_else(PoisonError::into_inner) = matcher;
     }
 
     /// The text without its secrets.
     pub fn redact(&self, text: &str) -> String {
         let mut redacted = String::with_capacity(text.len());
         let mut at = 0;
-        for range in self.matcher.ranges(text.as_bytes(), 0) {
+        for range in self.matcher().ranges(text.as_bytes(), 0) {
             // needles are whole characters, so these are places between characters
             redacted.push_str(text.get(at..range.start).unwrap_or_default());
             redacted.push_str("***");
@@ -74,14 +112,19 @@ impl Secrets {
         redacted.push_str(text.get(at..).unwrap_or_default());
         redacted
     }
+}
 
+impl Matcher {
     /// Whether these whole lines surely hold nothing to replace, and no beginning of it.
     fn pass_untouched(&self, lines: &[u8]) -> bool {
+        if self.is_empty() {
+            return true;
+        }
         // The forms include the usual escapes. Unusual ones, and escaped backslashes, which may be
         // escapes within escapes, need the strings decoded.
         let has_unusual_escapes = || {
             memchr::memchr_iter(b'\\', lines).any(|at| matches!(lines.get(at + 1), Some(b'u' | b'/' | b'\\')))
         };
-        !self.matcher.is_in(lines) && self.matcher.unfinished(lines) == lines.len() && !has_unusual_escapes()
+        !self.is_in(lines) && self.unfinished(lines) == lines.len() && !has_unusual_escapes()
     }
 }

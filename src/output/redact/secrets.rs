@@ -35,6 +35,38 @@ fn could_be_secret(text: &str) -> bool {
     text.chars().nth(MIN_CHARACTERS - 1).is_some() && !is_number_date_or_boolean(text)
 }
 
+/// How members of a key's file or a token's answer end that name addresses, ids and kinds, and no
+/// secrets: an error that shows one stays readable.
+const PUBLIC_ENDS: [&str; 12] = [
+    "uri",
+    "url",
+    "domain",
+    "type",
+    "keyid",
+    "clientid",
+    "projectid",
+    "email",
+    "scope",
+    "scopes",
+    "expiry",
+    "expiresin",
+];
+
+/// Whether a member of a secret's JSON is none itself, though its name may hold `token` or `key`.
+fn is_public_member(name: &str) -> bool {
+    let name = comparable(name);
+    PUBLIC_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether these are the members of a key's file, such as a service account's: its own, and no
+/// parameters.
+fn is_key_file(members: &[(String, Value)]) -> bool {
+    let is_text =
+        |wanted: &str| members.iter().any(|(name, value)| name == wanted && matches!(value, Value::Text(_)));
+    ["private_key", "client_secret", "refresh_token"].iter().any(|name| is_text(name))
+        && (is_text("type") || is_text("token_uri"))
+}
+
 /// Names of parameters that a manifest marks as secret.
 #[derive(Debug, Clone, Default)]
 pub struct Marked {
@@ -117,7 +149,7 @@ impl Collector {
             }
         }
         match parse(trimmed) {
-            Some(value @ Value::Object(..)) => self.walk(&value, &[]),
+            Some(value @ Value::Object(..)) => self.walk_secret(&value),
             Some(Value::Array(_)) => {}
             // the lines of a key may be printed one by one
             _ => trimmed.lines().filter(|line| !line.starts_with("-----")).for_each(|line| {
@@ -140,6 +172,7 @@ impl Collector {
     /// Looks at every member below a value.
     fn walk(&mut self, value: &Value, marked: &[String]) {
         match value {
+            Value::Object(members, _) if is_key_file(members) => self.walk_secret(value),
             Value::Object(members, _) => {
                 for (name, value) in members {
                     if self.is_secret(name, marked) {
@@ -151,12 +184,61 @@ impl Collector {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
-            Value::Text(text) => {
-                if let Some(password) = password_of(text) {
-                    self.insert(password);
-                    self.insert(&percent_decoded(password).unwrap_or_default());
+            Value::Text(text) => self.password_in(text),
+            Value::Other(_) => {}
+        }
+    }
+
+    /// Takes the secret members of JSON that is secret as a whole, such as a service account's key.
+    fn walk_secret(&mut self, value: &Value) {
+        match value {
+            Value::Object(members, _) => {
+                for (name, value) in members {
+                    let is_asked_for = self.names.contains(&comparable(name));
+                    if is_asked_for || (is_secret_name(name) && !is_public_member(name)) {
+                        self.secret(value, &[], false);
+                    } else {
+                        self.walk_secret(value);
+                    }
                 }
             }
+            Value::Array(items) => items.iter().for_each(|item| self.walk_secret(item)),
+            Value::Text(text) => self.password_in(text),
+            Value::Other(_) => {}
+        }
+    }
+
+    fn password_in(&mut self, text: &str) {
+        if let Some(password) = password_of(text) {
+            self.insert(password);
+            self.insert(&percent_decoded(password).unwrap_or_default());
+        }
+    }
+
+    /// Takes the values of a message with new credentials: every text but addresses and kinds, and
+    /// numbers where their names are secret.
+    pub fn credentials(&mut self, message: &str) {
+        if let Some(Value::Object(members, _)) = parse(message) {
+            for (name, value) in &members {
+                if !matches!(name.as_str(), "type" | "at" | "status" | "date") {
+                    self.credential(name, value);
+                }
+            }
+        }
+    }
+
+    fn credential(&mut self, name: &str, value: &Value) {
+        match value {
+            Value::Object(members, _) => {
+                for (name, value) in members {
+                    self.credential(name, value);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.credential(name, item)),
+            Value::Text(text) if is_public_member(name) => self.password_in(text),
+            Value::Text(text) if is_secret_name(name) => self.given(text),
+            Value::Text(text) => self.value(text),
+            Value::Other(text) if is_secret_name(name) && !is_public_member(name) => self.given(text),
             Value::Other(_) => {}
         }
     }
@@ -171,20 +253,32 @@ impl Collector {
                 match value.member("value") {
                     // the name of a choice; the choice's own parameters are under `items`
                     Some(_) if value.member("items").is_some() => {}
+                    Some(inner @ Value::Object(..)) => return self.secret(inner, marked, is_marked),
                     Some(inner) => self.secret(inner, marked, is_marked),
                     None => {
                         self.insert(raw);
                         if is_marked {
-                            for (_, member) in members {
+                            for (_, member) in members.iter().filter(|(name, _)| !is_public_member(name)) {
                                 self.secret(member, marked, true);
                             }
                         }
+                        self.walk_secret(value);
+                        return;
                     }
                 }
                 self.walk(value, marked);
             }
             Value::Other(_) => {}
         }
+    }
+
+    /// The same of so many secrets at most, none of them longer than this; and how many they are.
+    pub fn into_some_needles(mut self, most: usize, longest: usize) -> (usize, BTreeSet<Vec<u8>>) {
+        self.values.retain(|value| value.len() <= longest);
+        while self.values.len() > most {
+            self.values.pop_last();
+        }
+        (self.values.len(), self.into_needles())
     }
 
     /// Every form in which the secrets may appear.

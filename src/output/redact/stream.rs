@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Secrets;
 use super::json::{Decoded, redactable_strings};
+use super::matcher::Matcher;
 use crate::output::is_json_objects;
 
 /// What stands for a secret.
@@ -39,7 +40,9 @@ impl Redactor {
 
     /// Takes what was read and gives what may pass.
     pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(secrets) = self.secrets.clone() else { return Cow::Borrowed(bytes) };
+        let Some(secrets) = self.secrets.as_ref().map(|secrets| secrets.matcher()) else {
+            return Cow::Borrowed(bytes);
+        };
         let mut passed = Vec::new();
         let mut rest = bytes;
         // most output holds no secret, and then whole lines need not be looked at one by one
@@ -62,13 +65,13 @@ impl Redactor {
     /// Gives what was held back when the stream has ended.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut passed = Vec::new();
-        if let Some(secrets) = self.secrets.clone() {
+        if let Some(secrets) = self.secrets.as_ref().map(|secrets| secrets.matcher()) {
             self.advance(&secrets, true, &mut passed);
         }
         passed
     }
 
-    fn advance(&mut self, secrets: &Secrets, at_end: bool, passed: &mut Vec<u8>) {
+    fn advance(&mut self, secrets: &Matcher, at_end: bool, passed: &mut Vec<u8>) {
         while let Some(found) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
             let end = self.searched + found + 1;
             self.searched = end;
@@ -88,7 +91,7 @@ impl Redactor {
     }
 
     /// Decides what the line is that ends here.
-    fn end_line(&mut self, secrets: &Secrets, end: usize, passed: &mut Vec<u8>) {
+    fn end_line(&mut self, secrets: &Matcher, end: usize, passed: &mut Vec<u8>) {
         let line = &self.buffer[self.text..end];
         if self.inside_text || !is_json_objects(line) || self.is_amid_secret(secrets, end) {
             self.text = end;
@@ -102,21 +105,21 @@ impl Redactor {
     }
 
     /// Whether the line that ends here may be one of a secret of several lines, which are text.
-    fn is_amid_secret(&self, secrets: &Secrets, end: usize) -> bool {
-        let held = secrets.matcher.unfinished(&self.buffer[..self.text]);
-        (held..self.text).any(|start| secrets.matcher.reaches(&self.buffer[start..end], self.text - start))
-            || secrets.matcher.reaches(&self.buffer[self.text..end], end - self.text)
+    fn is_amid_secret(&self, secrets: &Matcher, end: usize) -> bool {
+        let held = secrets.unfinished(&self.buffer[..self.text]);
+        (held..self.text).any(|start| secrets.reaches(&self.buffer[start..end], self.text - start))
+            || secrets.reaches(&self.buffer[self.text..end], end - self.text)
     }
 
-    fn pass_text(&mut self, secrets: &Secrets, all: bool, passed: &mut Vec<u8>) {
+    fn pass_text(&mut self, secrets: &Matcher, all: bool, passed: &mut Vec<u8>) {
         let text = &self.buffer[..self.text];
-        let end = if all { text.len() } else { secrets.matcher.unfinished(text) };
+        let end = if all { text.len() } else { secrets.unfinished(text) };
         if end == 0 {
             return;
         }
         let mut at = 0;
         let mut covered = 0;
-        for range in secrets.matcher.ranges(text, self.covered) {
+        for range in secrets.ranges(text, self.covered) {
             if range.start >= end {
                 break;
             }
@@ -145,15 +148,15 @@ fn may_become_json(beginning: &[u8]) -> bool {
 }
 
 /// Replaces secrets inside the strings of a line of JSON objects.
-fn redact_json(secrets: &Secrets, line: &[u8], passed: &mut Vec<u8>) {
+fn redact_json(secrets: &Matcher, line: &[u8], passed: &mut Vec<u8>) {
     let mut at = 0;
     for string in redactable_strings(line) {
         let content = &line[string.clone()];
         let ranges = if memchr::memchr(b'\\', content).is_none() {
-            secrets.matcher.ranges(content, 0)
+            secrets.ranges(content, 0)
         } else {
             let decoded = Decoded::new(content);
-            let found = secrets.matcher.ranges(&decoded.bytes, 0);
+            let found = secrets.ranges(&decoded.bytes, 0);
             found.iter().map(|range| decoded.origin(range)).collect()
         };
         for range in ranges {

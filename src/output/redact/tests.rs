@@ -223,10 +223,66 @@ fn nothing_is_replaced_where_nothing_is_secret_or_wanted() {
     let off = Redaction { enabled: false, ..Redaction::default() };
     assert!(Secrets::find(&off, &variables, &Marked::default()).is_none());
     assert!(Secrets::find(&Redaction::default(), &variables, &Marked::default()).is_some());
-    assert!(Secrets::find(&Redaction::default(), &variables[..0], &Marked::default()).is_none());
+    let none = Secrets::find(&Redaction::default(), &variables[..0], &Marked::default()).unwrap();
+    assert_eq!(none.redact("token-value"), "token-value");
     // a lone surrogate elsewhere does not hide the secret
     let odd = [(variables[0].0.clone(), variables[0].1.replace("{\"Token", "{\"a\":\"\\ud800\",\"Token"))];
     assert!(Secrets::find(&Redaction::default(), &odd, &Marked::default()).is_some());
+}
+
+#[test]
+fn of_a_keys_file_only_what_is_secret_is() {
+    let key = serde_json::json!({
+        "type": "service_account", "project_id": "my-project-id", "private_key_id": "0123456789abcdef",
+        "private_key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBg\n-----END PRIVATE KEY-----\n",
+        "client_email": "me@my-project-id.iam.gserviceaccount.com", "client_secret": "GOCSPX-secret",
+        "refresh_token": "1//refresh-token", "token_uri": "https://oauth2.googleapis.com/token",
+    });
+    let as_text = serde_json::json!({ "source": { "config": { "ServiceAccountJson": key.to_string() } } });
+    let as_object = serde_json::json!({ "storage": { "config": { "MyKey": { "value": key.clone() } } } });
+    let marked = Marked { source: Vec::new(), storage: vec!["MyKey".to_owned()] };
+    for config in [as_text, as_object] {
+        let variables = [("OW_CONFIG".to_owned(), config.to_string())];
+        let secrets = Secrets::find(&Redaction::default(), &variables, &marked).unwrap();
+        for (text, redacted) in [
+            (
+                "POST https://oauth2.googleapis.com/token failed",
+                "POST https://oauth2.googleapis.com/token failed",
+            ),
+            ("me@my-project-id.iam.gserviceaccount.com", "me@my-project-id.iam.gserviceaccount.com"),
+            ("key 0123456789abcdef of service_account", "key 0123456789abcdef of service_account"),
+            ("GOCSPX-secret 1//refresh-token MIIEvQIBADANBg", "*** *** ***"),
+        ] {
+            assert_eq!(secrets.redact(text), redacted);
+        }
+        assert_eq!(secrets.redact(&key.to_string()), "***");
+    }
+}
+
+#[test]
+fn what_a_run_learns_is_bounded_and_found_like_everything_else() {
+    let secrets = Secrets::find(&Redaction::default(), &[], &Marked::default()).unwrap();
+    secrets.learn(
+        r#"{"type":"updateCredentials","credentials":{"token":"learnt-token","pin_token":12345678,
+        "expiresAt":1767225600000,"token_uri":"https://u:pass-word@host/token","scope":"read_only"}}"#,
+    );
+    for (text, redacted) in [
+        ("learnt-token, 12345678, pass-word", "***, ***, ***"),
+        (
+            "1767225600000 host/token read_only updateCredentials",
+            "1767225600000 host/token read_only updateCredentials",
+        ),
+        ("bGVhcm50LXRva2Vu", "***"),
+    ] {
+        assert_eq!(secrets.redact(text), redacted);
+    }
+    secrets.learn(&format!(r#"{{"a":"{}","b":"short","c":"another-one"}}"#, "x".repeat(LONGEST_LEARNT + 1)));
+    assert_eq!(secrets.redact("another-one"), "***");
+    assert!(secrets.redact(&"x".repeat(LONGEST_LEARNT + 1)).starts_with('x'));
+    let many = (0..MOST_LEARNT * 2).map(|number| format!("\"k{number}\":\"value-{number:06}\""));
+    secrets.learn(&format!("{{{}}}", many.collect::<Vec<_>>().join(",")));
+    let found = (0..MOST_LEARNT * 2).filter(|number| secrets.redact(&format!("value-{number:06}")) == "***");
+    assert!((1..=MOST_LEARNT).contains(&found.count()));
 }
 
 /// A secret: any characters, lines included, but nothing of the mark itself.

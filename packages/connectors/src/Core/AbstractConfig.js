@@ -1,7 +1,11 @@
 'use strict';
 
+const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError, NotImplementedError } = require('./errors');
 const { convert, isGiven } = require('./parameters');
+
+/** A wait that is shorter needs no announcement. */
+const SHORT_MS = 500;
 
 /**
  * The parameters of a source and a storage, each an own property: `config.Path = { value: … }`.
@@ -126,6 +130,19 @@ class AbstractConfig {
   /** Sign of life during long work; `fields` say more to whoever can read them. */
   isInProgress(status = true, fields = undefined) {
     return this.print('isInProgress', { status, ...fields });
+  }
+
+  /**
+   * Waits, and says so: whoever ends a silent run must not take this for silence.
+   *
+   * @param {number} ms
+   * @param {string} reason what for, without secrets
+   */
+  async wait(ms, reason) {
+    if (ms >= SHORT_MS) {
+      this.isInProgress(true, { waiting: { untilMs: Math.ceil(Date.now() + ms), reason } });
+    }
+    await pause(ms);
   }
 
   /** @param {number} status one of `STATUS` */

@@ -42,16 +42,14 @@ class AbstractConnector {
   async run() {
     const { config } = this;
     config.updateCurrentStatus(STATUS.IMPORT_IN_PROGRESS);
-    let summaries;
     try {
-      summaries = await this.#import();
+      await this.#import();
     } catch (error) {
       config.updateCurrentStatus(STATUS.ERROR);
       throw error;
     }
     config.updateLastImportDate(new Date());
-    config.updateCurrentStatus(STATUS.IMPORT_DONE);
-    for (const summary of summaries) await config.log(sentenceOf(summary), { summary });
+    await config.updateCurrentStatus(STATUS.IMPORT_DONE);
   }
 
   async #import() {
@@ -60,19 +58,23 @@ class AbstractConnector {
     config.validate();
     const range = importRange(config, runConfig, source);
     const tables = source.tables();
-    config.log(announcementOf(config, runConfig, range));
+    const isOnly = tables.length === 1;
+    const names = tables.map((table) => storage.tableNameFor(table, { isOnly }));
+    config.log(announcementOf(config, runConfig, range), { tables: names });
 
     const summaries = [];
     try {
       await storage.open();
       for (const table of tables) {
-        summaries.push(await this.#importTable(table, range, tables.length === 1));
+        const summary = await this.#importTable(table, range, isOnly);
+        summaries.push(summary);
+        // At once: what is committed stays, also where a later table fails.
+        await config.log(sentenceOf(summary), { summary });
       }
     } finally {
       await storage.close();
     }
     this.#printState(summaries);
-    return summaries;
   }
 
   /** What changes while it is loaded is loaded anew, since its rows do not belong together. */
@@ -181,21 +183,37 @@ class AbstractConnector {
 
 /** Tells a person, and a host that waits for output, that a long run is alive. */
 class Progress {
-  phase = 'reading';
+  #phase = 'reading';
   #rows = 0;
   #timer;
+  #say;
 
   constructor(config, table) {
     let signs = 0;
     this.#timer = setInterval(() => {
-      const { phase } = this;
-      const rows = this.#rows;
-      config.isInProgress(true, { progress: { table, phase, rows } });
+      this.#say();
       signs += 1;
       if (signs % SENTENCE_EVERY > 0) return;
-      config.log(`Table "${table}": ${phase}, ${count(rows)} rows so far`);
+      const { phase } = this;
+      const rows = this.#rows;
+      // With its progress, so that it is no more of a sign of life than that.
+      config.log(`Table "${table}": ${phase}, ${count(rows)} rows so far`, {
+        progress: { table, phase, rows },
+      });
     }, PROGRESS_EVERY_MS);
     this.#timer.unref();
+    this.#say = () =>
+      config.isInProgress(true, { progress: { table, phase: this.#phase, rows: this.#rows } });
+  }
+
+  get phase() {
+    return this.#phase;
+  }
+
+  /** Said at once: whether rows may have been saved depends on it. */
+  set phase(phase) {
+    this.#phase = phase;
+    this.#say();
   }
 
   add(rows) {

@@ -30,13 +30,13 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
  *   in an answer with status 200
  * @param {number} [options.attempts] how often to ask in all
  * @param {number} [options.timeoutMs] for one answer
- * @param {(ms: number, reason: string) => Promise<void>} [options.wait] what to do between two
- *   attempts
+ * @param {(ms: number, reason: string) => Promise<void>} [options.wait] waits between two attempts, as
+ *   the config's `wait` does
  * @returns {Promise<{ body: unknown, headers: Headers }>}
  * @throws {ConnectorError}
  */
 async function fetchJson(url, options = {}) {
-  const { attempts = 5, wait = (ms) => pause(ms) } = options;
+  const { attempts = 5, wait = pause } = options;
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await ask(url, options);
     if (outcome.answer) return outcome.answer;

@@ -73,7 +73,10 @@ class CsvFileSource extends AbstractSource {
   async *#records() {
     const parser = new CsvParser({ delimiter: this.#delimiter() });
     const value = (name) => this.config.getValue(name);
-    const text = readText(value('Path'), value('Encoding'), { attempts: value('MaxAttempts') });
+    const text = readText(value('Path'), value('Encoding'), {
+      attempts: value('MaxAttempts'),
+      wait: (ms, reason) => this.config.wait(ms, reason),
+    });
     for await (const chunk of text) yield parser.write(chunk);
     yield parser.end();
   }

@@ -1,7 +1,6 @@
 'use strict';
 
 const { createHash } = require('node:crypto');
-const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError, SourceChangedError } = require('../../Core/errors');
 const { remedyFor, separateUser, shown, unreachable, waitingTime } = require('../../Core/http');
 
@@ -14,20 +13,24 @@ class Download {
   #url;
   #headers;
   #attempts;
+  #wait;
   #received = 0;
   #hash = createHash('sha256');
   #validator = null;
 
   /**
    * @param {string} url
-   * @param {{ attempts: number }} options how often to ask without getting any further
+   * @param {object} options
+   * @param {number} options.attempts how often to ask without getting any further
+   * @param {(ms: number, reason: string) => Promise<void>} options.wait as the config's
    */
-  constructor(url, { attempts }) {
+  constructor(url, { attempts, wait }) {
     if (!URL.canParse(url)) throw new ConnectorError('Path is no http(s) address: correct it');
     const { url: address, authorization } = separateUser(url);
     this.#url = address;
     this.#headers = authorization === undefined ? {} : { authorization };
     this.#attempts = attempts;
+    this.#wait = wait;
   }
 
   /**
@@ -55,7 +58,7 @@ class Download {
       if (!outcome.mayPass || attempt >= this.#attempts || ms === null) {
         throw new ConnectorError(outcome.problem, { cause: outcome.cause });
       }
-      await pause(ms);
+      await this.#wait(ms, outcome.problem);
     }
   }
 

@@ -12,7 +12,7 @@ const { Download } = require('./download');
  *
  * @param {string} location absolute path, or http, https or file URL
  * @param {string} encoding a label that `TextDecoder` knows
- * @param {{ attempts: number }} options see `Download`
+ * @param {object} options see `Download`
  * @returns {AsyncGenerator<string>}
  * @throws {ConnectorError}
  */

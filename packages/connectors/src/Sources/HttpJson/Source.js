@@ -97,6 +97,7 @@ class HttpJsonSource extends AbstractSource {
       headers,
       attempts: config.getValue('MaxAttempts'),
       timeoutMs: config.getValue('TimeoutSeconds') * 1000,
+      wait: (ms, reason) => config.wait(ms, reason),
     };
   }
 

@@ -1,6 +1,5 @@
 'use strict';
 
-const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError } = require('../../Core/errors');
 const { fetchJson } = require('../../Core/http');
 
@@ -79,8 +78,9 @@ class TikTokApi {
         attempts: this.#config.getValue('MaxAttempts'),
         timeoutMs: this.#config.getValue('TimeoutSeconds') * 1000,
         wait: async (ms, problem) => {
-          this.#config.log(this.#hide(`Asking again in ${(ms / 1000).toFixed(1)} s. ${problem}`));
-          await pause(ms);
+          const reason = this.#hide(problem);
+          this.#config.log(`Asking again in ${(ms / 1000).toFixed(1)} s. ${reason}`);
+          await this.#config.wait(ms, reason);
         },
       });
       return body.data;

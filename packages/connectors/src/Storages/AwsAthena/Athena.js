@@ -18,16 +18,19 @@ class Athena {
   #client;
   #commands;
   #outputLocation;
+  #wait;
 
   /**
    * @param {import('@aws-sdk/client-athena').AthenaClient} client
    * @param {object} commands the module @aws-sdk/client-athena
    * @param {string | null} outputLocation
+   * @param {(ms: number, reason: string) => Promise<void>} [wait] as the config's
    */
-  constructor(client, commands, outputLocation) {
+  constructor(client, commands, outputLocation, wait = pause) {
     this.#client = client;
     this.#commands = commands;
     this.#outputLocation = outputLocation;
+    this.#wait = wait;
   }
 
   /** @returns {Promise<void>} @throws {QueryFailed} */
@@ -63,7 +66,8 @@ class Athena {
       if (!mayPass || attempt === ATTEMPTS) {
         throw new QueryFailed(`query ${state.toLowerCase()}: ${reason}`);
       }
-      await pause(1000 * 2 ** attempt * (0.5 + Math.random() / 2));
+      const ms = 1000 * 2 ** attempt * (0.5 + Math.random() / 2);
+      await this.#wait(ms, `a query of Athena's is run again: ${reason}`);
     }
   }
 
@@ -87,7 +91,7 @@ class Athena {
         const mayPass = state === 'FAILED' && (AthenaError?.Retryable || TRANSIENT.test(reason));
         return { id, state, reason, mayPass };
       }
-      await pause(wait);
+      await this.#wait(wait, `Athena has the query as ${state}`);
     }
   }
 }

@@ -71,7 +71,8 @@ class AwsAthenaStorage extends AbstractStorage {
     const folder = prefix === '' ? '' : `${prefix}/`;
     this.#place = { database: plainName(value('AthenaDatabaseName')), folder };
     this.#bucket = new Bucket(new s3.S3Client({ ...many, ...path }), name, modules);
-    this.#athena = new Athena(new athena.AthenaClient(many), athena, output);
+    const wait = (ms, reason) => this.config.wait(ms, reason);
+    this.#athena = new Athena(new athena.AthenaClient(many), athena, output, wait);
 
     // Asked with few attempts, so that a wrong setting shows at once.
     const impatient = new s3.S3Client({ ...options, ...path, maxAttempts: 2 });

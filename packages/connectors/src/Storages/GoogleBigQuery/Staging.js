@@ -1,7 +1,6 @@
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { setTimeout: pause } = require('node:timers/promises');
 const { TextStaging } = require('../TextStaging');
 
 /** A killed run cannot drop its staging table; BigQuery does after this time. */
@@ -15,12 +14,19 @@ const TRANSIENT = /rateLimitExceeded|backendError|internalError|jobRateLimitExce
  */
 class Staging extends TextStaging {
   #dataset;
+  #wait;
   #tableColumns = 0;
 
-  /** @param {import('@google-cloud/bigquery').Dataset} dataset */
-  constructor(dataset, { maxRows }) {
+  /**
+   * @param {import('@google-cloud/bigquery').Dataset} dataset
+   * @param {object} options
+   * @param {number} options.maxRows
+   * @param {(ms: number, reason: string) => Promise<void>} options.wait as the config's
+   */
+  constructor(dataset, { maxRows, wait }) {
     super(maxRows);
     this.#dataset = dataset;
+    this.#wait = wait;
     this.table = dataset.table(`owox_staging_${randomUUID().replaceAll('-', '')}`);
   }
 
@@ -59,7 +65,8 @@ class Staging extends TextStaging {
           ['ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(cause.code) ||
           TRANSIENT.test(reasons);
         if (!mayPass || attempt === ATTEMPTS) throw cause;
-        await pause(500 * 2 ** attempt * (0.5 + Math.random() / 2));
+        const ms = 500 * 2 ** attempt * (0.5 + Math.random() / 2);
+        await this.#wait(ms, `BigQuery is asked again: ${cause.message}`);
         // The answer may be lost, but not the job: the same rows must not be staged twice.
         if (await this.#isLoaded(jobId)) return;
       }

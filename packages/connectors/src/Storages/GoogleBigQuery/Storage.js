@@ -55,7 +55,10 @@ class GoogleBigQueryStorage extends AbstractStorage {
 
   async begin(plan) {
     this.#plan = plan;
-    this.#staging = new Staging(this.#dataset, { maxRows: this.config.getValue('MaxBufferSize') });
+    this.#staging = new Staging(this.#dataset, {
+      maxRows: this.config.getValue('MaxBufferSize'),
+      wait: (ms, reason) => this.config.wait(ms, reason),
+    });
   }
 
   async write(rows) {
