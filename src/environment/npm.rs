@@ -129,36 +129,28 @@ pub async fn install(
     Ok(Done { layers, warnings: choice.warnings })
 }
 
-/// What keeps npm itself from repositories and addresses that are not allowed, where its version
-/// can: it looks for a version of what it finds there, and for that starts git.
+/// What keeps npm itself from repositories that are not allowed: to look at one it starts git, and
+/// more. Of addresses it would also refuse those that the registry names on another host.
 fn flags_of(allowed: Allowed<'_>) -> Vec<String> {
-    let mut flags = Vec::new();
+    let mut flags = vec!["--allow-remote=all".to_owned()];
     if allowed.origins.allow(Origin::Git) {
         flags.push("--allow-git=all".to_owned());
     } else {
         flags.extend(["--allow-git=none".to_owned(), format!("--git={NO_GIT}")]);
     }
-    if allowed.origins.allow(Origin::Url) {
-        flags.push("--allow-remote=all".to_owned());
-    }
     flags
 }
 
-/// npm's refusal of what is not allowed, with the remedy.
+/// npm's refusal of a repository, with the remedy.
 fn explain(error: RunnerError) -> RunnerError {
     let output = error.hint.as_deref().unwrap_or_default();
-    let is_git = output.contains("EALLOWGIT") || output.contains(NO_GIT);
-    if !is_git && !output.contains("EALLOWREMOTE") {
+    if !output.contains("EALLOWGIT") && !output.contains(NO_GIT) {
         return error;
     }
-    let (what, option) =
-        if is_git { ("a git repository", "git") } else { ("an archive at an address", "url") };
     RunnerError::new(
         Code::InvalidConfig,
-        format!(
-            "a dependency comes from {what}, which is not the npm registry; if you trust it, allow it with the \
-             option allowSpecs: ['{option}'] or --allow-specs {option}"
-        ),
+        "a dependency comes from a git repository, which is not the npm registry; if you trust it, allow it with the \
+         option allowSpecs: ['git'] or --allow-specs git",
     )
     .with_hint(error.hint.unwrap_or_default())
 }
