@@ -462,12 +462,17 @@ export interface RunnerOptions extends RunOptions {
   lockfile?: string;
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;
-  /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
+  /**
+   * Packages whose install scripts may run, beside `@kaciras/deasync` 1.1.0 of the registry; none by
+   * default. `'name'` or `'name@1.2.3'` means the registry's package of that name. One from elsewhere
+   * is named with its place, as the error or warning about it has it: `'name@file:/absolute/path'`,
+   * `'name@git+https://host/repository.git'`, `'name@https://host/archive.tgz'`.
+   */
   allowScripts?: string[];
   /**
-   * What dependencies may name beside versions from the registry: paths of this machine, git
-   * repositories, addresses of archives. None by default, but for what the connectors package has
-   * in its own folder.
+   * Where packages may come from beside the registry: paths of this machine, git repositories,
+   * addresses of archives. None by default, but for what the connectors package has in its own
+   * folder, links resolved. It holds for all that npm resolves, whichever package asks for it.
    */
   allowSpecs?: ('file' | 'git' | 'url')[];
   /** Told of what takes time before a connector can start. */

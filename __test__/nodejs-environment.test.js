@@ -74,7 +74,7 @@ test('dependencies of the connectors package itself resolve beside it', async (t
     sources: { Use: `run() { console.log(require('its-own')); }` },
     packageJson: { dependencies: { 'its-own': `file:${dependency}` } },
   });
-  const { environment } = fresh(t, { connectorsPackage: root });
+  const { environment } = fresh(t, { connectorsPackage: root, allowSpecs: ['file'] });
   const directory = await environment.createEnvironment('dm', 'run');
   const { stdout, stdio } = capture();
   await environment.executeConnector(directory, variablesOf('Use'), stdio);

@@ -2,6 +2,7 @@
 //! always fine. What names a folder, a repository or an address brings in code that no registry
 //! has seen, and is refused unless the caller's options allow it.
 
+use std::fs;
 use std::path::{Component, Path};
 
 use crate::error::{Code, Result, RunnerError};
@@ -54,6 +55,19 @@ impl AllowedOrigins {
         names.iter().map(origin_of).collect::<Result<_>>().map(Self)
     }
 
+    /// Whether this origin is allowed.
+    pub fn allow(&self, origin: Origin) -> bool {
+        origin == Origin::Registry || self.0.contains(&origin)
+    }
+
+    /// Names of what is allowed, in a fixed order.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.0.iter().map(|origin| origin.name().to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Refuses what is not allowed. A folder inside the connectors package is a part of it, and
     /// needs no permission.
     ///
@@ -67,9 +81,8 @@ impl AllowedOrigins {
                 "asks for {specifier:?}, which is neither a version, range or tag nor an address that npm knows"
             ))
         })?;
-        let is_allowed = origin == Origin::Registry
-            || self.0.contains(&origin)
-            || (origin == Origin::File && is_part_of(specifier, connectors_root));
+        let is_allowed =
+            self.allow(origin) || (origin == Origin::File && is_part_of(specifier, connectors_root));
         if is_allowed {
             return Ok(());
         }
@@ -175,8 +188,8 @@ fn is_alias(text: &str) -> bool {
     is_package_name(name) && is_range(range) && !range.starts_with(['.', '-'])
 }
 
-/// Whether a `file:` specifier is the path of something inside the connectors package. Characters
-/// that mean something in an address are not looked through.
+/// Whether a `file:` specifier is the path of something inside the connectors package, links
+/// resolved. Characters that mean something in an address are not looked through. The root has no links.
 fn is_part_of(specifier: &str, connectors_root: &Path) -> bool {
     let Some(path) = specifier.strip_prefix("file:") else { return false };
     let is_plain = !path.contains(['%', '?', '#', '\\']);
@@ -184,6 +197,7 @@ fn is_part_of(specifier: &str, connectors_root: &Path) -> bool {
     is_plain
         && path.starts_with(connectors_root)
         && path.components().all(|part| part != Component::ParentDir)
+        && fs::canonicalize(path).is_ok_and(|real| real.starts_with(connectors_root))
 }
 
 #[cfg(test)]
@@ -302,19 +316,29 @@ mod tests {
 
     #[test]
     fn a_folder_of_the_connectors_package_needs_no_permission() {
-        let root = Path::new("/connectors");
+        let folder = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(folder.path()).unwrap();
+        let root = &base.join("connectors");
+        for made in ["connectors/vendor/a", "connectors-other/a"] {
+            fs::create_dir_all(base.join(made)).unwrap();
+        }
+        std::os::unix::fs::symlink(base.join("connectors-other"), root.join("vendor/link")).unwrap();
         let none = AllowedOrigins::default();
-        none.check("a", "file:/connectors/vendor/a", root).unwrap();
+        let base = base.display();
+        none.check("a", &format!("file:{base}/connectors/vendor/a"), root).unwrap();
         for outside in [
-            "file:/connectors/../etc",
-            "file:/connectors/%2e%2e/etc",
-            "file:/connectors-other/a",
-            "file:vendor/a",
-            "file:///connectors/a?/../../etc",
-            "file:/connectors\\..\\etc",
-            "/connectors/vendor/a",
+            format!("file:{base}/connectors/../connectors-other/a"),
+            format!("file:{base}/connectors/vendor/link/a"),
+            format!("file:{base}/connectors/vendor/link"),
+            format!("file:{base}/connectors/missing"),
+            format!("file:{base}/connectors/%2e%2e/etc"),
+            format!("file:{base}/connectors-other/a"),
+            "file:vendor/a".to_owned(),
+            format!("file://{base}/connectors/a?/../../etc"),
+            format!("file:{base}/connectors\\..\\etc"),
+            format!("{base}/connectors/vendor/a"),
         ] {
-            none.check("a", outside, root).unwrap_err();
+            assert!(none.check("a", &outside, root).is_err(), "{outside}");
         }
     }
 

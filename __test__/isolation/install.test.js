@@ -37,7 +37,7 @@ function setUp(t) {
     Null: { environment: { node: { enabled: true, dependencies: [dependency] } } },
   };
   const options = {
-    allowScripts: ['needed'],
+    allowScripts: [`needed@file:${needed}`],
     allowSpecs: ['file'],
     connectorsPackage: connectorsPackage(t, { sources, storages }),
     storeDir: path.join(tempFolder(t), 'store'),

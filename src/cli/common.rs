@@ -38,7 +38,8 @@ pub struct EnvironmentArgs {
     #[arg(long, value_name = "FILE")]
     pub lockfile: Option<String>,
 
-    /// Package whose install script may run; may be repeated
+    /// Package whose install script may run: a name of the registry, or NAME@file:/path, NAME@git+https://… and
+    /// NAME@https://… for one from elsewhere; may be repeated
     #[arg(long, value_name = "PACKAGE")]
     pub allow_scripts: Vec<String>,
 

@@ -10,6 +10,9 @@ mod lockfile;
 mod node;
 mod npm;
 mod npmrc;
+mod own_folder;
+mod scripts;
+mod sources;
 pub mod store;
 mod tree;
 
@@ -27,6 +30,7 @@ pub use leftovers::{cleanup, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};
+pub use scripts::Permit;
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
@@ -37,6 +41,7 @@ use crate::process;
 use crate::run::Cancellation;
 use crate::specifier::AllowedOrigins;
 use crate::template;
+use sources::Allowed;
 use store::{Lease, Recipe, Store, Terms, Wanted};
 
 /// Which environment a run had.
@@ -89,7 +94,7 @@ pub struct StoreOptions {
     pub max_age: Option<Duration>,
     /// Lockfile that pins versions.
     pub lockfile: Option<String>,
-    /// Packages whose install scripts run, beside those that always do.
+    /// Packages whose install scripts run, beside those that always do: each a [`Permit`].
     pub scripts: Vec<String>,
     /// Whether npm may do all that its user may, as in the original.
     pub free_install: bool,
@@ -123,6 +128,8 @@ pub struct Prepared {
     pub lease: Option<Lease>,
     /// What has confined npm, where it has installed.
     pub install: Option<Vec<LayerReport>>,
+    /// What a caller should know of the installation.
+    pub warnings: Vec<String>,
 }
 
 impl Purpose<'_> {
@@ -163,6 +170,7 @@ impl Purpose<'_> {
             node: self.node,
             node_abi: &node_abi,
             scripts: &self.store.scripts,
+            specs: &self.store.specs,
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
         };
@@ -216,7 +224,8 @@ pub async fn prepare<P: Progress>(
             .map_err(|cause| refused("link the environment at", &link, &cause))?;
         let info = EnvironmentInfo { key: lease.key.clone(), cached: lease.cached };
         let install = lease.install.take();
-        Prepared { info, lease: Some(lease), install }
+        let warnings = std::mem::take(&mut lease.warnings);
+        Prepared { info, lease: Some(lease), install, warnings }
     };
     write(&directory.join("main.js"), &script)?;
     Ok(prepared)
@@ -259,21 +268,23 @@ async fn install_here<P: Progress>(
     let how = Install {
         pinned: lockfile.is_some(),
         scripts: &purpose.store.scripts,
+        allowed: Some(Allowed { connectors_root: &purpose.package.root, origins: &purpose.store.specs }),
         is_free: purpose.store.free_install,
         lock: lock.as_ref(),
     };
-    let layers = install(directory, how, purpose.host, cancellation).await?;
+    let done = install(directory, how, purpose.host, cancellation).await?;
     let wanted = Wanted {
         package: purpose.package,
         dependencies,
         node: purpose.node,
         node_abi: &node::abi(purpose.node, purpose.host).await?,
         scripts: &purpose.store.scripts,
+        specs: &purpose.store.specs,
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
     };
     let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
-    Ok(Prepared { info, lease: None, install: Some(layers) })
+    Ok(Prepared { info, lease: None, install: Some(done.layers), warnings: done.warnings })
 }
 
 /// The `node` that a connector with these variables gets.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe;
 
-use super::npmrc;
+use super::sources::{self, Allowed};
+use super::{npmrc, own_folder, scripts};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Confined, LayerReport, for_helper};
@@ -14,10 +15,7 @@ use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start, Supervision};
 use crate::run::Cancellation;
-
-/// Packages whose install script always may run: 0.11 needs this one, and it must be compiled
-/// where no binary fits.
-const MAY_BUILD: [&str; 1] = ["@kaciras/deasync"];
+use crate::specifier::Origin;
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
 /// connectors package, since a linked one would leave its own dependencies out.
@@ -32,6 +30,10 @@ const FLAGS: [&str; 8] = [
     "--no-update-notifier",
 ];
 
+/// What npm starts for git where repositories are not allowed: versions that do not know
+/// `--allow-git` would otherwise start what a repository's own settings name.
+const NO_GIT: &str = "/repositories-are-not-allowed";
+
 /// From SIGTERM to SIGKILL for npm, which needs no time to end.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -45,6 +47,8 @@ pub struct Install<'a> {
     pub pinned: bool,
     /// Further packages whose install scripts may run.
     pub scripts: &'a [String],
+    /// What may be installed; in a directory of the caller's own, what it says.
+    pub allowed: Option<Allowed<'a>>,
     /// Whether npm may do all that its user may, and has all of the host's variables.
     pub is_free: bool,
     /// The lock on the directory. npm's supervisor holds it as well, so that nobody takes the directory
@@ -75,10 +79,21 @@ pub fn version(host: &Host) -> Result<(Option<String>, PathBuf)> {
     Ok((version, npm))
 }
 
+/// What came of an installation.
+#[derive(Debug)]
+pub struct Done {
+    /// What has confined npm.
+    pub layers: Vec<LayerReport>,
+    /// What a caller should know.
+    pub warnings: Vec<String>,
+}
+
 /// Installs what the directory's `package.json` names. npm's output is kept for the error, and
-/// is never mixed into the connector's. Gives what has confined it.
+/// is never mixed into the connector's. Where a package has come from is looked at before any script
+/// runs, and the result is not to be used where that fails.
 ///
 /// # Errors
+/// `INVALID_CONFIG` for a package from where none may come, or a script of one.
 /// `INSTALL_FAILED`: npm is missing, or `npm install failed: <code>` with npm's output as hint.
 /// The error of a run that is asked to stop; then npm and all that it started are gone.
 pub async fn install(
@@ -86,19 +101,61 @@ pub async fn install(
     how: Install<'_>,
     host: &Host,
     cancellation: &Cancellation,
-) -> Result<Vec<LayerReport>> {
+) -> Result<Done> {
     let command = if how.pinned { "ci" } else { "install" };
-    let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
-    let layers = run(&args, directory, how, host, cancellation).await?;
-    for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
-        if directory.join("node_modules").join(package).join("package.json").is_file() {
-            build(package, directory, how, host, cancellation).await?;
+    let mut args: Vec<_> = std::iter::once(command).chain(FLAGS).map(ToOwned::to_owned).collect();
+    if let Some(allowed) = how.allowed {
+        own_folder::check(allowed)?;
+        if how.pinned {
+            let lock = sources::read_json(&directory.join("package-lock.json")).unwrap_or_default();
+            sources::check(&sources::of_lockfile(&lock, directory), allowed)?;
         }
+        args.extend(flags_of(allowed));
     }
-    Ok(layers)
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let layers = run(&args, directory, how, host, cancellation).await.map_err(explain)?;
+    let installed = match how.allowed {
+        Some(allowed) => {
+            let installed = sources::installed(directory)?;
+            sources::check(&installed, allowed)?;
+            installed
+        }
+        None => sources::installed(directory).unwrap_or_default(),
+    };
+    let choice = scripts::choose(&installed, how.scripts)?;
+    for package in &choice.run {
+        build(package, directory, how, host, cancellation).await?;
+    }
+    Ok(Done { layers, warnings: choice.warnings })
 }
 
-/// Runs the install script of one package.
+/// What keeps npm itself from repositories that are not allowed: to look at one it starts git, and
+/// more. Of addresses it would also refuse those that the registry names on another host.
+fn flags_of(allowed: Allowed<'_>) -> Vec<String> {
+    let mut flags = vec!["--allow-remote=all".to_owned()];
+    if allowed.origins.allow(Origin::Git) {
+        flags.push("--allow-git=all".to_owned());
+    } else {
+        flags.extend(["--allow-git=none".to_owned(), format!("--git={NO_GIT}")]);
+    }
+    flags
+}
+
+/// npm's refusal of a repository, with the remedy.
+fn explain(error: RunnerError) -> RunnerError {
+    let output = error.hint.as_deref().unwrap_or_default();
+    if !output.contains("EALLOWGIT") && !output.contains(NO_GIT) {
+        return error;
+    }
+    RunnerError::new(
+        Code::InvalidConfig,
+        "a dependency comes from a git repository, which is not the npm registry; if you trust it, allow it with the \
+         option allowSpecs: ['git'] or --allow-specs git",
+    )
+    .with_hint(error.hint.unwrap_or_default())
+}
+
+/// Runs the install script of the package in one folder; by its name npm would take all that bear it.
 async fn build(
     package: &str,
     directory: &Path,
@@ -106,7 +163,11 @@ async fn build(
     host: &Host,
     cancellation: &Cancellation,
 ) -> Result<()> {
-    let built = run(&["rebuild", "--foreground-scripts", package], directory, how, host, cancellation).await;
+    let folder = format!("./{package}");
+    // versions that ask for a permission of their own would leave it out
+    let args = ["rebuild", "--foreground-scripts", "--dangerously-allow-all-scripts", &folder];
+    let built = run(&args, directory, how, host, cancellation).await;
+    let package = package.rsplit("node_modules/").next().unwrap_or(package);
     cancellation.check()?;
     built.map(drop).map_err(|error| {
         RunnerError::new(

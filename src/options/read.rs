@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Options;
+use crate::environment::Permit;
 use crate::error::{Code, Result, RunnerError};
 use crate::isolation::{Isolation, Mode};
-use crate::manifest::is_package_name;
 use crate::output::redact::{MIN_CHARACTERS, Redaction};
 use crate::process::EnvPolicy;
 use crate::specifier::AllowedOrigins;
@@ -116,7 +116,10 @@ impl Options {
             }
             ("lockfile", OptionValue::Text(text)) if !text.is_empty() => self.store.lockfile = Some(text),
             ("lockfile", _) => return Err(invalid("option lockfile must be the path of a file".into())),
-            ("allowScripts", OptionValue::Texts(names)) => self.store.scripts = package_names(names)?,
+            ("allowScripts", OptionValue::Texts(permits)) => {
+                permits.iter().try_for_each(|text| Permit::parse(text).map(drop))?;
+                self.store.scripts = permits;
+            }
             ("allowScripts", _) => {
                 return Err(invalid("option allowScripts must be an array of package names".into()));
             }
@@ -188,14 +191,6 @@ fn number(name: &str, value: &OptionValue, least: f64, most: f64, unit: &str) ->
 
 fn time(name: &str, value: &OptionValue, least: f64) -> Result<Duration> {
     number(name, value, least, MAX_MS, "milliseconds").map(Duration::from_millis)
-}
-
-/// Names that go to npm as arguments, so they must be names.
-fn package_names(names: Vec<String>) -> Result<Vec<String>> {
-    match names.iter().find(|name| !is_package_name(name)) {
-        Some(name) => Err(invalid(format!("option allowScripts: {name:?} is not a valid npm package name"))),
-        None => Ok(names),
-    }
 }
 
 /// Reads the option `redact`. Its values are secret, so no message repeats them.

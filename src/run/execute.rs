@@ -96,11 +96,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
     args.extend_from_slice(seat_belt.as_ref().map(SeatBelt::flags).unwrap_or_default());
     if let Some(configuration) = secrets::take(&mut job.variables)? {
-        args.extend([
-            host.bootstrap().display().to_string(),
-            MAIN.to_owned(),
-            wiring.child.len().to_string(),
-        ]);
+        let bootstrap = format!("--require={}", host.bootstrap().display());
+        args.extend([bootstrap, MAIN.to_owned(), wiring.child.len().to_string()]);
         wiring.child.push(configuration);
         if let Some((ours, theirs)) = Notices::open() {
             args.push(wiring.child.len().to_string());

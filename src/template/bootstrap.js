@@ -1,49 +1,87 @@
 'use strict';
-// Started as `node bootstrap.js main.js FD [NOTICES]`: fills process.env from the descriptor, so that what
-// is secret in it is in no process's initial environment, then becomes `node main.js`. It is the
-// entry rather than a --require, which workers and forks of the connector would inherit.
+// Started as `node --require=bootstrap.js main.js FD [NOTICES]`, and by that in every worker thread too: gives
+// process.env what is secret, from the descriptor, so that it is in no process's initial environment.
 // Everything here is synchronous, as main.js has to be.
 
 const fs = require('node:fs');
-const Module = require('node:module');
+const { syncBuiltinESMExports } = require('node:module');
 const path = require('node:path');
+const threads = require('node:worker_threads');
 
-// The permission model, where it stands in for the kernel's rules, has to refuse something. (Of the
-// root itself Node.js 20 says that it may be written, and refuses it.)
-if (process.permission?.has('fs.write', path.join(path.parse(__filename).root, 'owox-canary'))) {
-  throw new Error('isolation: files were to be protected by Node.js, and are not');
+/** Under which threads hand it on: Node.js copies what is kept so into each new one. */
+const KEY = '@owox/connector-runner';
+
+/** What the main thread starts with: the variables, and the flag that has loaded this file. */
+function take() {
+  // The permission model, where it stands in for the kernel's rules, has to refuse something. (Of
+  // the root itself Node.js 20 says that it may be written, and refuses it.)
+  if (process.permission?.has('fs.write', path.join(path.parse(__filename).root, 'owox-canary'))) {
+    throw new Error('isolation: files were to be protected by Node.js, and are not');
+  }
+  const [descriptor, notices] = process.argv.splice(2);
+  if (notices !== undefined) takeNotices(Number(notices));
+  const variables = JSON.parse(fs.readFileSync(Number(descriptor), 'utf8'));
+  fs.closeSync(Number(descriptor));
+  return { variables, flag: process.execArgv.at(-1) };
 }
-// Its flags are for this process: what the connector starts gets what it always got.
-if (process.permission) {
-  const ours = /^--(allow-|disable-warning=|(experimental-)?permission$)/;
-  process.execArgv = process.execArgv.filter((flag) => !ours.test(flag));
+
+/** Keeps our flags to this process: what the connector starts gets what it always got. */
+function hideFlags(flag) {
+  const permission = /^--(allow-|disable-warning=|(experimental-)?permission$)/;
+  const isOurs = (arg) => arg === flag || (process.permission && permission.test(arg));
+  process.execArgv = process.execArgv.filter((arg) => !isOurs(arg));
 }
 
-const [, , script, descriptor, ...more] = process.argv;
-process.argv.splice(1, 3 + more.length, path.resolve(script));
-if (more.length > 0) takeNotices(Number(more[0]));
+/**
+ * process.env with further variables, which can be read but are not listed, and which the real
+ * environment never has: a child process, which copies one or the other as its Node.js sees fit,
+ * would show them in its /proc/PID/environ, and could not start above 128 KiB. What somebody sets
+ * becomes a variable like any other.
+ */
+function withHidden(environment, hidden, changed) {
+  const isHidden = (name) => Object.hasOwn(hidden, name) && !Object.hasOwn(environment, name);
+  const forget = (name) => {
+    if (delete hidden[name]) changed();
+  };
+  return new Proxy(environment, {
+    get: (target, name) => (isHidden(name) ? hidden[name] : target[name]),
+    has: (target, name) => isHidden(name) || name in target,
+    getOwnPropertyDescriptor: (target, name) =>
+      Reflect.getOwnPropertyDescriptor(isHidden(name) ? hidden : target, name),
+    set(target, name, value) {
+      target[name] = value; // may throw
+      if (Object.hasOwn(hidden, name)) forget(name);
+      return true;
+    },
+    defineProperty(target, name, property) {
+      const isDefined = Reflect.defineProperty(target, name, property);
+      if (isDefined && Object.hasOwn(hidden, name)) forget(name);
+      return isDefined;
+    },
+    deleteProperty(target, name) {
+      if (Object.hasOwn(hidden, name)) forget(name);
+      return Reflect.deleteProperty(target, name);
+    },
+  });
+}
 
-const variables = JSON.parse(fs.readFileSync(Number(descriptor), 'utf8'));
-fs.closeSync(Number(descriptor));
-
-// The real environment has them too, for worker threads, which copy it.
-Object.assign(process.env, variables);
-
-// A child process copies what it finds by enumeration. These would make it fail above 128 KiB,
-// and show in its /proc/PID/environ; so they are there, but not listed, until somebody sets them.
-const hidden = new Set(Object.keys(variables));
-process.env = new Proxy(process.env, {
-  ownKeys: (target) => Reflect.ownKeys(target).filter((name) => !hidden.has(name)),
-  set(target, name, value) {
-    hidden.delete(name);
-    target[name] = value;
-    return true;
-  },
-  defineProperty(target, name, property) {
-    hidden.delete(name);
-    return Reflect.defineProperty(target, name, property);
-  },
-});
+/** Worker with the flag where own arguments replace it, and without the variables in own ones. */
+function handingOn(Worker, flag, handOn) {
+  return new Proxy(Worker, {
+    construct(target, [file, given, ...rest], newTarget) {
+      const options = Array.isArray(given?.execArgv)
+        ? { ...given, execArgv: [flag, ...given.execArgv] }
+        : given;
+      const hasOwnVariables = typeof options?.env === 'object' && options.env !== null;
+      if (hasOwnVariables) handOn({});
+      try {
+        return Reflect.construct(target, [file, options, ...rest], newTarget);
+      } finally {
+        if (hasOwnVariables) handOn();
+      }
+    },
+  });
+}
 
 /**
  * What Node.js itself warns of (its deprecations and experiments) is not the connector's stderr, on
@@ -81,4 +119,15 @@ function takeNotices(notices) {
   });
 }
 
-Module.runMain();
+function main() {
+  const { variables, flag } = threads.isMainThread ? take() : threads.getEnvironmentData(KEY);
+  const handOn = (handed = variables) =>
+    threads.setEnvironmentData(KEY, { variables: handed, flag });
+  handOn();
+  hideFlags(flag);
+  process.env = withHidden(process.env, variables, handOn);
+  threads.Worker = handingOn(threads.Worker, flag, handOn);
+  syncBuiltinESMExports();
+}
+
+main();

@@ -12,12 +12,12 @@ use super::listing::{Listing, make_read_only};
 use super::{FILES, Lease, MANIFEST, Manifest, Pointer, Recipe, Store, Wanted, boot_id, hex};
 use crate::environment::lock::{FileLock, Hold};
 use crate::environment::node;
-use crate::environment::npm::{self, Install};
+use crate::environment::npm::{self, Done, Install};
+use crate::environment::sources::Allowed;
 use crate::environment::tree::remove_tree;
 use crate::environment::{Progress, Step};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::LayerReport;
 use crate::run::Cancellation;
 
 /// How often to begin again when the connectors package changes while it is copied.
@@ -55,7 +55,7 @@ impl Store {
         for _ in 0..ATTEMPTS {
             let staging = self.stage(recipe)?;
             let installed = self.install(&staging, recipe, wanted, host, cancellation).await;
-            let layers = installed.map_err(|error| self.explain(error))?;
+            let Done { layers, warnings } = installed.map_err(|error| self.explain(error))?;
             if Recipe::of(wanted)? != *recipe {
                 continue; // a file of the connectors package has changed meanwhile
             }
@@ -64,6 +64,7 @@ impl Store {
             let mut lease =
                 published.map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))??;
             lease.install = Some(layers);
+            lease.warnings = warnings;
             let (store, path, slot) = (self.clone(), lease.path.clone(), slot.to_owned());
             // no run waits for it
             lease.syncing = Some(tokio::task::spawn_blocking(move || {
@@ -110,7 +111,7 @@ impl Store {
         wanted: &Wanted<'_>,
         host: &Host,
         cancellation: &Cancellation,
-    ) -> Result<Vec<LayerReport>> {
+    ) -> Result<Done> {
         let lock = staging.lock.as_ref().and_then(|lock| lock.descriptor().ok());
         let write = |name: &str, text: &str| {
             fs::write(staging.path.join(name), text)
@@ -127,10 +128,11 @@ impl Store {
         let how = Install {
             pinned: wanted.lockfile.is_some(),
             scripts: wanted.scripts,
+            allowed: Some(Allowed { connectors_root: &wanted.package.root, origins: wanted.specs }),
             is_free: wanted.free_install,
             lock: lock.as_ref(),
         };
-        let layers = npm::install(&staging.path, how, host, cancellation).await?;
+        let done = npm::install(&staging.path, how, host, cancellation).await?;
         let names: Vec<_> = wanted.dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
         node::compile(wanted.node, &staging.path, &names, lock.as_ref(), host).await;
         for name in recipe.dependencies.as_object().into_iter().flat_map(|all| all.keys()) {
@@ -141,7 +143,7 @@ impl Store {
                 ));
             }
         }
-        Ok(layers)
+        Ok(done)
     }
 
     /// Reads all files, takes the right to write from them, and makes the environment the one to

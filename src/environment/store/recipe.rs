@@ -11,6 +11,7 @@ use super::hex;
 use crate::connectors::Package;
 use crate::error::Result;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency, connectors_dependency, package_json};
+use crate::specifier::AllowedOrigins;
 
 /// Name of every environment's own `package.json`.
 const NAME: &str = "environment";
@@ -35,6 +36,8 @@ pub struct Recipe {
     pub node_abi: String,
     /// Packages whose install scripts run.
     pub scripts: Vec<String>,
+    /// What packages may come from beside the registry: who does not allow it does not get it.
+    pub specs: Vec<String>,
     /// Digest of the lockfile that pins versions, where there is one.
     pub lockfile: Option<String>,
 }
@@ -52,6 +55,8 @@ pub struct Wanted<'a> {
     pub node_abi: &'a str,
     /// Packages whose install scripts run.
     pub scripts: &'a [String],
+    /// What packages may come from beside the registry.
+    pub specs: &'a AllowedOrigins,
     /// Whether npm may do all that its user may. It changes nothing of what is installed.
     pub free_install: bool,
     /// Text of a lockfile that pins versions.
@@ -77,6 +82,7 @@ impl Recipe {
             platform: platform(),
             node_abi: wanted.node_abi.to_owned(),
             scripts,
+            specs: wanted.specs.names(),
             lockfile: wanted.lockfile.map(|text| hex(&Sha256::digest(text))),
         })
     }
@@ -130,15 +136,18 @@ mod tests {
             node: Path::new(""),
             node_abi: "115",
             scripts: &[],
+            specs: &AllowedOrigins::default(),
             free_install: false,
             lockfile: None,
         };
+        let url = AllowedOrigins::from_names(&["url".into()]).unwrap();
         let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
         let mut keys = vec![
             key(&base),
             key(&Wanted { dependencies: &two, ..base }),
             key(&Wanted { node_abi: "127", ..base }),
             key(&Wanted { scripts: &scripts, ..base }),
+            key(&Wanted { specs: &url, ..base }),
             key(&Wanted { lockfile: Some("{}"), ..base }),
         ];
         std::fs::write(package.root.join("index.js"), "1").unwrap();
@@ -146,7 +155,7 @@ mod tests {
         assert!(keys.iter().all(|key| key.len() == KEY_DIGITS));
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 6);
+        assert_eq!(keys.len(), 7);
     }
 
     #[test]
@@ -161,6 +170,7 @@ mod tests {
                 node: Path::new(""),
                 node_abi: "",
                 scripts: &[],
+                specs: &AllowedOrigins::default(),
                 free_install: false,
                 lockfile: None,
             };
