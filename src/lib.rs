@@ -24,6 +24,7 @@ pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
+mod removal;
 pub mod report;
 pub mod run;
 pub mod specifier;

@@ -7,13 +7,19 @@
 pub mod policy;
 #[path = "../process/protocol.rs"]
 pub mod protocol;
+#[path = "../removal.rs"]
+mod removal;
 #[path = "../supervisor/mod.rs"]
 mod supervisor;
 
 fn main() -> std::process::ExitCode {
-    // what is run to see which isolation a machine has
-    if std::env::args_os().nth(1).is_some_and(|word| word == "nothing") {
-        return std::process::ExitCode::SUCCESS;
+    let mut args = std::env::args_os().skip(1);
+    match (args.next(), args.next()) {
+        // what is run to see which isolation a machine has
+        (Some(word), _) if word == "nothing" => std::process::ExitCode::SUCCESS,
+        (Some(word), Some(folder)) if word == "remove" => {
+            removal::main(&folder, args.next().as_deref()).into()
+        }
+        _ => supervisor::main(),
     }
-    supervisor::main()
 }

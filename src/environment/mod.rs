@@ -27,6 +27,7 @@ pub use leftovers::{cleanup, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};
+pub use tree::{Remover, Scratch};
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
@@ -166,7 +167,8 @@ impl Purpose<'_> {
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
         };
-        let store = Store::open(&store::store_root(self.store.dir.as_deref(), self.host)?)?;
+        let root = store::store_root(self.store.dir.as_deref(), self.host)?;
+        let store = Store::open(&root, Remover::of(self.host))?;
         let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
         store.obtain(&wanted, terms, self.host, cancellation, progress).await
     }

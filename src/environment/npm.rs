@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 
 use super::npmrc;
+use super::tree::{Remover, Scratch};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Confined, LayerReport, for_helper};
@@ -139,7 +140,7 @@ pub enum Published {
 pub async fn published(name: &str, version: &str, host: &Host) -> Result<Published> {
     let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
-    let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(failed)?;
+    let directory = Scratch::new(&host.temporary_folder(), Remover::of(host)).map_err(failed)?;
     let wanted = format!("{name}@{version}");
     let args = ["view", &wanted, "version"];
     let (how, nobody) = (Install::default(), Cancellation::default());
@@ -200,7 +201,7 @@ async fn capture(
         return Err(RunnerError::new(Code::InstallFailed, message));
     }
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
-    let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
+    let temporary = Scratch::new(directory, Remover::of(host)).map_err(failed)?;
     let confined = if how.is_free {
         Confined::default()
     } else {
