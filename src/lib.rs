@@ -16,6 +16,7 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+mod foreign;
 #[cfg(test)]
 mod fuzz;
 pub mod host;

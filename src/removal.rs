@@ -5,7 +5,7 @@
 //! symlink and never on another file system, and few at a time: one that lies deeper is moved up to
 //! the top, where its turn comes later.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, CString};
 use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -232,20 +232,4 @@ fn make_accessible(parent: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
     }
     // without /proc: it was a folder a moment ago, and those who could replace it are gone
     rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())
-}
-
-/// What the helper does for `remove FOLDER [LOCK]`: removes the folder and then the lock's file, which
-/// it holds as its standard input. Exits with the number of what went wrong.
-pub fn main(folder: &OsStr, lock: Option<&OsStr>) -> u8 {
-    let removed = remove(Path::new(folder));
-    match (removed, lock) {
-        (Ok(()), Some(lock)) => {
-            let _ = std::fs::remove_file(lock);
-            0
-        }
-        (Ok(()), None) => 0,
-        (Err(error), _) => {
-            error.raw_os_error().and_then(|number| u8::try_from(number).ok()).unwrap_or(libc::EIO as u8)
-        }
-    }
 }

@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 use super::Package;
 use super::remembered::{fingerprint, recall, remember};
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::{cut, refuse_depth};
 use crate::host::Host;
 use crate::isolation::for_helper;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
-use crate::process::{self, EnvPolicy, Start, Supervision};
+use crate::process::{self, Cause, EnvPolicy, HELPER_MEMORY_BYTES, Start};
 use crate::suggest::nearest;
 
 const SCRIPT: &str = include_str!("catalog.js");
@@ -24,6 +25,18 @@ const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// The same where its classes are constructed; without them there is still something to show.
 const CONSTRUCTION_LIMIT: Duration = Duration::from_secs(15);
+
+/// Most bytes that a package's process may answer: many times what real ones do.
+pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Levels of an answer around a manifest.
+const AROUND_MANIFEST: usize = 2;
+
+/// Bytes that are shown of what a package says of itself, such as its error or its names.
+const SHOWN_BYTES: usize = 4000;
+
+/// Most catalogs that are held in memory.
+const MOST_KNOWN: usize = 8;
 
 /// What a connectors package has.
 #[derive(Debug, Default, Deserialize)]
@@ -206,7 +219,7 @@ fn not_found(code: Code, message: String, name: &str, package: &Package, known: 
     let names: Vec<_> = known.keys().map(String::as_str).collect();
     let meant = nearest(name, names.iter().copied());
     let meant = meant.map(|meant| format!("did you mean {meant}? ")).unwrap_or_default();
-    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() { "none".to_owned() } else { cut(names.join(", "), SHOWN_BYTES) };
     let searched = format!("{meant}{} has {names}", package.title());
     if package.is_fallback {
         let message = format!(
@@ -274,16 +287,23 @@ async fn read_at(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Cat
         catalog
     };
     let catalog = Arc::new(catalog);
-    known().insert(state.digest, catalog.clone());
+    let mut known = known();
+    if known.len() >= MOST_KNOWN {
+        known.clear();
+    }
+    known.insert(state.digest, catalog.clone());
     Ok(catalog)
 }
 
 /// The script's answer.
 fn parse(package: &Package, content: &[u8]) -> Result<Catalog> {
+    // each level of a manifest begins a parser anew, which has no limit of its own then
+    refuse_depth(content, AROUND_MANIFEST)
+        .map_err(|cause| unloadable(package, &format!("a manifest cannot be read: {cause}")))?;
     let catalog: Catalog = serde_json::from_slice(content)
         .map_err(|cause| unloadable(package, &format!("a manifest is not as expected: {cause}")))?;
     match catalog.error {
-        Some(error) => Err(unloadable(package, &error)),
+        Some(error) => Err(unloadable(package, &cut(error, SHOWN_BYTES))),
         None => Ok(catalog),
     }
 }
@@ -316,17 +336,38 @@ async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>>
             nowhere().map_err(failed)?,
             writer.into(),
         ],
-        supervision: Supervision::default(),
+        supervision: process::watch_helper(HELPER_MEMORY_BYTES),
         policy: confined.policy.clone(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
         let mut answer = Vec::new();
-        reader.read_to_end(&mut answer).map(|_| answer)
+        (&mut reader).take(MAX_BYTES + 1).read_to_end(&mut answer).map(|_| answer)
     });
-    let exit = running.exit().await?;
-    running.tree_gone().await?;
-    let answer = answer.await.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
+    let ended = async {
+        let exit = running.exit().await?;
+        running.tree_gone().await.map(|_| exit)
+    };
+    tokio::pin!(ended, answer);
+    // a process that it has started may hold the pipe, and go only when all of its tree does
+    let (exit, answer) = tokio::select! {
+        answer = &mut answer => (None, answer),
+        exit = &mut ended => (Some(exit?), answer.await),
+    };
+    let answer = answer.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
+    if answer.len() as u64 > MAX_BYTES {
+        // what is dropped here ends the process
+        let limit = MAX_BYTES / (1024 * 1024);
+        return Err(unloadable(package, &format!("it describes itself with more than {limit} MB")));
+    }
+    let exit = match exit {
+        Some(exit) => exit,
+        None => ended.await?,
+    };
+    if exit.cause == Cause::Memory {
+        let limit = HELPER_MEMORY_BYTES >> 30;
+        return Err(unloadable(package, &format!("it used more than {limit} GB of memory")));
+    }
     if answer.is_empty() {
         return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));
     }

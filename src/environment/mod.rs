@@ -31,6 +31,7 @@ pub use tree::{Remover, Scratch};
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::read_text;
 use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
@@ -176,7 +177,7 @@ impl Purpose<'_> {
     fn lockfile(&self) -> Result<Option<String>> {
         let Some(path) = &self.store.lockfile else { return Ok(None) };
         let path = self.host.absolute(path);
-        fs::read_to_string(&path).map(Some).map_err(|cause| {
+        read_text(&path).map(Some).map_err(|cause| {
             RunnerError::new(
                 Code::InvalidConfig,
                 format!(
