@@ -35,9 +35,7 @@ fn main() -> std::process::ExitCode {
     match (args.next(), args.next()) {
         // what is run to see which isolation a machine has
         (Some(word), _) if word == "nothing" => std::process::ExitCode::SUCCESS,
-        (Some(word), Some(folder)) if word == "remove" => {
-            remove(folder.as_ref(), args.next())
-        }
+        (Some(word), Some(folder)) if word == "remove" => remove(folder.as_ref(), args.next()),
         _ => supervisor::main(),
     }
 }

@@ -173,7 +173,8 @@ impl Seen {
         match self.summaries.last_mut() {
             Some(last) if is_full => {
                 let rows = last.rows.unwrap_or_default().saturating_add(summary.rows.unwrap_or_default());
-                *last = Summary { rows: Some(rows), table: Some("other tables".into()), ..Summary::default() };
+                *last =
+                    Summary { rows: Some(rows), table: Some("other tables".into()), ..Summary::default() };
             }
             _ => self.summaries.push(summary),
         }

@@ -1,7 +1,6 @@
 //! Which sources and storages a connectors package has, and what their manifests say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -9,25 +8,19 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::Package;
+use super::reader::{SCRIPT, load};
 use super::remembered::{fingerprint, recall, remember};
 use crate::error::{Code, Result, RunnerError};
 use crate::foreign::{cut, refuse_depth};
 use crate::host::Host;
-use crate::isolation::for_helper;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
-use crate::process::{self, Cause, EnvPolicy, HELPER_MEMORY_BYTES, Start};
 use crate::suggest::nearest;
-
-const SCRIPT: &str = include_str!("catalog.js");
 
 /// Longest time a package may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// The same where its classes are constructed; without them there is still something to show.
 const CONSTRUCTION_LIMIT: Duration = Duration::from_secs(15);
-
-/// Most bytes that a package's process may answer: many times what real ones do.
-pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Levels of an answer around a manifest.
 const AROUND_MANIFEST: usize = 2;
@@ -308,70 +301,11 @@ fn parse(package: &Package, content: &[u8]) -> Result<Catalog> {
     }
 }
 
-fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
+pub(super) fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
     RunnerError::new(
         Code::ConnectorsNotFound,
         format!("the connectors package in {} cannot be loaded: {cause}", package.root.display()),
     )
-}
-
-async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>> {
-    let failed = |cause: std::io::Error| unloadable(package, &cause);
-    let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
-    let (mut reader, writer) = std::io::pipe().map_err(failed)?;
-    let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
-    variables.retain(|(name, _)| !name.starts_with("OW_"));
-    // it is foreign code, and has nothing to do but to answer
-    let confined = for_helper(&package.root, &[], false, host);
-    let mut running = process::start(Start {
-        supervisor: &host.supervisor,
-        program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
-        args: vec!["-e".into(), SCRIPT.into(), package.root.display().to_string(), argument.to_owned()],
-        directory: &package.root,
-        variables,
-        held: Vec::new(),
-        descriptors: vec![
-            nowhere().map_err(failed)?,
-            nowhere().map_err(failed)?,
-            nowhere().map_err(failed)?,
-            writer.into(),
-        ],
-        supervision: process::watch_helper(HELPER_MEMORY_BYTES),
-        policy: confined.policy.clone(),
-    })
-    .await?;
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut answer = Vec::new();
-        (&mut reader).take(MAX_BYTES + 1).read_to_end(&mut answer).map(|_| answer)
-    });
-    let ended = async {
-        let exit = running.exit().await?;
-        running.tree_gone().await.map(|_| exit)
-    };
-    tokio::pin!(ended, answer);
-    // a process that it has started may hold the pipe, and go only when all of its tree does
-    let (exit, answer) = tokio::select! {
-        answer = &mut answer => (None, answer),
-        exit = &mut ended => (Some(exit?), answer.await),
-    };
-    let answer = answer.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
-    if answer.len() as u64 > MAX_BYTES {
-        // what is dropped here ends the process
-        let limit = MAX_BYTES / (1024 * 1024);
-        return Err(unloadable(package, &format!("it describes itself with more than {limit} MB")));
-    }
-    let exit = match exit {
-        Some(exit) => exit,
-        None => ended.await?,
-    };
-    if exit.cause == Cause::Memory {
-        let limit = HELPER_MEMORY_BYTES >> 30;
-        return Err(unloadable(package, &format!("it used more than {limit} GB of memory")));
-    }
-    if answer.is_empty() {
-        return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));
-    }
-    Ok(answer)
 }
 
 #[cfg(test)]
@@ -436,5 +370,22 @@ mod tests {
         let catalog = serde_json::from_str(r#"{"sources":{"CsvFile":null}}"#).unwrap();
         let error = check_source(&catalog, &package(false), "CsvFiel").unwrap_err();
         assert_eq!(error.hint.unwrap(), "did you mean CsvFile? p without version has CsvFile");
+    }
+
+    #[test]
+    fn a_manifest_that_is_nested_too_deep_is_refused() {
+        let nested = |levels: usize| {
+            let one = r#"{"P":{"oneOf":[{"value":"v","items":"#;
+            let parameters = one.repeat(levels) + "{}" + &"}]}}".repeat(levels);
+            format!(r#"{{"sources":{{"S":{{"parameters":{parameters}}}}}}}"#)
+        };
+        let read = |levels| parse(&package(false), nested(levels).as_bytes());
+        let catalog = read(15).unwrap();
+        assert_eq!(secret_names(&parameters(&catalog.sources, "S")), [""; 0]);
+        for levels in [17, 1000, 100_000] {
+            let error = read(levels).unwrap_err();
+            assert_eq!(error.code, Code::ConnectorsNotFound);
+            assert!(error.message.contains("64 are read"), "{}", error.message);
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use super::Package;
-use super::catalog::MAX_BYTES;
+use super::reader::MAX_BYTES;
 use crate::environment::store::store_root;
 use crate::host::Host;
 

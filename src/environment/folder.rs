@@ -330,8 +330,11 @@ pub(super) mod tests {
         assert!(precious.exists() && planted.symlink_metadata().is_ok());
 
         discard(root.path(), outside.path(), &Remover::default()).unwrap();
-        discard(root.path(), &outside.path().join(planted.file_name().unwrap()), &Remover::default()).unwrap();
-        assert!(remove(outside.path(), None, &Remover::default(), None).unwrap_err().message.contains("refused"));
+        discard(root.path(), &outside.path().join(planted.file_name().unwrap()), &Remover::default())
+            .unwrap();
+        assert!(
+            remove(outside.path(), None, &Remover::default(), None).unwrap_err().message.contains("refused")
+        );
         assert!(remove(Path::new("/"), None, &Remover::default(), None).is_err());
         assert!(precious.exists());
     }
@@ -346,6 +349,53 @@ pub(super) mod tests {
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o0)).unwrap();
         fs::set_permissions(closed.parent().unwrap(), fs::Permissions::from_mode(0o0)).unwrap();
         folder.remove().unwrap();
+        assert_eq!(names(root.path()), [""; 0]);
+    }
+
+    #[test]
+    fn what_takes_long_goes_on_in_the_helper_which_holds_the_lock() {
+        use rustix::fs::{CWD, Mode, OFlags};
+        let (root, tools) = (root(), root());
+        let (fifo, program) = (tools.path().join("fifo"), tools.path().join("helper"));
+        rustix::fs::mkfifoat(CWD, &fifo, Mode::RWXU).unwrap();
+        let telling = rustix::fs::open(&fifo, OFlags::RDWR, Mode::empty()).unwrap();
+        let script = format!("#!/bin/sh\nread line < {}\nrm -r \"$2\" \"$3\"\n", fifo.display());
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let remover = Remover::of(&Host { supervisor: program, ..Host::default() });
+
+        let mut folder = RunFolder::create(root.path(), "a", "b", &remover).unwrap();
+        for number in 0..1000 {
+            fs::write(folder.path().join(number.to_string()), "").unwrap();
+        }
+        let lock = folder.lock.take();
+        let path = folder.keep();
+        assert!(!remove(&path, lock, &remover, Some(Duration::ZERO)).unwrap());
+        assert!(lock_path(&path).exists() && Lock::take(&path).is_err());
+        super::super::leftovers::sweep(root.path(), &remover); // it is held
+        assert!(path.exists());
+        rustix::io::write(&telling, b"go on\n").unwrap();
+        while !names(root.path()).is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_lock_stays_beside_what_could_not_be_removed() {
+        let (root, tools) = (root(), root());
+        let program = tools.path().join("helper");
+        fs::write(&program, "#!/bin/sh\nexit 13\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let remover = Remover::of(&Host { supervisor: program, ..Host::default() });
+        let folder = RunFolder::create(root.path(), "a", "b", &remover).unwrap();
+        let path = folder.path().to_owned();
+        for number in 0..1000 {
+            fs::write(path.join(number.to_string()), "").unwrap();
+        }
+        let error = folder.remove().unwrap_err();
+        assert!(error.message.contains("ermission denied"), "{}", error.message);
+        assert!(path.exists() && lock_path(&path).exists());
+        super::super::leftovers::sweep(root.path(), &Remover::default());
         assert_eq!(names(root.path()), [""; 0]);
     }
 

@@ -104,7 +104,8 @@ mod tests {
         assert_eq!(used["packages"][""]["dependencies"]["@owox/connectors"], "file:/there/package");
         assert_eq!(used["packages"]["node_modules/@owox/connectors"]["resolved"], "file:../../package");
         assert_eq!(used["packages"]["node_modules/a"]["version"], "1.2.3");
-        let deep = format!("{{\"packages\":{{\"\":{{}}}},\"x\":{}}}", "[".repeat(100_000) + &"]".repeat(100_000));
+        let deep =
+            format!("{{\"packages\":{{\"\":{{}}}},\"x\":{}}}", "[".repeat(100_000) + &"]".repeat(100_000));
         for text in ["", "[]", "{}", "{\"packages\":{}}", &deep] {
             assert_eq!(
                 with_connectors(text, Path::new("/a"), Path::new("/b")).unwrap_err().code,

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
@@ -96,13 +96,9 @@ impl Removal {
     /// As [`Remover::remove`].
     pub fn wait(self, limit: Option<Duration>) -> io::Result<bool> {
         let Self::Going(mut child, pipe) = self else { return Ok(true) };
-        if let Some(limit) = limit {
-            let limit = Timespec::try_from(limit).ok();
-            let mut watched = [PollFd::new(&pipe, PollFlags::IN)];
-            if matches!(rustix::event::poll(&mut watched, limit.as_ref()), Ok(0)) {
-                leave(child);
-                return Ok(false);
-            }
+        if limit.is_some_and(|limit| !ends_within(&pipe, limit)) {
+            leave(child);
+            return Ok(false);
         }
         match child.wait()?.code() {
             Some(0) => Ok(true),
@@ -115,6 +111,19 @@ impl Removal {
     pub fn leave(self) {
         if let Self::Going(child, _) = self {
             leave(child);
+        }
+    }
+}
+
+/// Whether the writers of a pipe are gone in time.
+fn ends_within(pipe: &PipeReader, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        let left = Timespec::try_from(end.saturating_duration_since(Instant::now())).ok();
+        match rustix::event::poll(&mut [PollFd::new(pipe, PollFlags::IN)], left.as_ref()) {
+            Ok(0) => return false,
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return true,
         }
     }
 }

@@ -211,10 +211,8 @@ mod tests {
     #[test]
     fn long_warnings_are_cut_and_many_of_them_counted() {
         let mut inspector = Inspector::default();
-        let long = format!(
-            "{{\"type\":\"addWarningToCurrentStatus\",\"warning\":\"{}\"}}\n",
-            "w".repeat(5_000_000)
-        );
+        let long =
+            format!("{{\"type\":\"addWarningToCurrentStatus\",\"warning\":\"{}\"}}\n", "w".repeat(5_000_000));
         for _ in 0..100 {
             inspector.read(&long);
         }

@@ -79,14 +79,14 @@ impl Framer {
             append_lines(complete, batches);
         } else {
             self.partial.extend_from_slice(complete);
-            append_lines(&std::mem::take(&mut self.partial), batches);
+            append_owned(std::mem::take(&mut self.partial), batches);
         }
         self.keep(rest, batches);
     }
 
     /// Gives what is left when the stream has ended: a last line without a line end.
     pub fn finish(&mut self, batches: &mut Vec<Batch>) {
-        append_lines(&std::mem::take(&mut self.partial), batches);
+        append_owned(std::mem::take(&mut self.partial), batches);
     }
 
     fn keep(&mut self, bytes: &[u8], batches: &mut Vec<Batch>) {
@@ -104,6 +104,17 @@ impl Framer {
 /// The last place at or before `at` where a UTF-8 character begins; at least one byte is taken.
 fn character_start(bytes: &[u8], at: usize) -> usize {
     (at.saturating_sub(3).max(1)..=at).rev().find(|&index| bytes[index] & 0xC0 != 0x80).unwrap_or(at)
+}
+
+/// The same of lines that nobody else needs: one that is alone, as long ones are, is not copied.
+fn append_owned(bytes: Vec<u8>, batches: &mut Vec<Batch>) {
+    let is_alone = memchr::memchr(b'\n', &bytes).is_none_or(|end| end + 1 == bytes.len());
+    if bytes.is_empty() || !is_alone {
+        return append_lines(&bytes, batches);
+    }
+    let kind = if is_json_objects(&bytes) { BatchKind::Json } else { BatchKind::Text };
+    let text = String::from_utf8(bytes).unwrap_or_else(|odd| into_text(odd.as_bytes()));
+    batches.push(Batch { kind, text });
 }
 
 /// Appends whole lines, starting a new batch where the kind changes or the batch is full.

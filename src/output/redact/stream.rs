@@ -38,6 +38,7 @@ impl Redactor {
     }
 
     /// The same with another limit for a line, in bytes.
+    #[must_use]
     pub fn with_max_line(self, max_line: usize) -> Self {
         Self { max_line, ..self }
     }
