@@ -209,7 +209,9 @@ for (const user of users) {
 
     test('ten warnings of 50 MB under memoryLimitMb 200', async (t) => {
       const here = place(t, user, { sources });
-      const { result, growth } = await run(t, here, 'Warnings', { options: { memoryLimitMb: 200 } });
+      const { result, growth } = await run(t, here, 'Warnings', {
+        options: { memoryLimitMb: 200 },
+      });
       assert.ok(growth < 100 * MEGABYTE, `grew by ${growth / MEGABYTE} MB`);
       assert.equal(result.status, 'success');
       const [last, unread] = result.warnings;
@@ -217,7 +219,15 @@ for (const user of users) {
       assert.match(unread, /^10 lines of the output were longer than 4 MB/);
     });
 
-    for (const source of ['MidWarnings', 'Escapes', 'Endless', 'EndlessJson', 'EndlessError', 'Nested', 'Dates']) {
+    for (const source of [
+      'MidWarnings',
+      'Escapes',
+      'Endless',
+      'EndlessJson',
+      'EndlessError',
+      'Nested',
+      'Dates',
+    ]) {
       for (const [how, options] of [
         ['', {}],
         [' with a report', { report: 'report.html' }],
@@ -245,7 +255,8 @@ for (const user of users) {
 
     test('lines of 50 MB that a caller takes do not pile up', async (t) => {
       const here = place(t, user, { sources });
-      const stdio = '{ logCapture: { onStdout: (text) => { delivered += text.length; }, onStderr() {} } }';
+      const stdio =
+        '{ logCapture: { onStdout: (text) => { delivered += text.length; }, onStderr() {} } }';
       const { growth, delivered } = await run(t, here, 'Whole', { stdio });
       assert.ok(delivered > 20 * 50 * MEGABYTE, `${delivered} bytes were delivered`);
       assert.ok(growth < 400 * MEGABYTE, `grew by ${growth / MEGABYTE} MB`);
@@ -290,26 +301,30 @@ function split([program, ...args]) {
 
 const canBeBoth = users.includes(NOBODY) && users.length === 2;
 
-test('what cannot be removed keeps its lock, and goes when it can be', { ...PATIENT, skip: !canBeBoth }, async (t) => {
-  const source = `run() { require('node:fs').mkdirSync('kept'); require('node:fs').writeFileSync(${JSON.stringify('ready')}, ''); setInterval(() => { if (require('node:fs').existsSync('go')) process.exit(); }, 5); }`;
-  const here = place(t, NOBODY, { sources: { ...sources, Waits: source } });
-  const running = run(t, here, 'Waits');
-  let folder;
-  while (!folder) {
-    const names = fs.readdirSync(here.runs).filter((name) => !name.endsWith('.lock'));
-    folder = names.find((name) => fs.existsSync(path.join(here.runs, name, 'ready')));
-    await pause(5);
-  }
-  // of another user: what is in it cannot be removed
-  const kept = path.join(here.runs, folder, 'kept');
-  fs.chownSync(kept, 0, 0);
-  fs.writeFileSync(path.join(kept, 'file'), '');
-  fs.writeFileSync(path.join(here.runs, folder, 'go'), '');
-  const { result } = await running;
-  assert.equal(result.status, 'success');
-  assert.match(result.warnings.join('\n'), /failed to remove .*owox-run-/);
-  assert.deepEqual(fs.readdirSync(here.runs).sort(), [folder, `${folder}.lock`]);
-  fs.chownSync(kept, NOBODY, NOBODY);
-  assert.equal((await run(t, here, 'Ok')).result.status, 'success');
-  await empty(t, here.runs);
-});
+test(
+  'what cannot be removed keeps its lock, and goes when it can be',
+  { ...PATIENT, skip: !canBeBoth },
+  async (t) => {
+    const source = `run() { require('node:fs').mkdirSync('kept'); require('node:fs').writeFileSync(${JSON.stringify('ready')}, ''); setInterval(() => { if (require('node:fs').existsSync('go')) process.exit(); }, 5); }`;
+    const here = place(t, NOBODY, { sources: { ...sources, Waits: source } });
+    const running = run(t, here, 'Waits');
+    let folder;
+    while (!folder) {
+      const names = fs.readdirSync(here.runs).filter((name) => !name.endsWith('.lock'));
+      folder = names.find((name) => fs.existsSync(path.join(here.runs, name, 'ready')));
+      await pause(5);
+    }
+    // of another user: what is in it cannot be removed
+    const kept = path.join(here.runs, folder, 'kept');
+    fs.chownSync(kept, 0, 0);
+    fs.writeFileSync(path.join(kept, 'file'), '');
+    fs.writeFileSync(path.join(here.runs, folder, 'go'), '');
+    const { result } = await running;
+    assert.equal(result.status, 'success');
+    assert.match(result.warnings.join('\n'), /failed to remove .*owox-run-/);
+    assert.deepEqual(fs.readdirSync(here.runs).sort(), [folder, `${folder}.lock`]);
+    fs.chownSync(kept, NOBODY, NOBODY);
+    assert.equal((await run(t, here, 'Ok')).result.status, 'success');
+    await empty(t, here.runs);
+  },
+);
