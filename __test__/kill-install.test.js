@@ -106,7 +106,7 @@ const prune = async (storeDir) => {
 test('the environment that a killed host was filling is nobody’s until npm has ended', async (t) => {
   const storeDir = path.join(tempFolder(t), 'store');
   const options = { connectorsPackage: connectorsPackage(t), storeDir, runsDir: tempFolder(t) };
-  const killed = await killedInMidInstall(t, options, path.join(storeDir, 'v1', 'environments'));
+  const killed = await killedInMidInstall(t, options, path.join(storeDir, 'v2', 'environments'));
 
   const kept = await prune(storeDir);
   assert.deepEqual([kept.removed.length, kept.inUse], [0, [path.basename(killed.folder)]]);
@@ -180,7 +180,7 @@ for (const [name, isolation] of [
     for (const how of [{ variables }, { npm: STUBBORN }]) {
       const install = startInstall(t, options, how);
       if (how.npm) {
-        const where = path.join(options.storeDir, 'v1', 'environments');
+        const where = path.join(options.storeDir, 'v2', 'environments');
         await until(() => begunIn(where), 'the installation', 60_000);
       } else {
         await once(server, 'request');

@@ -53,14 +53,14 @@ async function run(options, source = 'Ok', id = 'run') {
 }
 
 function environments({ storeDir }) {
-  const folder = path.join(storeDir, 'v1', 'environments');
+  const folder = path.join(storeDir, 'v2', 'environments');
   return fs.existsSync(folder) ? fs.readdirSync(folder) : [];
 }
 
 /** Cuts a file of the environment. */
 function damage(options) {
   const [name] = environments(options);
-  const folder = path.join(options.storeDir, 'v1/environments', name);
+  const folder = path.join(options.storeDir, 'v2/environments', name);
   const file = path.join(folder, 'node_modules/needed/index.js');
   fs.chmodSync(file, 0o644);
   fs.truncateSync(file, 3);
@@ -70,7 +70,7 @@ function damage(options) {
 /** As after a crash: nobody has verified the environment in this boot of the machine. */
 function crash(options) {
   const [name] = environments(options);
-  fs.writeFileSync(path.join(options.storeDir, 'v1/marks', `${name}.verified`), 'another boot');
+  fs.writeFileSync(path.join(options.storeDir, 'v2/marks', `${name}.verified`), 'another boot');
 }
 
 /** A program that does one thing with the options, in a process of its own. */
@@ -170,7 +170,7 @@ describe('the store', () => {
       const { needed, options } = setUp(t);
       const compiled = ({ storeDir }) =>
         environments({ storeDir }).flatMap((name) => {
-          const folder = path.join(storeDir, 'v1/environments', name, 'compiled');
+          const folder = path.join(storeDir, 'v2/environments', name, 'compiled');
           return fs.existsSync(folder) ? fs.readdirSync(folder, { recursive: true }) : [];
         });
       await run(options);
@@ -394,7 +394,7 @@ describe('the store', () => {
   it('says who holds it when waiting takes too long', async (t) => {
     const { options } = setUp(t);
     const { result } = await run(options);
-    const locks = path.join(options.storeDir, 'v1/locks');
+    const locks = path.join(options.storeDir, 'v2/locks');
     const fill = fs
       .readdirSync(locks)
       .find((name) => name.startsWith(result.environment.key) && name.endsWith('.fill'));
@@ -441,7 +441,7 @@ describe('the store', () => {
         assert.equal(error.code, 'INSTALL_FAILED');
         assert.match(error.message, /no space is left for the store .*store prune/);
         assert.deepEqual(environments(full), []);
-        assert.deepEqual(fs.readdirSync(path.join(full.storeDir, 'v1/current')), []);
+        assert.deepEqual(fs.readdirSync(path.join(full.storeDir, 'v2/current')), []);
         execFileSync('mount', ['-o', 'remount,size=64m', disk]);
         assert.equal((await run(full)).output, 'needed is there\n');
       } finally {

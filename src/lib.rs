@@ -16,6 +16,7 @@ pub mod connectors;
 pub mod context;
 pub mod environment;
 pub mod error;
+mod foreign;
 #[cfg(test)]
 mod fuzz;
 pub mod host;
@@ -24,6 +25,7 @@ pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
+mod removal;
 pub mod report;
 pub mod run;
 pub mod specifier;

@@ -18,7 +18,7 @@ use crate::config::{Kind, Values};
 use crate::connectors::locate;
 use crate::context::Variables;
 use crate::environment::{
-    Lock, Purpose, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
+    Lock, Purpose, Remover, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
 };
 use crate::error::RunnerError;
 use crate::host::Host;
@@ -66,7 +66,7 @@ impl NodeJsEnvironment {
         promise(env, async move {
             let create = async {
                 let root = runs_root(options.runs_dir.as_deref(), &host)?;
-                let folder = RunFolder::create(&root, &connector_id, &run_id)?;
+                let folder = RunFolder::create(&root, &connector_id, &run_id, &Remover::of(&host))?;
                 let mut lease = None;
                 if replaced {
                     fill_by_caller(folder.path(), &port).await?;
@@ -178,7 +178,10 @@ impl NodeJsEnvironment {
             let directory = PathBuf::from(request.text("directory")?);
             return promise(
                 env,
-                blocking(move || discard(&runs_root(options.runs_dir.as_deref(), &host)?, &directory)),
+                blocking(move || {
+                    let root = runs_root(options.runs_dir.as_deref(), &host)?;
+                    discard(&root, &directory, &Remover::of(&host))
+                }),
             );
         }
         let connector_id = request.safe_id("connectorId", CONNECTOR_ID_MISSING)?;
@@ -187,7 +190,7 @@ impl NodeJsEnvironment {
             env,
             blocking(move || {
                 let root = runs_root(options.runs_dir.as_deref(), &host)?;
-                cleanup(&root, &connector_id, &run_id)
+                cleanup(&root, &connector_id, &run_id, &Remover::of(&host))
             }),
         )
     }

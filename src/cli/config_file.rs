@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::connectors::{Catalog, parameters};
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::read_text;
 use crate::host::Host;
 use crate::suggest::nearest;
 
@@ -16,7 +17,7 @@ use crate::suggest::nearest;
 /// `INVALID_CONFIG`, for a file that is not there with what its folder has instead.
 pub fn read_config(config: &str, host: &Host) -> Result<String> {
     let path = host.absolute(config);
-    let text = std::fs::read_to_string(&path).map_err(|cause| {
+    let text = read_text(&path).map_err(|cause| {
         if cause.kind() != std::io::ErrorKind::NotFound {
             let message = format!("the configuration {config} cannot be read: {cause}");
             return RunnerError::new(Code::InvalidConfig, message);

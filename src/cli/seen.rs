@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::foreign::cut;
 use crate::output::Message;
 
 /// What a message says to a person.
@@ -48,6 +49,13 @@ struct Progress {
     phase: Option<String>,
     rows: Option<u64>,
 }
+
+/// Tables that are counted and summed up apart.
+const MOST_TABLES: usize = 1000;
+
+/// Bytes that are kept of an error, and of what is said of a table, such as its name.
+const ERROR_BYTES: usize = 16 * 1024;
+const NAME_BYTES: usize = 1000;
 
 /// What the connector is doing, by its own words.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,10 +102,10 @@ impl Seen {
     pub fn rows(&self) -> Option<u64> {
         let saved: Vec<_> = self.summaries.iter().filter_map(|summary| summary.rows).collect();
         if !saved.is_empty() {
-            return Some(saved.iter().sum());
+            return Some(saved.iter().fold(0, |sum: u64, rows| sum.saturating_add(*rows)));
         }
         if !self.by_table.is_empty() {
-            return Some(self.by_table.values().sum());
+            return Some(self.by_table.values().fold(0, |sum: u64, rows| sum.saturating_add(*rows)));
         }
         self.by_verb.values().max().copied()
     }
@@ -106,12 +114,14 @@ impl Seen {
     pub fn take(&mut self, message: &Message) -> Said {
         if let Some(progress) = parsed::<Progress>(message.progress) {
             self.doing = if progress.phase.as_deref() == Some("saving") { Doing::Saving } else { self.doing };
-            if let Some(rows) = progress.rows {
-                self.by_table.insert(progress.table, rows);
+            let table = cut(progress.table, NAME_BYTES);
+            let has_room = self.by_table.len() < MOST_TABLES || self.by_table.contains_key(&table);
+            if let Some(rows) = progress.rows.filter(|_| has_room) {
+                self.by_table.insert(table, rows);
             }
         }
-        if let Some(summary) = parsed(message.summary) {
-            self.summaries.push(summary);
+        if let Some(summary) = parsed::<Summary>(message.summary) {
+            self.sum_up(summary);
             return Said::Nothing; // shown at the end
         }
         match parsed::<String>(message.kind).as_deref() {
@@ -131,7 +141,7 @@ impl Seen {
                 let text = parsed::<String>(message.error)
                     .or_else(|| message.error.map(|raw| raw.get().to_owned()))
                     .unwrap_or_else(|| "the connector reported an error without a text".into());
-                self.error = Some(text.clone());
+                self.error = Some(cut(text.clone(), ERROR_BYTES));
                 Said::Error(text)
             }
             Some("updateCurrentStatus") => {
@@ -150,6 +160,23 @@ impl Seen {
                 Said::Nothing
             }
             _ => Said::Nothing,
+        }
+    }
+
+    /// Keeps a summary. What are too many tables are counted as one.
+    fn sum_up(&mut self, mut summary: Summary) {
+        let texts = [&mut summary.table, &mut summary.location, &mut summary.first_date];
+        for text in texts.into_iter().chain([&mut summary.last_date, &mut summary.look]) {
+            *text = text.take().map(|text| cut(text, NAME_BYTES));
+        }
+        let is_full = self.summaries.len() == MOST_TABLES;
+        match self.summaries.last_mut() {
+            Some(last) if is_full => {
+                let rows = last.rows.unwrap_or_default().saturating_add(summary.rows.unwrap_or_default());
+                *last =
+                    Summary { rows: Some(rows), table: Some("other tables".into()), ..Summary::default() };
+            }
+            _ => self.summaries.push(summary),
         }
     }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::common::Printed;
 use super::state_file::{default_file, incremental_date, read_state, replace};
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::refuse_depth;
 use crate::host::Host;
 
 /// Arguments of `state`.
@@ -108,6 +109,8 @@ fn own_file(config: &str, host: &Host) -> Result<PathBuf> {
 fn parse(value: &str) -> Result<String> {
     let invalid = |message| RunnerError::new(Code::InvalidConfig, message);
     if value.trim_start().starts_with('{') {
+        refuse_depth(value.as_bytes(), 0)
+            .map_err(|cause| invalid(format!("the state cannot be used: {cause}")))?;
         let object = serde_json::from_str::<&RawValue>(value)
             .map_err(|cause| invalid(format!("the state is not valid JSON: {cause}")))?;
         let date = serde_json::from_str::<DateOnly>(value).map(|state| state.date);

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::{read_text, refuse_depth};
 use crate::host::Host;
 
 /// Run types that may move the state. A backfill loads the past, and a custom run whatever was
@@ -38,11 +39,12 @@ pub fn default_file(config: &Path, host: &Host) -> Option<PathBuf> {
 /// # Errors
 /// `INVALID_CONFIG` for a file that cannot be read or is not a JSON object.
 pub fn read_state(path: &Path) -> Result<String> {
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_text(path) {
         Ok(text) => text,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok("{}".to_owned()),
         Err(cause) => return Err(invalid(path, &cause)),
     };
+    refuse_depth(text.as_bytes(), 0).map_err(|cause| invalid(path, &cause))?;
     let state: &RawValue = serde_json::from_str(&text).map_err(|cause| invalid(path, &cause))?;
     if !state.get().starts_with('{') {
         return Err(invalid(path, &"it is not a JSON object"));

@@ -11,7 +11,7 @@ use super::common::{ConnectorsArgs, EnvironmentArgs, Printed, Terminal, lockfile
 use super::look::grouped;
 use crate::connectors::storage_dependencies;
 use crate::environment::store::{Checked, Lease, Limits, Pruned, Store, Stored, store_root};
-use crate::environment::{Purpose, StoreOptions, node_for, portable_lockfile};
+use crate::environment::{Purpose, Remover, StoreOptions, node_for, portable_lockfile};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::options::{OptionValue, Options};
@@ -113,7 +113,7 @@ pub async fn store(args: &StoreArgs, host: &Host, _: Terminal) -> Printed {
 }
 
 fn open(folder: &FolderArgs, host: &Host) -> Result<Store> {
-    Store::open(&store_root(folder.store.as_deref(), host)?)
+    Store::open(&store_root(folder.store.as_deref(), host)?, Remover::of(host))
 }
 
 fn answer<T: Serialize + ?Sized>(

@@ -1,7 +1,6 @@
 //! Which sources and storages a connectors package has, and what their manifests say.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -9,22 +8,28 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::Package;
+use super::reader::{SCRIPT, load};
 use super::remembered::{fingerprint, recall, remember};
-use crate::environment::RunFolder;
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::{cut, refuse_depth};
 use crate::host::Host;
-use crate::isolation::for_helper;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency};
-use crate::process::{self, EnvPolicy, Start, Supervision};
 use crate::suggest::nearest;
-
-const SCRIPT: &str = concat!(include_str!("load.js"), include_str!("catalog.js"));
 
 /// Longest time a package may take to load.
 const LOAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// The same where its classes are constructed; without them there is still something to show.
 const CONSTRUCTION_LIMIT: Duration = Duration::from_secs(15);
+
+/// Levels of an answer around a manifest.
+const AROUND_MANIFEST: usize = 2;
+
+/// Bytes that are shown of what a package says of itself, such as its error or its names.
+const SHOWN_BYTES: usize = 4000;
+
+/// Most catalogs that are held in memory.
+const MOST_KNOWN: usize = 8;
 
 /// What a connectors package has.
 #[derive(Debug, Default, Deserialize)]
@@ -207,7 +212,7 @@ fn not_found(code: Code, message: String, name: &str, package: &Package, known: 
     let names: Vec<_> = known.keys().map(String::as_str).collect();
     let meant = nearest(name, names.iter().copied());
     let meant = meant.map(|meant| format!("did you mean {meant}? ")).unwrap_or_default();
-    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() { "none".to_owned() } else { cut(names.join(", "), SHOWN_BYTES) };
     let searched = format!("{meant}{} has {names}", package.title());
     if package.is_fallback {
         let message = format!(
@@ -275,77 +280,32 @@ async fn read_at(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Cat
         catalog
     };
     let catalog = Arc::new(catalog);
-    known().insert(state.digest, catalog.clone());
+    let mut known = known();
+    if known.len() >= MOST_KNOWN {
+        known.clear();
+    }
+    known.insert(state.digest, catalog.clone());
     Ok(catalog)
 }
 
 /// The script's answer.
 fn parse(package: &Package, content: &[u8]) -> Result<Catalog> {
+    // each level of a manifest begins a parser anew, which has no limit of its own then
+    refuse_depth(content, AROUND_MANIFEST)
+        .map_err(|cause| unloadable(package, &format!("a manifest cannot be read: {cause}")))?;
     let catalog: Catalog = serde_json::from_slice(content)
         .map_err(|cause| unloadable(package, &format!("a manifest is not as expected: {cause}")))?;
     match catalog.error {
-        Some(error) => Err(unloadable(package, &error)),
+        Some(error) => Err(unloadable(package, &cut(error, SHOWN_BYTES))),
         None => Ok(catalog),
     }
 }
 
-fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
+pub(super) fn unloadable(package: &Package, cause: &dyn std::fmt::Display) -> RunnerError {
     RunnerError::new(
         Code::ConnectorsNotFound,
         format!("the connectors package in {} cannot be loaded: {cause}", package.root.display()),
     )
-}
-
-/// A folder in whose `node_modules` a link leads to the package: Node.js reads a package's `exports`
-/// only where the package is required by name, and this name is the one that environments have it by.
-/// It goes when it is dropped.
-fn folder_with_link(package: &Package, host: &Host) -> Result<RunFolder> {
-    let folder = RunFolder::create(&host.temporary_folder(), "connectors", "look")?;
-    let link = folder.path().join("node_modules").join(CONNECTORS_PACKAGE);
-    let made = std::fs::create_dir_all(link.parent().unwrap_or(&link))
-        .and_then(|()| std::os::unix::fs::symlink(&package.root, &link));
-    made.map_err(|cause| RunnerError::file("link the connectors package at", &link, &cause))?;
-    Ok(folder)
-}
-
-async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<u8>> {
-    let failed = |cause: std::io::Error| unloadable(package, &cause);
-    let folder = folder_with_link(package, host)?;
-    let arguments = [SCRIPT, &package.root.to_string_lossy(), &folder.path().to_string_lossy(), argument];
-    let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
-    let (mut reader, writer) = std::io::pipe().map_err(failed)?;
-    let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
-    variables.retain(|(name, _)| !name.starts_with("OW_"));
-    // it is foreign code, and has nothing to do but to answer
-    let confined = for_helper(&package.root, &[], false, host);
-    let mut running = process::start(Start {
-        supervisor: &host.supervisor,
-        program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
-        args: ["-e"].into_iter().chain(arguments).map(str::to_owned).collect(),
-        directory: &package.root,
-        variables,
-        held: Vec::new(),
-        descriptors: vec![
-            nowhere().map_err(failed)?,
-            nowhere().map_err(failed)?,
-            nowhere().map_err(failed)?,
-            writer.into(),
-        ],
-        supervision: Supervision::default(),
-        policy: confined.policy.clone(),
-    })
-    .await?;
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut answer = Vec::new();
-        reader.read_to_end(&mut answer).map(|_| answer)
-    });
-    let exit = running.exit().await?;
-    running.tree_gone().await?;
-    let answer = answer.await.map_err(|cause| unloadable(package, &cause))?.map_err(failed)?;
-    if answer.is_empty() {
-        return Err(unloadable(package, &format!("its process ended with {:?}", exit.code.or(exit.signal))));
-    }
-    Ok(answer)
 }
 
 #[cfg(test)]
@@ -410,5 +370,22 @@ mod tests {
         let catalog = serde_json::from_str(r#"{"sources":{"CsvFile":null}}"#).unwrap();
         let error = check_source(&catalog, &package(false), "CsvFiel").unwrap_err();
         assert_eq!(error.hint.unwrap(), "did you mean CsvFile? p without version has CsvFile");
+    }
+
+    #[test]
+    fn a_manifest_that_is_nested_too_deep_is_refused() {
+        let nested = |levels: usize| {
+            let one = r#"{"P":{"oneOf":[{"value":"v","items":"#;
+            let parameters = one.repeat(levels) + "{}" + &"}]}}".repeat(levels);
+            format!(r#"{{"sources":{{"S":{{"parameters":{parameters}}}}}}}"#)
+        };
+        let read = |levels| parse(&package(false), nested(levels).as_bytes());
+        let catalog = read(15).unwrap();
+        assert_eq!(secret_names(&parameters(&catalog.sources, "S")), [""; 0]);
+        for levels in [17, 1000, 100_000] {
+            let error = read(levels).unwrap_err();
+            assert_eq!(error.code, Code::ConnectorsNotFound);
+            assert!(error.message.contains("64 are read"), "{}", error.message);
+        }
     }
 }

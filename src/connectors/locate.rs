@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::{read_text, refuse_depth};
 use crate::host::Host;
 use crate::manifest::{CONNECTORS_PACKAGE, PackageManifest};
 
@@ -128,7 +129,8 @@ fn read(root: &Path, is_fallback: bool) -> Result<Package> {
     };
     let root = std::fs::canonicalize(root).map_err(|cause| unreadable(root, &cause))?;
     let path = root.join("package.json");
-    let text = std::fs::read_to_string(&path).map_err(|cause| unreadable(&path, &cause))?;
+    let text = read_text(&path).map_err(|cause| unreadable(&path, &cause))?;
+    refuse_depth(text.as_bytes(), 0).map_err(|cause| unreadable(&path, &cause))?;
     let manifest = serde_json::from_str(text.trim_start_matches('\u{FEFF}'))
         .map_err(|cause| unreadable(&path, &cause))?;
     Ok(Package { root, manifest, is_fallback })

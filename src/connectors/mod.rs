@@ -2,6 +2,7 @@
 
 mod catalog;
 mod locate;
+mod reader;
 mod remembered;
 
 pub use catalog::{

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sha2::{Digest, Sha256};
 
 use super::Package;
+use super::reader::MAX_BYTES;
 use crate::environment::store::store_root;
 use crate::host::Host;
 
@@ -22,9 +23,6 @@ const FOLDER: &str = "catalogs";
 
 /// Most catalogs that are kept; each version of each package has one.
 const KEPT: usize = 50;
-
-/// Largest catalog that is believed, bytes.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Most files of a package that are looked at for a change.
 const WATCHED_FILES: usize = 2000;
@@ -56,7 +54,7 @@ pub fn fingerprint(package: &Package, script: &[&str], node_abi: &str) -> Finger
                 _ => files.push(entry.path()),
             }
         }
-        if files.len() > WATCHED_FILES {
+        if files.len() + folders.len() > WATCHED_FILES {
             files.truncate(WATCHED_FILES);
             is_certain = false;
             break;

@@ -7,16 +7,21 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use super::lock::{FileLock, Hold};
-use super::tree::remove_tree;
+use super::tree::{Removal, Remover};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 
 /// What every run directory's name starts with; nothing else is ever deleted.
 const PREFIX: &str = "owox-run-";
+
+/// How long a run waits for its directory to go. It may be as large and as deep as the connector has
+/// made it, and a run with a time limit must end.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Characters of the ids that stay readable in a name. A name may have 255 bytes in all.
 const READABLE: usize = 48;
@@ -62,6 +67,7 @@ pub struct RunFolder {
     path: PathBuf,
     /// None where the file system has no locks.
     lock: Option<Lock>,
+    remover: Remover,
 }
 
 impl RunFolder {
@@ -70,7 +76,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// `INTERNAL` when the file system refuses.
-    pub fn create(root: &Path, connector_id: &str, run_id: &str) -> Result<Self> {
+    pub fn create(root: &Path, connector_id: &str, run_id: &str, remover: &Remover) -> Result<Self> {
         let failed = |cause: io::Error| refused("create a run's directory in", root, &cause);
         let (lock, path) = tempfile::Builder::new()
             .prefix(&name_prefix(connector_id, run_id))
@@ -89,7 +95,7 @@ impl RunFolder {
             .map_err(failed)?
             .keep()
             .map_err(|cause| failed(cause.error))?;
-        Ok(Self { path, lock })
+        Ok(Self { path, lock, remover: remover.clone() })
     }
 
     /// The directory.
@@ -118,20 +124,28 @@ impl RunFolder {
         Lock::take(path).ok()
     }
 
-    /// Removes the directory.
+    /// Removes the directory. What takes long goes on without this process; then it says so.
     ///
     /// # Errors
     /// `INTERNAL`, naming the path that is left.
-    pub fn remove(mut self) -> Result<()> {
+    pub fn remove(mut self) -> Result<Option<String>> {
         let path = std::mem::take(&mut self.path);
-        remove(&path)
+        let is_gone = remove(&path, self.lock.take(), &self.remover, Some(PATIENCE))?;
+        Ok((!is_gone).then(|| {
+            format!(
+                "the run's directory {} is large, and was still being removed after {} s; that goes on in the \
+                 background",
+                path.display(),
+                PATIENCE.as_secs()
+            )
+        }))
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
-            let _ = remove(&self.path);
+            let _ = remove(&self.path, self.lock.take(), &self.remover, Some(Duration::ZERO));
         }
     }
 }
@@ -156,25 +170,33 @@ pub(super) fn lock_path(directory: &Path) -> PathBuf {
 
 /// The lock of a run's directory: a file beside it, where the run cannot write. The kernel lets
 /// go of it when the host dies; otherwise the file goes with the lock. So a lock file that can be
-/// locked is what a dead host has left, and a directory without one belongs to its caller.
+/// locked is what a dead host has left or nobody could remove, and a directory without one belongs to
+/// its caller.
 #[derive(Debug)]
-pub struct Lock(FileLock);
+pub struct Lock {
+    file: FileLock,
+    /// Whether the file stays: for a later sweep, or for whoever removes the directory.
+    stays: bool,
+}
 
 impl Lock {
     pub(super) fn take(directory: &Path) -> io::Result<Self> {
         let taken = FileLock::try_take(&lock_path(directory), Hold::Exclusive)?;
-        taken.map(Self).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        let lock = taken.map(|file| Self { file, stays: false });
+        lock.ok_or_else(|| io::ErrorKind::WouldBlock.into())
     }
 
     /// For a supervisor, which holds the lock as well; none where there are no descriptors left.
     pub fn descriptor(&self) -> Option<OwnedFd> {
-        self.0.descriptor().ok()
+        self.file.descriptor().ok()
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        self.0.unlink();
+        if !self.stays {
+            self.file.unlink();
+        }
     }
 }
 
@@ -187,12 +209,22 @@ pub(super) fn is_ours(name: Option<&OsStr>) -> bool {
 ///
 /// # Errors
 /// `INTERNAL`, naming the path that is left.
-pub fn discard(root: &Path, path: &Path) -> Result<()> {
-    if path.parent() == Some(root) && is_ours(path.file_name()) { remove(path) } else { Ok(()) }
+pub fn discard(root: &Path, path: &Path, remover: &Remover) -> Result<()> {
+    if path.parent() != Some(root) || !is_ours(path.file_name()) {
+        return Ok(());
+    }
+    remove(path, Lock::take(path).ok(), remover, None).map(drop)
 }
 
-/// Deletes one run's directory and its lock; refuses anything that does not bear the name of one.
-pub(super) fn remove(path: &Path) -> Result<()> {
+/// Deletes one run's directory and its lock; refuses anything that does not bear the name of one. Waits
+/// at most for so long, and gives whether it is gone. The lock's file stays beside what could not be
+/// removed, so that a later sweep finds it.
+pub(super) fn remove(
+    path: &Path,
+    lock: Option<Lock>,
+    remover: &Remover,
+    patience: Option<Duration>,
+) -> Result<bool> {
     if !is_ours(path.file_name()) {
         return Err(RunnerError::new(
             Code::Internal,
@@ -200,7 +232,13 @@ pub(super) fn remove(path: &Path) -> Result<()> {
         ));
     }
     super::release_lease(path);
-    remove_tree(path).map_err(|cause| RunnerError::file("remove", path, &cause))
+    let mut lock = lock;
+    let begun = remover.begin(path, lock.as_ref().map(|lock| &lock.file));
+    if let (Some(lock), Err(_) | Ok(Removal::Going(..))) = (&mut lock, &begun) {
+        lock.stays = true;
+    }
+    let ended = begun.and_then(|removal| removal.wait(patience));
+    ended.map_err(|cause| RunnerError::file("remove", path, &cause))
 }
 
 /// The beginning of the names of a run's directories: readable, safe on every file system, and
@@ -248,7 +286,7 @@ pub(super) mod tests {
         let root = root();
         let long = "x".repeat(300);
         for id in ["..", "/", "../../etc", "a\0b", "a:b", "", ".", "üñ\u{202e}", "con", &long, "a\nb"] {
-            let folder = RunFolder::create(root.path(), id, "r").unwrap();
+            let folder = RunFolder::create(root.path(), id, "r", &Remover::default()).unwrap();
             assert_eq!(folder.path().parent().unwrap(), root.path(), "{id:?}");
             let name = folder.path().file_name().unwrap().to_str().unwrap();
             assert!(
@@ -265,8 +303,8 @@ pub(super) mod tests {
     #[test]
     fn equal_ids_have_directories_of_their_own_and_different_ids_different_names() {
         let root = root();
-        let one = RunFolder::create(root.path(), "a", "b").unwrap();
-        let two = RunFolder::create(root.path(), "a", "b").unwrap();
+        let one = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap();
+        let two = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap();
         assert_ne!(one.path(), two.path());
         // the readable parts are equal, the ids are not
         assert_ne!(name_prefix("a-b", "c"), name_prefix("a", "b-c"));
@@ -280,7 +318,7 @@ pub(super) mod tests {
         let precious = outside.path().join("precious");
         fs::write(&precious, "x").unwrap();
 
-        let folder = RunFolder::create(root.path(), "a", "b").unwrap();
+        let folder = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap();
         symlink(outside.path(), folder.path().join("link")).unwrap();
         folder.remove().unwrap();
         assert!(precious.exists());
@@ -288,20 +326,23 @@ pub(super) mod tests {
         // a symlink that bears the name of a run's directory
         let planted = root.path().join(format!("{}planted", name_prefix("a", "b")));
         symlink(outside.path(), &planted).unwrap();
-        cleanup(root.path(), "a", "b").unwrap();
+        cleanup(root.path(), "a", "b", &Remover::default()).unwrap();
         assert!(precious.exists() && planted.symlink_metadata().is_ok());
 
-        discard(root.path(), outside.path()).unwrap();
-        discard(root.path(), &outside.path().join(planted.file_name().unwrap())).unwrap();
-        assert!(remove(outside.path()).unwrap_err().message.contains("refused"));
-        assert!(remove(Path::new("/")).is_err());
+        discard(root.path(), outside.path(), &Remover::default()).unwrap();
+        discard(root.path(), &outside.path().join(planted.file_name().unwrap()), &Remover::default())
+            .unwrap();
+        assert!(
+            remove(outside.path(), None, &Remover::default(), None).unwrap_err().message.contains("refused")
+        );
+        assert!(remove(Path::new("/"), None, &Remover::default(), None).is_err());
         assert!(precious.exists());
     }
 
     #[test]
     fn folders_without_permissions_are_removed() {
         let root = root();
-        let folder = RunFolder::create(root.path(), "a", "b").unwrap();
+        let folder = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap();
         let closed = folder.path().join("closed/deep");
         fs::create_dir_all(&closed).unwrap();
         fs::write(closed.join("file"), "x").unwrap();
@@ -312,9 +353,56 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_takes_long_goes_on_in_the_helper_which_holds_the_lock() {
+        use rustix::fs::{CWD, Mode, OFlags};
+        let (root, tools) = (root(), root());
+        let (fifo, program) = (tools.path().join("fifo"), tools.path().join("helper"));
+        rustix::fs::mkfifoat(CWD, &fifo, Mode::RWXU).unwrap();
+        let telling = rustix::fs::open(&fifo, OFlags::RDWR, Mode::empty()).unwrap();
+        let script = format!("#!/bin/sh\nread line < {}\nrm -r \"$2\" \"$3\"\n", fifo.display());
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let remover = Remover::of(&Host { supervisor: program, ..Host::default() });
+
+        let mut folder = RunFolder::create(root.path(), "a", "b", &remover).unwrap();
+        for number in 0..1000 {
+            fs::write(folder.path().join(number.to_string()), "").unwrap();
+        }
+        let lock = folder.lock.take();
+        let path = folder.keep();
+        assert!(!remove(&path, lock, &remover, Some(Duration::ZERO)).unwrap());
+        assert!(lock_path(&path).exists() && Lock::take(&path).is_err());
+        super::super::leftovers::sweep(root.path(), &remover); // it is held
+        assert!(path.exists());
+        rustix::io::write(&telling, b"go on\n").unwrap();
+        while !names(root.path()).is_empty() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_lock_stays_beside_what_could_not_be_removed() {
+        let (root, tools) = (root(), root());
+        let program = tools.path().join("helper");
+        fs::write(&program, "#!/bin/sh\nexit 13\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let remover = Remover::of(&Host { supervisor: program, ..Host::default() });
+        let folder = RunFolder::create(root.path(), "a", "b", &remover).unwrap();
+        let path = folder.path().to_owned();
+        for number in 0..1000 {
+            fs::write(path.join(number.to_string()), "").unwrap();
+        }
+        let error = folder.remove().unwrap_err();
+        assert!(error.message.contains("ermission denied"), "{}", error.message);
+        assert!(path.exists() && lock_path(&path).exists());
+        super::super::leftovers::sweep(root.path(), &Remover::default());
+        assert_eq!(names(root.path()), [""; 0]);
+    }
+
+    #[test]
     fn a_folder_that_is_dropped_goes() {
         let root = root();
-        drop(RunFolder::create(root.path(), "a", "b").unwrap());
+        drop(RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap());
         assert_eq!(names(root.path()), [""; 0]);
     }
 

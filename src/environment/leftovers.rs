@@ -9,13 +9,14 @@ use std::path::Path;
 
 use super::folder::{LOCK_SUFFIX, Lock, is_ours, name_prefix, remove};
 use super::store::Store;
+use super::tree::Remover;
 use crate::error::{Result, RunnerError};
 
 /// Removes every directory of these ids below `root` that no live run holds.
 ///
 /// # Errors
 /// `INTERNAL` when one of them cannot be removed; the others are gone.
-pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
+pub fn cleanup(root: &Path, connector_id: &str, run_id: &str, remover: &Remover) -> Result<()> {
     let prefix = name_prefix(connector_id, run_id);
     let entries = fs::read_dir(root).map_err(|cause| RunnerError::file("read", root, &cause))?;
     let mut outcome = Ok(());
@@ -27,16 +28,16 @@ pub fn cleanup(root: &Path, connector_id: &str, run_id: &str) -> Result<()> {
         if !of_these_ids || !is_own_folder(&path) {
             continue;
         }
-        if let Ok(_held) = Lock::take(&path) {
-            outcome = remove(&path).and(outcome);
+        if let Ok(lock) = Lock::take(&path) {
+            outcome = remove(&path, Some(lock), remover, None).and(outcome);
         }
     }
     outcome
 }
 
-/// Removes what runs of hosts that have died left below `root`. Errors do not matter: the next
-/// run tries again.
-pub fn sweep(root: &Path) {
+/// Removes what runs of hosts that have died left below `root`, and what could not be removed at
+/// once. Errors do not matter: the next run tries again.
+pub fn sweep(root: &Path, remover: &Remover) {
     let Ok(entries) = fs::read_dir(root) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
@@ -48,11 +49,11 @@ pub fn sweep(root: &Path) {
         if !is_own_folder(&directory) {
             continue;
         }
-        if let Ok(_held) = Lock::take(&directory) {
+        if let Ok(lock) = Lock::take(&directory) {
             if let Ok(modules) = fs::read_link(directory.join("node_modules")) {
                 Store::distrust(&modules);
             }
-            let _ = remove(&directory);
+            let _ = remove(&directory, Some(lock), remover, None);
         }
     }
 }
@@ -77,24 +78,24 @@ mod tests {
     #[test]
     fn cleanup_spares_what_a_live_run_holds() {
         let root = root();
-        let live = RunFolder::create(root.path(), "a", "b").unwrap();
-        let left = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        let other = RunFolder::create(root.path(), "a", "c").unwrap().keep();
-        let held = RunFolder::create(root.path(), "a", "b").unwrap().keep();
+        let live = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap();
+        let left = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap().keep();
+        let other = RunFolder::create(root.path(), "a", "c", &Remover::default()).unwrap().keep();
+        let held = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap().keep();
         let lock = RunFolder::hold(&held).unwrap();
-        cleanup(root.path(), "a", "b").unwrap();
+        cleanup(root.path(), "a", "b", &Remover::default()).unwrap();
         assert!(live.path().exists() && other.exists() && held.exists() && !left.exists());
         drop(lock);
-        cleanup(root.path(), "a", "b").unwrap();
+        cleanup(root.path(), "a", "b", &Remover::default()).unwrap();
         assert!(live.path().exists() && !held.exists());
     }
 
     #[test]
     fn what_a_dead_host_left_is_swept_and_nothing_else() {
         let root = root();
-        let live = RunFolder::create(root.path(), "a", "b").unwrap();
-        let kept = RunFolder::create(root.path(), "a", "b").unwrap().keep();
-        let abandoned = RunFolder::create(root.path(), "a", "b").unwrap().keep();
+        let live = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap();
+        let kept = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap().keep();
+        let abandoned = RunFolder::create(root.path(), "a", "b", &Remover::default()).unwrap().keep();
         // the kernel lets go of a dead host's lock, and the file stays
         fs::write(lock_path(&abandoned), "").unwrap();
         fs::write(abandoned.join("file"), "").unwrap();
@@ -106,7 +107,7 @@ mod tests {
         symlink(outside.path(), &planted).unwrap();
         fs::write(lock_path(&planted), "").unwrap();
 
-        sweep(root.path());
+        sweep(root.path(), &Remover::default());
         assert!(live.path().exists() && kept.exists() && foreign.exists() && !abandoned.exists());
         assert!(outside.path().exists() && planted.symlink_metadata().is_ok());
         fs::remove_file(lock_path(&planted)).unwrap();

@@ -76,6 +76,11 @@ impl FileLock {
         Ok(self.file.try_clone()?.into())
     }
 
+    /// Its file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Leaves a note in the file for those who wait, such as who holds it.
     pub fn write_note(&mut self, note: &str) {
         // a note is a help, and the lock is held without it too

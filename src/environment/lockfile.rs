@@ -1,12 +1,12 @@
 //! npm's lockfile: counting, and carrying it between machines. It names the connectors package by
 //! its path, which is replaced by a placeholder in a lockfile that is kept elsewhere.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::{read_text, refuse_depth};
 use crate::manifest::CONNECTORS_PACKAGE;
 
 /// Stands for the connectors package's path in a lockfile that is kept.
@@ -14,8 +14,8 @@ const PLACEHOLDER: &str = "file:connectors-package";
 
 /// How many packages a folder's lockfile has.
 pub fn count_packages(folder: &Path) -> usize {
-    let text = fs::read(folder.join("package-lock.json")).unwrap_or_default();
-    let lockfile: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let text = read_text(&folder.join("package-lock.json")).unwrap_or_default();
+    let lockfile: Value = serde_json::from_str(&text).unwrap_or_default();
     lockfile["packages"].as_object().map_or(0, |packages| packages.len().saturating_sub(1))
 }
 
@@ -25,7 +25,7 @@ pub fn count_packages(folder: &Path) -> usize {
 /// `INTERNAL` when it cannot be read.
 pub fn portable(environment: &Path) -> Result<String> {
     let path = environment.join("package-lock.json");
-    let text = fs::read_to_string(&path).map_err(|cause| RunnerError::file("read", &path, &cause))?;
+    let text = read_text(&path).map_err(|cause| RunnerError::file("read", &path, &cause))?;
     let mut lockfile = parse(&text)?;
     point_connectors(&mut lockfile, PLACEHOLDER, PLACEHOLDER);
     Ok(format!("{lockfile:#}\n"))
@@ -55,6 +55,7 @@ fn parse(text: &str) -> Result<Value> {
             ),
         )
     };
+    refuse_depth(text.as_bytes(), 0).map_err(|cause| invalid(&cause))?;
     let lockfile: Value = serde_json::from_str(text).map_err(|cause| invalid(&cause.to_string()))?;
     if !lockfile["packages"][""].is_object() {
         return Err(invalid("it is not an npm lockfile of version 2 or later"));
@@ -82,6 +83,8 @@ fn relative_path(from: &Path, to: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -101,7 +104,9 @@ mod tests {
         assert_eq!(used["packages"][""]["dependencies"]["@owox/connectors"], "file:/there/package");
         assert_eq!(used["packages"]["node_modules/@owox/connectors"]["resolved"], "file:../../package");
         assert_eq!(used["packages"]["node_modules/a"]["version"], "1.2.3");
-        for text in ["", "[]", "{}", "{\"packages\":{}}"] {
+        let deep =
+            format!("{{\"packages\":{{\"\":{{}}}},\"x\":{}}}", "[".repeat(100_000) + &"]".repeat(100_000));
+        for text in ["", "[]", "{}", "{\"packages\":{}}", &deep] {
             assert_eq!(
                 with_connectors(text, Path::new("/a"), Path::new("/b")).unwrap_err().code,
                 Code::InvalidConfig

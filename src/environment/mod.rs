@@ -31,9 +31,11 @@ pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};
 pub use scripts::Permit;
+pub use tree::{Remover, Scratch};
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
+use crate::foreign::read_text;
 use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
@@ -174,7 +176,8 @@ impl Purpose<'_> {
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
         };
-        let store = Store::open(&store::store_root(self.store.dir.as_deref(), self.host)?)?;
+        let root = store::store_root(self.store.dir.as_deref(), self.host)?;
+        let store = Store::open(&root, Remover::of(self.host))?;
         let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
         store.obtain(&wanted, terms, self.host, cancellation, progress).await
     }
@@ -182,7 +185,7 @@ impl Purpose<'_> {
     fn lockfile(&self) -> Result<Option<String>> {
         let Some(path) = &self.store.lockfile else { return Ok(None) };
         let path = self.host.absolute(path);
-        fs::read_to_string(&path).map(Some).map_err(|cause| {
+        read_text(&path).map(Some).map_err(|cause| {
             RunnerError::new(
                 Code::InvalidConfig,
                 format!(

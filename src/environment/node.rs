@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::for_helper;
-use crate::process::{self, EnvPolicy, Start, Supervision};
+use crate::process::{self, EnvPolicy, HELPER_MEMORY_BYTES, Start};
 use crate::run::Cancellation;
 
 /// A program file, when it was changed, and what it was asked.
@@ -51,8 +51,10 @@ async fn ask(node: &Path, args: &'static [&'static str], host: &Host) -> Result<
     if let Some(answer) = known().get(&question) {
         return Ok(answer.clone());
     }
-    let (nobody, nothing) = (Cancellation::default(), None);
-    let answer = run(node, args, Path::new("/"), &[], nothing, host, &nobody).await?.trim().to_owned();
+    let limit = Cancellation::default();
+    let answer = run(node, args, Path::new("/"), &[], None, host, &limit);
+    let answer = limit.within(Some(ANSWER_LIMIT), answer).await;
+    let answer = answer.map_err(|cause| failed(node, &cause.message))?.trim().to_owned();
     known().insert(question, answer.clone());
     Ok(answer)
 }
@@ -94,13 +96,15 @@ async fn run(
         variables,
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
         held: lock.and_then(|lock| lock.try_clone().ok()).into_iter().collect(),
-        supervision: Supervision::default(),
+        supervision: process::watch_helper(HELPER_MEMORY_BYTES),
         policy: confined.policy.clone(),
     })
     .await?;
     let answer = tokio::task::spawn_blocking(move || {
         let mut answer = String::new();
-        reader.read_to_string(&mut answer).map(|_| answer)
+        (&mut reader).take(MOST_ANSWERED).read_to_string(&mut answer)?;
+        // whoever says more is listened to no longer, and not held up
+        std::io::copy(&mut reader, &mut std::io::sink()).map(|_| answer)
     });
     running.exit_unless(cancellation, Duration::ZERO).await?;
     running.tree_gone_unless(cancellation, Duration::ZERO).await?;
@@ -124,6 +128,12 @@ pub async fn compile(node: &Path, directory: &Path, packages: &[&str], lock: Opt
     let compiled = run(node, &args, directory, &writable, lock, host, &limit);
     let _ = limit.within(Some(COMPILE_LIMIT), compiled).await;
 }
+
+/// Most bytes of an answer.
+const MOST_ANSWERED: u64 = 1024 * 1024;
+
+/// Longest time for an answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 
 /// Longest time that [`compile`] may take.
 const COMPILE_LIMIT: Duration = Duration::from_secs(30);

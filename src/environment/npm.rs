@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 
 use super::sources::{self, Allowed};
+use super::tree::{Remover, Scratch};
 use super::{npmrc, own_folder, scripts};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Confined, LayerReport, for_helper};
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
-use crate::process::{self, Exit, Start, Supervision};
+use crate::process::{self, Cause, Exit, Start};
 use crate::run::Cancellation;
 use crate::specifier::Origin;
 
@@ -36,6 +37,12 @@ const NO_GIT: &str = "/repositories-are-not-allowed";
 
 /// From SIGTERM to SIGKILL for npm, which needs no time to end.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Memory that npm may have, with all that it starts: compilers, too.
+const MEMORY_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Longest time for one call of npm.
+const TIME_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Bytes of npm's output that go into an error.
 const OUTPUT_BYTES: usize = 16 * 1024;
@@ -216,7 +223,7 @@ pub fn missing_version(output: &str) -> Option<(String, String)> {
 pub async fn published(name: &str, version: &str, host: &Host) -> Result<Published> {
     let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
-    let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(failed)?;
+    let directory = Scratch::new(&host.temporary_folder(), Remover::of(host)).map_err(failed)?;
     let wanted = format!("{name}@{version}");
     let args = ["view", &wanted, "version"];
     let (how, nobody) = (Install::default(), Cancellation::default());
@@ -243,6 +250,11 @@ async fn run(
         RunnerError::new(Code::InstallFailed, format!("npm could not be started: {}", error.message))
     })?;
     cancellation.check()?;
+    if ended.exit.cause == Cause::Memory {
+        let limit = MEMORY_BYTES >> 30;
+        let message = format!("npm install failed: it used more than {limit} GB of memory, and was ended");
+        return Err(RunnerError::new(Code::InstallFailed, message).with_hint(ended.output));
+    }
     match (ended.exit.code, ended.exit.signal) {
         (Some(0), _) => Ok(ended.layers),
         (code, signal) => {
@@ -277,7 +289,7 @@ async fn capture(
         return Err(RunnerError::new(Code::InstallFailed, message));
     }
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
-    let temporary = tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory).map_err(failed)?;
+    let temporary = Scratch::new(directory, Remover::of(host)).map_err(failed)?;
     let confined = if how.is_free {
         Confined::default()
     } else {
@@ -294,13 +306,19 @@ async fn capture(
         variables: npmrc::variables(host, temporary.path(), how.is_free),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         held: how.lock.and_then(|lock| lock.try_clone().ok()).into_iter().collect(),
-        supervision: Supervision::default(),
+        supervision: process::watch_helper(MEMORY_BYTES),
         policy: confined.policy.clone(),
     })
     .await?;
     let layers = LayerReport::of_helper(demands, &mut running);
     let output = tokio::spawn(read_tail(reader.into()));
-    let exit = running.exit_unless(cancellation, GRACE).await?;
+    let Ok(exit) = tokio::time::timeout(TIME_LIMIT, running.exit_unless(cancellation, GRACE)).await else {
+        // its end ends npm, and all that npm started
+        let minutes = TIME_LIMIT.as_secs() / 60;
+        let message = format!("npm took longer than {minutes} minutes, and was ended");
+        return Err(RunnerError::new(Code::InstallFailed, message));
+    };
+    let exit = exit?;
     // the folder may be removed next: nothing may write there any more
     running.tree_gone_unless(cancellation, GRACE).await?;
     let output = output.await.map_err(|cause| failed(std::io::Error::other(cause)))?;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tempfile::{TempDir, TempPath};
+use tempfile::TempPath;
 
 use super::paths::{DEVICES, OF_THE_SYSTEM, WRITABLE_DEVICES, named_by};
 use super::{Access, Grant, Isolation, Mode, invalid};
 use crate::context::Variables;
-use crate::environment::{is_in_other_run, lock_beside};
+use crate::environment::{Remover, Scratch, is_in_other_run, lock_beside};
 use crate::error::Result;
 use crate::host::Host;
 use crate::process::policy::{Demand, Layer, PerLayer, Policy};
@@ -42,7 +42,7 @@ pub struct Confined {
     /// What keeps the files from being fully isolated: a grant that holds more than this run's.
     pub gap: Option<String>,
     /// The folder for temporary files; held for its drop.
-    temporary: Option<TempDir>,
+    temporary: Option<Scratch>,
     /// The file that the process must fail to open; held for its drop.
     sentinel: Option<TempPath>,
 }
@@ -67,7 +67,8 @@ impl Isolation {
         let directory = fs::canonicalize(ground.directory).unwrap_or_else(|_| ground.directory.to_owned());
         let wants_files = demands[Layer::Files] != Demand::Off;
         if wants_files {
-            confined.temporary = temporary_folder(&directory, variables, &mut confined.warnings);
+            let remover = Remover::of(ground.host);
+            confined.temporary = temporary_folder(&directory, variables, &mut confined.warnings, remover);
         }
 
         let mut writes = vec![directory.clone()];
@@ -192,8 +193,9 @@ fn temporary_folder(
     directory: &Path,
     variables: &mut Variables,
     warnings: &mut Vec<String>,
-) -> Option<TempDir> {
-    let folder = match tempfile::Builder::new().prefix(".tmp-").tempdir_in(directory) {
+    remover: Remover,
+) -> Option<Scratch> {
+    let folder = match Scratch::new(directory, remover) {
         Ok(folder) => folder,
         Err(error) => {
             warnings.push(format!(

@@ -5,9 +5,17 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::tables::Tables;
+use crate::foreign::cut;
 
 /// Warnings kept of one run; more are counted, not kept.
 pub const MAX_WARNINGS: usize = 1000;
+
+/// Bytes that are kept of one warning, and of all. What is beyond is cut, or counted.
+const WARNING_BYTES: usize = 16 * 1024;
+const ALL_WARNINGS_BYTES: usize = 1024 * 1024;
+
+/// Bytes of the longest date that is kept as a state: a timestamp, and much room.
+const DATE_BYTES: usize = 256;
 
 /// Whether a line is one or more JSON objects, back to back or separated by white space.
 pub fn is_json_objects(line: &[u8]) -> bool {
@@ -79,6 +87,10 @@ pub struct Inspector {
     /// What became of each table, where the connector tells.
     pub tables: Tables,
     dropped: usize,
+    /// Bytes of the warnings.
+    bytes: usize,
+    /// Dates that were too long to be one.
+    odd_dates: usize,
 }
 
 impl Inspector {
@@ -128,13 +140,20 @@ impl Inspector {
             }
             Some("updateLastRequstedDate") => {
                 if let Some(date) = text(message.date) {
-                    self.date = Some(date);
+                    if date.len() <= DATE_BYTES {
+                        self.date = Some(date);
+                    } else {
+                        self.odd_dates += 1;
+                    }
                 }
             }
             Some("addWarningToCurrentStatus") => {
                 let warning = text(message.warning)
                     .unwrap_or_else(|| "the connector added a warning to its status".to_owned());
-                if self.warnings.len() < MAX_WARNINGS {
+                let warning = cut(warning, WARNING_BYTES);
+                let bytes = self.bytes + warning.len();
+                if self.warnings.len() < MAX_WARNINGS && bytes <= ALL_WARNINGS_BYTES {
+                    self.bytes = bytes;
                     self.warnings.push(warning);
                 } else {
                     self.dropped += 1;
@@ -149,6 +168,12 @@ impl Inspector {
         let mut warnings = self.warnings;
         if self.dropped > 0 {
             warnings.push(format!("{} more warnings were not kept", self.dropped));
+        }
+        if self.odd_dates > 0 {
+            warnings.push(format!(
+                "{} dates of more than {DATE_BYTES} bytes were not kept as the state",
+                self.odd_dates
+            ));
         }
         warnings
     }
@@ -203,6 +228,28 @@ mod tests {
             "{\"type\":\"updateLastRequstedDate\",\"date\":7}\n",
         ));
         assert_eq!((inspector.last_status, inspector.date), (None, None));
+    }
+
+    #[test]
+    fn long_warnings_are_cut_and_many_of_them_counted() {
+        let mut inspector = Inspector::default();
+        let long =
+            format!("{{\"type\":\"addWarningToCurrentStatus\",\"warning\":\"{}\"}}\n", "w".repeat(5_000_000));
+        for _ in 0..100 {
+            inspector.read(&long);
+        }
+        let date = |text: &str| format!("{{\"type\":\"updateLastRequstedDate\",\"date\":\"{text}\"}}\n");
+        inspector.read(&date("2026-01-01"));
+        inspector.read(&date(&"2".repeat(1_000_000)));
+        assert_eq!(inspector.date.as_deref(), Some("2026-01-01"));
+        let warnings = inspector.into_warnings();
+        let kept: usize = warnings.iter().map(String::capacity).sum();
+        assert!(kept < 2 * ALL_WARNINGS_BYTES, "{kept} bytes are kept");
+        let [first, .., dropped, dates] = warnings.as_slice() else { panic!("{}", warnings.len()) };
+        assert!(first.ends_with("www… (4983616 more bytes were cut)"), "{}", &first[first.len() - 60..]);
+        let expected = format!("{} more warnings were not kept", 102 - warnings.len());
+        assert_eq!(*dropped, expected);
+        assert_eq!(dates, "1 dates of more than 256 bytes were not kept as the state");
     }
 
     #[test]

@@ -13,9 +13,12 @@ use super::is_json_objects;
 /// string into its large-object space, which costs four times as much.
 const BATCH_BYTES: usize = 64 * 1024;
 
-/// Longest line that stays whole, in bytes. A longer one is cut between characters, so that a
-/// connector that never ends a line cannot fill the host's memory.
-const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
+/// Longest line that stays whole for somebody who takes lines, in bytes. A longer one is cut between
+/// characters, so that a connector that never ends a line cannot fill the host's memory.
+pub const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The same where nobody takes them, and they are only looked at.
+pub const MAX_SEEN_LINE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What the lines of a batch are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,18 +39,32 @@ pub struct Batch {
 }
 
 /// Collects bytes and gives batches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Framer {
     /// The line that has not ended yet.
     partial: Vec<u8>,
-    max_line: Option<usize>,
+    max_line: usize,
+    /// Whether a part of that line has been given already.
+    is_cut: bool,
+    /// How many lines were cut.
+    cut_lines: u64,
+}
+
+impl Default for Framer {
+    fn default() -> Self {
+        Self::with_max_line(MAX_LINE_BYTES)
+    }
 }
 
 impl Framer {
-    /// A framer with a shorter limit for one line, for tests.
-    #[cfg(test)]
-    fn with_max_line(bytes: usize) -> Self {
-        Self { partial: Vec::new(), max_line: Some(bytes) }
+    /// A framer with this limit for one line, in bytes.
+    pub fn with_max_line(max_line: usize) -> Self {
+        Self { partial: Vec::new(), max_line, is_cut: false, cut_lines: 0 }
+    }
+
+    /// How many lines were longer than the limit, and came in parts.
+    pub fn cut_lines(&self) -> u64 {
+        self.cut_lines
     }
 
     /// Takes what was read, and gives every line that it completes.
@@ -57,25 +74,26 @@ impl Framer {
             return;
         };
         let (complete, rest) = bytes.split_at(last_end + 1);
+        self.is_cut = false;
         if self.partial.is_empty() {
             append_lines(complete, batches);
         } else {
             self.partial.extend_from_slice(complete);
-            append_lines(&std::mem::take(&mut self.partial), batches);
+            append_owned(std::mem::take(&mut self.partial), batches);
         }
         self.keep(rest, batches);
     }
 
     /// Gives what is left when the stream has ended: a last line without a line end.
     pub fn finish(&mut self, batches: &mut Vec<Batch>) {
-        append_lines(&std::mem::take(&mut self.partial), batches);
+        append_owned(std::mem::take(&mut self.partial), batches);
     }
 
     fn keep(&mut self, bytes: &[u8], batches: &mut Vec<Batch>) {
         self.partial.extend_from_slice(bytes);
-        let max_line = self.max_line.unwrap_or(MAX_LINE_BYTES);
-        while self.partial.len() > max_line {
-            let cut = character_start(&self.partial, max_line);
+        while self.partial.len() > self.max_line {
+            self.cut_lines += u64::from(!std::mem::replace(&mut self.is_cut, true));
+            let cut = character_start(&self.partial, self.max_line);
             let rest = self.partial.split_off(cut);
             let text = into_text(&std::mem::replace(&mut self.partial, rest));
             batches.push(Batch { kind: BatchKind::Text, text });
@@ -86,6 +104,17 @@ impl Framer {
 /// The last place at or before `at` where a UTF-8 character begins; at least one byte is taken.
 fn character_start(bytes: &[u8], at: usize) -> usize {
     (at.saturating_sub(3).max(1)..=at).rev().find(|&index| bytes[index] & 0xC0 != 0x80).unwrap_or(at)
+}
+
+/// The same of lines that nobody else needs: one that is alone, as long ones are, is not copied.
+fn append_owned(bytes: Vec<u8>, batches: &mut Vec<Batch>) {
+    let is_alone = memchr::memchr(b'\n', &bytes).is_none_or(|end| end + 1 == bytes.len());
+    if bytes.is_empty() || !is_alone {
+        return append_lines(&bytes, batches);
+    }
+    let kind = if is_json_objects(&bytes) { BatchKind::Json } else { BatchKind::Text };
+    let text = String::from_utf8(bytes).unwrap_or_else(|odd| into_text(odd.as_bytes()));
+    batches.push(Batch { kind, text });
 }
 
 /// Appends whole lines, starting a new batch where the kind changes or the batch is full.
@@ -179,6 +208,10 @@ mod tests {
         framer.push(b"\n", &mut batches);
         assert_eq!(texts(&batches).concat(), "ж".repeat(20) + "\n");
         assert!(batches.len() > 3 && batches.iter().all(|batch| !batch.text.contains('\u{FFFD}')));
+        assert_eq!(framer.cut_lines(), 1);
+        framer.push(b"short\nand long, without any end\n", &mut batches);
+        framer.push(b"never an end", &mut batches);
+        assert_eq!(framer.cut_lines(), 2);
     }
 
     #[test]

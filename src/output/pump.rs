@@ -15,7 +15,7 @@ use super::credentials::Credentials;
 use super::life::Life;
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
-use super::{Batch, BatchKind, Framer, Inspector, Tail, messages};
+use super::{Batch, BatchKind, Framer, Inspector, MAX_LINE_BYTES, MAX_SEEN_LINE_BYTES, Tail, messages};
 use crate::process::Sample;
 use crate::run::Phase;
 
@@ -25,6 +25,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// Reads that may wait for whoever takes the output, while it works on one before them. They
 /// bound what a slow one makes the host hold.
 const READS_AHEAD: usize = 2;
+
+/// Bytes from which on one read's output is large: a line much longer than what is read at once.
+const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Pause after a short read. One wake-up a millisecond costs far less than one for each line.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -71,6 +74,12 @@ pub struct Whole {
     pub lines: Option<[String; 2]>,
     /// The same as JSON arrays of messages, where those are wanted.
     pub messages: Option<[String; 2]>,
+}
+
+impl Whole {
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        self.lines.iter().chain(&self.messages).flatten()
+    }
 }
 
 /// Whoever watches a run.
@@ -122,6 +131,10 @@ pub struct StreamReport {
     pub inspector: Inspector,
     /// The stream's end; for stderr.
     pub tail: Option<String>,
+    /// How many lines came in parts, since they were longer than `max_line`, in bytes.
+    pub cut_lines: u64,
+    /// Longest line that stayed whole, in bytes.
+    pub max_line: usize,
 }
 
 /// Reads a stream to its end, or until `progress` tells that its writers are gone, and replaces
@@ -137,6 +150,10 @@ pub async fn pump<O: Observer>(
 ) -> io::Result<StreamReport> {
     let reader = pipe::Receiver::from_owned_fd(reader)?;
     let (sender, receiver) = mpsc::channel(READS_AHEAD);
+    let wants_messages = observer.wants_messages();
+    // whoever takes lines wants them whole
+    let is_taken = sink == Sink::Observer || wants_messages;
+    let max_line = if is_taken { MAX_LINE_BYTES } else { MAX_SEEN_LINE_BYTES };
     let state = Stream {
         observer,
         kind: stream,
@@ -144,11 +161,12 @@ pub async fn pump<O: Observer>(
         credentials: (stream == StreamKind::Stdout).then(Credentials::default),
         secrets: secrets.clone(),
         life: progress.is_watched().then(Life::default),
-        redactor: Redactor::new(secrets),
-        framer: Framer::default(),
+        redactor: Redactor::new(secrets).with_max_line(max_line),
+        framer: Framer::with_max_line(max_line),
         inspector: Inspector::default(),
         tail: Tail::new(TAIL_BYTES),
-        wants_messages: observer.wants_messages(),
+        wants_messages,
+        max_line,
         sender,
         progress,
     };
@@ -170,6 +188,14 @@ struct Delivery {
     arrays: Vec<String>,
     /// What comes after these.
     whole: Option<Whole>,
+}
+
+impl Delivery {
+    fn bytes(&self) -> usize {
+        let batches = self.batches.iter().map(|batch| batch.text.len());
+        let whole = self.whole.iter().flat_map(Whole::texts).map(String::len);
+        batches.chain(self.arrays.iter().map(String::len)).chain(whole).sum()
+    }
 }
 
 /// Hands over what was read, in order, until there is no more.
@@ -216,6 +242,7 @@ struct Stream<'a, O> {
     inspector: Inspector,
     tail: Tail,
     wants_messages: bool,
+    max_line: usize,
     sender: mpsc::Sender<Delivery>,
 }
 
@@ -253,7 +280,8 @@ impl<O: Observer> Stream<'_, O> {
         }
         self.finish().await;
         let tail = (self.kind == StreamKind::Stderr).then(|| self.tail.into_text());
-        Ok(StreamReport { inspector: self.inspector, tail })
+        let (cut_lines, max_line) = (self.framer.cut_lines(), self.max_line);
+        Ok(StreamReport { inspector: self.inspector, tail, cut_lines, max_line })
     }
 
     async fn take(&mut self, bytes: &[u8]) {
@@ -328,8 +356,18 @@ impl<O: Observer> Stream<'_, O> {
         if batches.is_empty() && arrays.is_empty() {
             return;
         }
+        self.send(Delivery { batches, arrays, whole: None }).await;
+    }
+
+    async fn send(&self, delivery: Delivery) {
+        // what is large waits alone
+        let places = if delivery.bytes() > LARGE_BYTES { READS_AHEAD } else { 1 };
         // the receiver is only gone when the whole run is
-        let _ = self.sender.send(Delivery { batches, arrays, whole: None }).await;
+        if let Ok(mut permits) = self.sender.reserve_many(places).await
+            && let Some(permit) = permits.next()
+        {
+            permit.send(delivery);
+        }
     }
 
     /// The same of batches among which are credentials: one at a time, as all may have it and whole.
@@ -341,7 +379,7 @@ impl<O: Observer> Stream<'_, O> {
             let arrays = self.wants_messages.then(|| [both(&batch), both(&whole)]);
             let lines = (self.sink == Sink::Observer).then_some([batch.text, whole.text]);
             let whole = Some(Whole { lines, messages: arrays });
-            let _ = self.sender.send(Delivery { batches: Vec::new(), arrays: Vec::new(), whole }).await;
+            self.send(Delivery { batches: Vec::new(), arrays: Vec::new(), whole }).await;
         }
     }
 }

@@ -47,6 +47,14 @@ pub struct Start<'a> {
     pub policy: Option<Policy>,
 }
 
+/// Memory that a program may have that works for runs and loads foreign code, in bytes.
+pub const HELPER_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// How such a program is watched.
+pub fn watch_helper(memory_limit_bytes: u64) -> Supervision {
+    Supervision { memory_limit_bytes: Some(memory_limit_bytes), ..Supervision::default() }
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exit {

@@ -13,7 +13,7 @@ mod stdio;
 mod variables;
 mod wiring;
 
-pub use launch::{Exit, Running, Start, start};
+pub use launch::{Exit, HELPER_MEMORY_BYTES, Running, Start, start, watch_helper};
 pub use programs::{find_node, find_npm};
 pub use protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use stdio::{Source, Stdio, StdioSpec};

@@ -160,6 +160,7 @@ impl<'a> Reader<'a> {
         match value {
             Value::Text(text) => serde_json::to_string(text).unwrap_or_default(),
             Value::Other(raw) => (*raw).to_owned(),
+            Value::Deep(_) => "…".to_owned(),
             Value::Array(items) => format!("[{}]", list(items.iter().map(|item| self.json(item)).collect())),
             Value::Object(members, _) => {
                 let member = |(name, value): &(String, Value)| {

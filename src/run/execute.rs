@@ -56,6 +56,8 @@ pub struct Execution {
     total_ms: u64,
     inspector: Inspector,
     stderr_tail: Option<String>,
+    /// What was not read of its output, in words.
+    unread: Vec<String>,
     is_undelivered: bool,
 }
 
@@ -154,11 +156,14 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
 
     warnings.extend(notices.map(Notices::read).unwrap_or_default());
     let mut inspector = Inspector::default();
-    let mut stderr_tail = None;
+    let (mut stderr_tail, mut unread) = (None, Vec::new());
     for (stream, report) in [first, second].into_iter().flatten() {
         let report = report.map_err(|cause| {
             RunnerError::new(Code::Internal, format!("failed to read the connector's {stream:?}: {cause}"))
         })?;
+        if report.cut_lines > 0 && stream == StreamKind::Stdout {
+            unread.push(long_lines(report.cut_lines, report.max_line));
+        }
         match stream {
             StreamKind::Stdout => inspector = report.inspector,
             StreamKind::Stderr => stderr_tail = report.tail,
@@ -175,8 +180,18 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         total_ms: milliseconds(begun),
         inspector,
         stderr_tail,
+        unread,
         is_undelivered: progress.is_abandoned(),
     })
+}
+
+/// What to say of lines that came in parts.
+fn long_lines(count: u64, limit: usize) -> String {
+    let megabytes = limit / (1024 * 1024);
+    format!(
+        "{count} lines of the output were longer than {megabytes} MB, and were taken in parts: messages in them \
+         do not count"
+    )
 }
 
 /// What the run may do.
@@ -337,6 +352,7 @@ impl Execution {
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
         warnings.extend(of_supervisor);
+        warnings.extend(self.unread);
         if self.is_undelivered {
             warnings.push("some output was not delivered: whoever takes it did not come back in time".into());
         }

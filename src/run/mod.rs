@@ -25,7 +25,7 @@ pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Depth, Package};
 use crate::environment::store::Lease;
-use crate::environment::{self, EnvironmentInfo, Progress, Purpose, RunFolder, StoreOptions};
+use crate::environment::{self, EnvironmentInfo, Progress, Purpose, Remover, RunFolder, StoreOptions};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Grant, LayerReport};
@@ -218,9 +218,9 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
         self.cancellation.check()?;
-        let root = self.runs_root.clone();
-        tokio::task::spawn_blocking(move || environment::sweep(&root)); // nobody waits for it
-        let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1)?;
+        let (root, remover) = (self.runs_root.clone(), Remover::of(self.host));
+        let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1, &remover)?;
+        tokio::task::spawn_blocking(move || environment::sweep(&root, &remover)); // nobody waits for it
         let folder = self.folder.insert(folder);
         let purpose = Purpose {
             package: self.package,
@@ -285,7 +285,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
         match removed {
             Ok(Err(error)) => self.warnings.push(error.message),
             Err(error) => self.warnings.push(error.to_string()),
-            Ok(Ok(())) => {}
+            Ok(Ok(still_going)) => self.warnings.extend(still_going),
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Check, DoctorArgs, Status};
 use crate::connectors::locate;
 use crate::environment::store::{Store, store_root};
-use crate::environment::{node_for, node_version, npm_version, runs_root};
+use crate::environment::{Remover, node_for, node_version, npm_version, runs_root};
 use crate::host::Host;
 
 /// The oldest Node.js that is supported.
@@ -108,7 +108,7 @@ fn runs(args: &DoctorArgs, host: &Host) -> Check {
 
 fn store(args: &DoctorArgs, host: &Host) -> Check {
     let root = store_root(args.store.as_deref(), host)
-        .and_then(|root| Store::open(&root).map(|_| root))
+        .and_then(|root| Store::open(&root, Remover::of(host)).map(|_| root))
         .map_err(|error| error.message);
     folder("store", root, "Name another with storeDir, --store or OWOX_RUNNER_STORE")
 }

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::{MANIFEST, Manifest, Pointer, Store, names_in, verify};
 use crate::environment::lock::{FileLock, Hold};
-use crate::environment::tree::remove_tree;
 
 /// Unused for so long, an environment goes by itself when another is installed.
 const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -152,7 +151,7 @@ impl Store {
                 self.forget(&slot);
             }
         }
-        let removed = remove_tree(&self.environment(&stored.name)).is_ok();
+        let removed = self.remover.remove(&self.environment(&stored.name)).is_ok();
         for mark in ["used", "verified"] {
             let _ = fs::remove_file(self.mark(&stored.name, mark));
         }

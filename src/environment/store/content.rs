@@ -2,8 +2,8 @@
 //! changed file is another environment.
 
 use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::io;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufRead};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::hex;
 use crate::error::{Result, RunnerError};
+
+/// Most files of a connectors package.
+const MOST_FILES: usize = 200_000;
 
 /// Folders of a package that npm never packs.
 const LEFT_OUT: [&str; 2] = ["node_modules", ".git"];
@@ -60,6 +63,9 @@ fn files_of(root: &Path) -> io::Result<Files> {
             } else if metadata.is_file() || metadata.is_symlink() {
                 files.push((entry.path(), metadata));
             }
+            if files.len() + folders.len() > MOST_FILES {
+                return Err(io::Error::other(format!("a package may have {MOST_FILES} files")));
+            }
         }
     }
     files.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -83,17 +89,35 @@ fn read_all(root: &Path, files: &Files) -> io::Result<String> {
     let mut hash = Sha256::new();
     for (path, metadata) in files {
         add_name(&mut hash, root, path);
-        let content = if metadata.is_symlink() {
-            fs::read_link(path)?.as_os_str().as_bytes().to_vec()
-        } else {
-            fs::read(path)?
-        };
         let is_program = metadata.permissions().mode() & 0o111 != 0;
         hash.update([u8::from(metadata.is_symlink()), u8::from(is_program)]);
-        hash.update(content.len().to_le_bytes());
-        hash.update(content);
+        if metadata.is_symlink() {
+            let target = fs::read_link(path)?;
+            hash.update(target.as_os_str().len().to_le_bytes());
+            hash.update(target.as_os_str().as_bytes());
+        } else {
+            let length = add_content(&mut hash, path)?;
+            // after the content: a file may grow while it is read
+            hash.update(length.to_le_bytes());
+        }
     }
     Ok(hex(&hash.finalize()))
+}
+
+/// Gives how many bytes there were.
+fn add_content(hash: &mut Sha256, path: &Path) -> io::Result<u64> {
+    let mut file = io::BufReader::with_capacity(64 * 1024, File::open(path)?);
+    let mut length = 0;
+    loop {
+        let part = file.fill_buf()?;
+        if part.is_empty() {
+            return Ok(length);
+        }
+        hash.update(part);
+        let count = part.len();
+        length += count as u64;
+        file.consume(count);
+    }
 }
 
 fn add_name(hash: &mut Sha256, root: &Path, path: &Path) {

@@ -14,8 +14,8 @@ use crate::environment::lock::{FileLock, Hold};
 use crate::environment::node;
 use crate::environment::npm::{self, Done, Install};
 use crate::environment::sources::Allowed;
-use crate::environment::tree::remove_tree;
-use crate::environment::{Progress, Step};
+use crate::environment::tree::Removal;
+use crate::environment::{Progress, Remover, Step};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::run::Cancellation;
@@ -29,13 +29,18 @@ struct Staging {
     path: PathBuf,
     name: String,
     lock: Option<FileLock>,
+    remover: Remover,
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if let Some(lock) = self.lock.take() {
-            let _ = remove_tree(&self.path);
-            lock.remove();
+        let Some(lock) = self.lock.take() else { return };
+        match self.remover.begin(&self.path, Some(&lock)) {
+            Ok(Removal::Done) => lock.remove(),
+            // the helper holds the lock, and removes its file
+            Ok(removal) => removal.leave(),
+            // it is rubbish, and goes when the store is cleared of it
+            Err(_) => {}
         }
     }
 }
@@ -101,7 +106,7 @@ impl Store {
             .keep()
             .map_err(|cause| failed(cause.error))?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        Ok(Staging { path, name, lock: Some(lock) })
+        Ok(Staging { path, name, lock: Some(lock), remover: self.remover.clone() })
     }
 
     async fn install(

@@ -9,6 +9,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+/// Most files and folders of an environment: some ten times as many as the largest that are known.
+const MOST_ITEMS: usize = 500_000;
+
 /// One file of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,7 +33,7 @@ impl Listing {
     /// Reads every file below `root`, but for those at the top that `skip` names.
     ///
     /// # Errors
-    /// When one cannot be read.
+    /// When one cannot be read, such as for its path's length, or there are too many.
     pub fn of(root: &Path, skip: &[&str]) -> io::Result<Self> {
         let mut items = BTreeMap::new();
         let mut buffer = vec![0; 64 * 1024];
@@ -57,6 +60,10 @@ impl Listing {
                     return Err(io::Error::other(format!("{name} is neither a file nor a folder")));
                 };
                 items.insert(name, item);
+                if items.len() > MOST_ITEMS {
+                    let cause = format!("an environment may have {MOST_ITEMS} files and folders");
+                    return Err(io::Error::other(cause));
+                }
             }
         }
         Ok(Self(items))
@@ -98,17 +105,21 @@ fn digest_of(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
 /// # Errors
 /// When the system refuses.
 pub fn make_read_only(root: &Path) -> io::Result<()> {
-    let metadata = fs::symlink_metadata(root)?;
-    if metadata.is_symlink() {
-        return Ok(());
-    }
-    if metadata.is_dir() {
-        for entry in fs::read_dir(root)? {
-            make_read_only(&entry?.path())?;
+    let mut paths = vec![root.to_owned()];
+    while let Some(path) = paths.pop() {
+        let metadata = fs::symlink_metadata(&path)?;
+        if metadata.is_symlink() {
+            continue;
+        }
+        let mode = metadata.permissions().mode() & 0o7777 & !0o222;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        if metadata.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                paths.push(entry?.path());
+            }
         }
     }
-    let mode = metadata.permissions().mode() & 0o7777 & !0o222;
-    fs::set_permissions(root, fs::Permissions::from_mode(mode))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -158,6 +169,6 @@ mod tests {
             0
         );
         assert_ne!(mode(outside.path()), 0);
-        super::super::super::tree::remove_tree(folder.path()).unwrap();
+        crate::removal::remove(folder.path()).unwrap();
     }
 }

@@ -2,12 +2,12 @@
 //! the same.
 //!
 //! ```text
-//! v1/environments/<key>-<random>/   node_modules, package.json, package-lock.json,
+//! v2/environments/<key>-<random>/   node_modules, package.json, package-lock.json,
 //!                                   environment.json (what it is), files.json (what it consists of)
-//! v1/current/<key>.npm<major>       which of them to use, and the digest of its environment.json
-//! v1/locks/                         one lock an environment (shared by its runs, alone for filling
+//! v2/current/<key>.npm<major>       which of them to use, and the digest of its environment.json
+//! v2/locks/                         one lock an environment (shared by its runs, alone for filling
 //!                                   and removing it), one for filling a key
-//! v1/marks/                         when it was used last, and in which boot it was verified
+//! v2/marks/                         when it was used last, and in which boot it was verified
 //! ```
 //!
 //! An environment is filled where it stays, since what npm builds may hold its path. Nobody sees it
@@ -38,15 +38,16 @@ pub use location::store_root;
 pub use recipe::{Recipe, Wanted, platform};
 
 use super::lock::{FileLock, Hold};
-use super::{Progress, Step};
+use super::{Progress, Remover, Step};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::run::Cancellation;
 use listing::Listing;
 
-/// Version of the layout, part of the path: another version has a folder of its own.
-const LAYOUT: &str = "v1";
+/// Version of the layout and of the rules by which environments are filled, part of the path: another
+/// version has a folder of its own. What `v1` let into an environment, no run uses any more.
+const LAYOUT: &str = "v2";
 
 /// How long to wait for another process that installs the same environment.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
@@ -141,6 +142,7 @@ enum Found {
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    remover: Remover,
 }
 
 impl Store {
@@ -148,7 +150,7 @@ impl Store {
     ///
     /// # Errors
     /// `INVALID_CONFIG` when the folder cannot be used.
-    pub fn open(folder: &Path) -> Result<Self> {
+    pub fn open(folder: &Path, remover: Remover) -> Result<Self> {
         let root = folder.join(LAYOUT);
         for name in ["environments", "current", "locks", "marks"] {
             let path = root.join(name);
@@ -165,7 +167,7 @@ impl Store {
         }
         let root =
             fs::canonicalize(&root).map_err(|cause| RunnerError::file("open the store", &root, &cause))?;
-        Ok(Self { root })
+        Ok(Self { root, remover })
     }
 
     /// The environment for `wanted`: the one that is there, or a new one. Of all that want the
@@ -310,7 +312,8 @@ impl Store {
         };
         let is_ours = environments.ends_with(Path::new(LAYOUT).join("environments"));
         if let (true, Some(name), Some(root)) = (is_ours, name.to_str(), environments.parent()) {
-            let _ = fs::remove_file(Store { root: root.to_owned() }.mark(name, "verified"));
+            let store = Store { root: root.to_owned(), remover: Remover::default() };
+            let _ = fs::remove_file(store.mark(name, "verified"));
         }
     }
 

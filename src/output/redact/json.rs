@@ -4,50 +4,50 @@
 
 use std::ops::Range;
 
-/// The string that starts after the quote before `start`: the index of its closing quote.
-fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        let found = at + memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
-        if bytes[found] == b'"' {
-            return Some(found);
-        }
-        at = found + 2;
-    }
-}
+use crate::foreign::{MAX_DEPTH, string_end};
 
 /// Fields of a message that say how a run goes; the host and the inspector read them, so their
 /// values stay as they are (contract, section 11).
 const KEPT: [&[u8]; 4] = [b"type", b"at", b"status", b"date"];
 
 /// The contents of the strings in a line of JSON objects, but for those of kept fields.
-pub fn redactable_strings(line: &[u8]) -> Vec<Range<usize>> {
-    let mut strings = Vec::new();
+pub fn redactable_strings(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut depth = 0_usize;
     let mut kept = false;
     let mut at = 0;
-    while at < line.len() {
-        match line[at] {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b',' if depth == 1 => kept = false,
-            b'"' => {
-                let Some(end) = string_end(line, at + 1) else { return strings };
-                let content = at + 1..end;
-                let is_key = line[end + 1..].trim_ascii_start().first() == Some(&b':');
-                if is_key && depth == 1 {
-                    kept = KEPT.contains(&&line[content.clone()]);
+    std::iter::from_fn(move || {
+        while at < line.len() {
+            let start = at;
+            at += 1;
+            match line[start] {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                b',' if depth == 1 => kept = false,
+                b'"' => {
+                    let Some(end) = string_end(line, start + 1) else {
+                        at = line.len();
+                        return None;
+                    };
+                    at = end + 1;
+                    let content = start + 1..end;
+                    let is_key = is_key(line, end);
+                    if is_key && depth == 1 {
+                        kept = KEPT.contains(&&line[content.clone()]);
+                    }
+                    if is_key || depth != 1 || !kept {
+                        return Some(content);
+                    }
                 }
-                if is_key || depth != 1 || !kept {
-                    strings.push(content);
-                }
-                at = end;
+                _ => {}
             }
-            _ => {}
         }
-        at += 1;
-    }
-    strings
+        None
+    })
+}
+
+/// Whether the string that ends with this quote is a key.
+fn is_key(json: &[u8], quote: usize) -> bool {
+    json[quote + 1..].trim_ascii_start().first() == Some(&b':')
 }
 
 /// A string without its escapes, and where each byte of it came from.
@@ -55,36 +55,47 @@ pub fn redactable_strings(line: &[u8]) -> Vec<Range<usize>> {
 pub struct Decoded {
     /// What the string says, as UTF-8; a lone surrogate becomes U+FFFD, as when it is printed.
     pub bytes: Vec<u8>,
-    places: Vec<usize>,
+    /// In order: only these move the rest, and a long string has few.
+    escapes: Vec<Escape>,
+}
+
+/// An escape: where it stands, and where what it stands for.
+#[derive(Debug)]
+struct Escape {
+    origin: Range<usize>,
+    decoded: Range<usize>,
 }
 
 impl Decoded {
     /// Decodes what stands between two quotes.
     pub fn new(content: &[u8]) -> Self {
-        let mut decoded = Self::default();
+        let mut decoded = Self { bytes: Vec::with_capacity(content.len()), escapes: Vec::new() };
         let mut at = 0;
-        while at < content.len() {
-            if content[at] != b'\\' {
-                decoded.bytes.push(content[at]);
-                decoded.places.push(at);
-                at += 1;
-                continue;
-            }
-            let (character, length) = escape(&content[at..]);
-            let mut space = [0; 4];
-            for byte in character.encode_utf8(&mut space).bytes() {
-                decoded.bytes.push(byte);
-                decoded.places.push(at);
-            }
-            at += length;
+        while let Some(found) = memchr::memchr(b'\\', content.get(at..).unwrap_or_default()) {
+            let start = at + found;
+            decoded.bytes.extend_from_slice(&content[at..start]);
+            let (character, length) = escape(&content[start..]);
+            let before = decoded.bytes.len();
+            decoded.bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            at = start + length;
+            decoded.escapes.push(Escape { origin: start..at, decoded: before..decoded.bytes.len() });
         }
-        decoded.places.push(content.len());
+        decoded.bytes.extend_from_slice(content.get(at..).unwrap_or_default());
         decoded
     }
 
     /// The range of the content that a range of the decoded bytes came from.
     pub fn origin(&self, range: &Range<usize>) -> Range<usize> {
-        self.places[range.start]..self.places[range.end]
+        self.place(range.start)..self.place(range.end)
+    }
+
+    fn place(&self, at: usize) -> usize {
+        let before = self.escapes.partition_point(|escape| escape.decoded.start <= at);
+        match before.checked_sub(1).map(|last| &self.escapes[last]) {
+            Some(Escape { origin, decoded }) if at < decoded.end => origin.start,
+            Some(Escape { origin, decoded }) => origin.end + (at - decoded.end),
+            None => at,
+        }
     }
 
     /// As text.
@@ -133,6 +144,8 @@ pub enum Value<'a> {
     Object(Vec<(String, Value<'a>)>, &'a str),
     /// A number, a boolean, or null, as it is written.
     Other(&'a str),
+    /// An array or object that lies deeper than values are read, as it is written.
+    Deep(&'a str),
 }
 
 impl Value<'_> {
@@ -145,8 +158,21 @@ impl Value<'_> {
     }
 }
 
-/// How deep values are read. What lies deeper is left out.
-const MAX_DEPTH: usize = 200;
+/// The texts of the strings in JSON that is not read as a value, but for keys.
+pub fn texts(raw: &str) -> impl Iterator<Item = String> {
+    let json = raw.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let start = at + memchr::memchr(b'"', &json[at..])? + 1;
+            let end = string_end(json, start)?;
+            at = end + 1;
+            if !is_key(json, end) {
+                return Some(Decoded::new(&json[start..end]).into_text());
+            }
+        }
+    })
+}
 
 /// Reads JSON that `JSON.stringify` made; none where the text is something else.
 pub fn parse(text: &str) -> Option<Value<'_>> {
@@ -190,12 +216,30 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    fn value(&mut self, depth: usize) -> Option<Value<'a>> {
-        if depth > MAX_DEPTH {
-            return None;
+    /// Steps over an array or object.
+    fn skip(&mut self) -> Option<&'a str> {
+        let (json, start) = (self.text.as_bytes(), self.at);
+        let mut depth = 0_usize;
+        loop {
+            match *json.get(self.at)? {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                b'"' => self.at = string_end(json, self.at + 1)?,
+                _ => {}
+            }
+            self.at += 1;
+            if depth == 0 {
+                return Some(&self.text[start..self.at]);
+            }
         }
+    }
+
+    fn value(&mut self, depth: usize) -> Option<Value<'a>> {
         self.space();
         let start = self.at;
+        if depth > MAX_DEPTH && matches!(self.peek(), Some(b'[' | b'{')) {
+            return self.skip().map(Value::Deep);
+        }
         match self.peek()? {
             b'"' => self.string().map(Value::Text),
             b'[' => {
@@ -240,7 +284,7 @@ mod tests {
     use super::*;
 
     fn strings(line: &str) -> Vec<&str> {
-        redactable_strings(line.as_bytes()).into_iter().map(|range| &line[range]).collect()
+        redactable_strings(line.as_bytes()).map(|range| &line[range]).collect()
     }
 
     #[test]
@@ -277,5 +321,22 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&"[".repeat(100_000)), None);
+    }
+
+    #[test]
+    fn what_lies_deep_is_kept_as_it_is_written() {
+        let nested = |levels: usize, inner: &str| "[".repeat(levels) + inner + &"]".repeat(levels);
+        let deep = nested(100_000, r#"{"key":"]\"te\u0078t"}"#);
+        let text = format!(r#"{{"a":{deep},"b":1}}"#);
+        let Some(Value::Object(members, _)) = parse(&text) else { panic!("no object") };
+        assert_eq!(members[1], ("b".to_owned(), Value::Other("1")));
+        let mut inner = &members[0].1;
+        let mut levels = 0;
+        while let Value::Array(items) = inner {
+            (inner, levels) = (&items[0], levels + 1);
+        }
+        let Value::Deep(raw) = inner else { panic!("{inner:?}") };
+        assert_eq!((levels, raw.len()), (MAX_DEPTH, deep.len() - 2 * MAX_DEPTH));
+        assert_eq!(texts(raw).collect::<Vec<_>>(), ["]\"text"]);
     }
 }

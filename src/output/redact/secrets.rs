@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::json::{Value, parse};
+use super::json::{Value, parse, texts};
 
 /// What the name of a secret parameter holds, in any case and with `_` and `-` left out.
 const SECRET_NAMES: [&str; 8] =
     ["secret", "token", "password", "apikey", "credential", "privatekey", "accesskey", "serviceaccount"];
+
+/// Most names and schemes before a secret, as in `Authorization: Bearer …`.
+const MOST_PREFIXES: usize = 4;
 
 /// Characters of the shortest value that is replaced.
 pub const MIN_CHARACTERS: usize = 8;
@@ -134,18 +137,23 @@ impl Collector {
 
     /// Takes one secret.
     pub fn value(&mut self, text: &str) {
+        self.value_at(text, 0);
+    }
+
+    /// One that stood in so many others.
+    fn value_at(&mut self, text: &str, depth: usize) {
         self.insert(text);
         let trimmed = text.trim();
         self.insert(trimmed);
         // "X-Api-Key: …" and "Bearer …" are written in one, and printed in two
-        if let Some((name, rest)) = trimmed.split_once(": ")
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        {
-            self.value(rest);
-        }
-        for scheme in ["Bearer ", "Basic ", "Token "] {
-            if let Some(rest) = trimmed.strip_prefix(scheme) {
-                self.value(rest);
+        let name_and_rest = trimmed.split_once(": ").filter(|(name, _)| {
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        });
+        let schemes = ["Bearer ", "Basic ", "Token "];
+        let rests = schemes.iter().filter_map(|scheme| trimmed.strip_prefix(scheme));
+        for rest in name_and_rest.map(|(_, rest)| rest).into_iter().chain(rests) {
+            if depth < MOST_PREFIXES {
+                self.value_at(rest, depth + 1);
             }
         }
         match parse(trimmed) {
@@ -186,6 +194,7 @@ impl Collector {
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
             Value::Text(text) => self.password_in(text),
             Value::Other(_) => {}
+            Value::Deep(raw) => self.everything_in(raw),
         }
     }
 
@@ -205,7 +214,13 @@ impl Collector {
             Value::Array(items) => items.iter().for_each(|item| self.walk_secret(item)),
             Value::Text(text) => self.password_in(text),
             Value::Other(_) => {}
+            Value::Deep(raw) => self.everything_in(raw),
         }
+    }
+
+    /// Takes all texts of what lies too deep: what is secret there is not known.
+    fn everything_in(&mut self, raw: &str) {
+        texts(raw).for_each(|text| self.insert(&text));
     }
 
     fn password_in(&mut self, text: &str) {
@@ -240,6 +255,7 @@ impl Collector {
             Value::Text(text) => self.value(text),
             Value::Other(text) if is_secret_name(name) && !is_public_member(name) => self.given(text),
             Value::Other(_) => {}
+            Value::Deep(raw) => self.everything_in(raw),
         }
     }
 
@@ -269,6 +285,7 @@ impl Collector {
                 self.walk(value, marked);
             }
             Value::Other(_) => {}
+            Value::Deep(_) => self.walk(value, marked),
         }
     }
 

@@ -6,14 +6,10 @@ use std::sync::Arc;
 use super::Secrets;
 use super::json::{Decoded, redactable_strings};
 use super::matcher::Matcher;
-use crate::output::is_json_objects;
+use crate::output::{MAX_LINE_BYTES, is_json_objects};
 
 /// What stands for a secret.
 pub const MARK: &[u8] = b"***";
-
-/// Bytes of the longest line that is held back to see whether it is JSON; what is longer is
-/// treated as text.
-const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
 /// Replaces secrets in a stream. A line that is JSON stays JSON. Text passes at once, but for an
 /// end that may be the beginning of a secret; a line that may become JSON waits for its end.
@@ -30,12 +26,22 @@ pub struct Redactor {
     searched: usize,
     /// Whether the current line is known to be text.
     inside_text: bool,
+    /// Bytes of the longest line that is held back to see whether it is JSON; what is longer is
+    /// treated as text.
+    max_line: usize,
 }
 
 impl Redactor {
     /// A redactor of these secrets; without any, everything passes untouched.
     pub fn new(secrets: Option<Arc<Secrets>>) -> Self {
-        Self { secrets, buffer: Vec::new(), text: 0, covered: 0, searched: 0, inside_text: false }
+        let max_line = MAX_LINE_BYTES;
+        Self { secrets, buffer: Vec::new(), text: 0, covered: 0, searched: 0, inside_text: false, max_line }
+    }
+
+    /// The same with another limit for a line, in bytes.
+    #[must_use]
+    pub fn with_max_line(self, max_line: usize) -> Self {
+        Self { max_line, ..self }
     }
 
     /// Takes what was read and gives what may pass.
@@ -82,7 +88,7 @@ impl Redactor {
         if !line.is_empty() {
             if at_end {
                 self.end_line(secrets, self.buffer.len(), passed);
-            } else if self.inside_text || !may_become_json(line) || line.len() > MAX_LINE_BYTES {
+            } else if self.inside_text || !may_become_json(line) || line.len() > self.max_line {
                 self.text = self.buffer.len();
                 self.inside_text = true;
             }
@@ -98,10 +104,10 @@ impl Redactor {
             self.inside_text = false;
             return;
         }
-        let line = line.to_vec();
+        let length = line.len();
         self.pass_text(secrets, true, passed);
-        redact_json(secrets, &line, passed);
-        self.remove_front(line.len());
+        redact_json(secrets, &self.buffer[..length], passed);
+        self.remove_front(length);
     }
 
     /// Whether the line that ends here may be one of a secret of several lines, which are text.

@@ -387,3 +387,19 @@ proptest! {
         prop_assert_eq!(pass(&secrets(&[&value]), &split(&bytes, &cuts)), bytes);
     }
 }
+
+#[test]
+fn what_lies_deep_in_a_configuration_hides_nothing_beside_it() {
+    for levels in [70, 5000] {
+        let deep = "[".repeat(levels) + "{\"Key\":\"deep-secret-value\"}" + &"]".repeat(levels);
+        let config = format!(
+            r#"{{"source":{{"config":{{"Fields":{{"value":{deep}}},"AccessToken":{{"value":"plain-secret-value"}},"ApiToken":{{"value":{deep}}}}}}}}}"#
+        );
+        let variables = [("OW_CONFIG".to_owned(), config)];
+        let secrets = Secrets::find(&Redaction::default(), &variables, &Marked::default()).unwrap();
+        assert_eq!(secrets.redact("plain-secret-value, deep-secret-value"), "***, ***", "{levels} levels");
+    }
+    let many = "Bearer ".repeat(1000) + "token-token";
+    let variables = [("OW_CONFIG".to_owned(), format!(r#"{{"AccessToken":"{many}"}}"#))];
+    Secrets::find(&Redaction::default(), &variables, &Marked::default()).unwrap();
+}
