@@ -27,5 +27,6 @@ pub mod process;
 pub mod report;
 pub mod run;
 pub mod specifier;
+pub mod state;
 pub mod suggest;
 pub mod template;
