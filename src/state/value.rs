@@ -19,6 +19,18 @@ pub struct State {
     pub rest: Rest,
 }
 
+impl State {
+    /// Whether another state is at least as far, in every date that this one has. Dates are ISO 8601
+    /// and compare as texts.
+    pub fn is_behind(&self, other: &Self) -> bool {
+        self.date <= other.date
+            && self
+                .tables
+                .iter()
+                .all(|(name, table)| other.tables.get(name).is_none_or(|theirs| table.date <= theirs.date))
+    }
+}
+
 /// State of one table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableState {
@@ -50,6 +62,14 @@ impl Rest {
         let (_, value) = self.0.remove(at);
         self.0.retain(|(known, _)| known != key);
         Some(value)
+    }
+
+    /// Sets a member, at the end.
+    pub fn set<T: Serialize>(&mut self, key: &str, value: &T) {
+        self.take(key);
+        if let Ok(value) = serde_json::value::to_raw_value(value) {
+            self.0.push((key.to_owned(), value));
+        }
     }
 
     /// Takes a member out that can be read as such a value; one of another shape stays.
