@@ -163,8 +163,12 @@ impl StateFile {
     }
 
     /// Puts a state at the top, for a fingerprint; what was there stays beside it, unless it is this
-    /// one's or nobody's.
+    /// one's or nobody's. Without a fingerprint the state at the top becomes this one.
     pub fn put(&mut self, fingerprint: Option<&Fingerprint>, state: State) {
+        if let (None, Some(top)) = (fingerprint, &mut self.top) {
+            top.state = state;
+            return;
+        }
         self.remove(fingerprint);
         self.others.splice(0..0, self.top.take());
         self.others.truncate(MAX_ENTRIES - 1);

@@ -9,9 +9,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::identity::clean;
+use super::canonical::canonical;
+use super::identity::{clean, path_as_given};
 use crate::config::storage_name;
 use crate::connectors::{Catalog, Manifests, Parameter, is_constructed, parameters};
+use crate::host::Host;
 use crate::output::redact::is_secret_name;
 
 /// Hashes of the values that count, by the place of each in the configuration.
@@ -54,6 +56,13 @@ impl Fingerprint {
         }
         fingerprint.id = hash(&text);
         fingerprint
+    }
+
+    /// The fingerprint of the configuration in this file.
+    pub fn of_file(file: &str, config: &Value, catalog: &Catalog, host: &Host) -> Self {
+        let given = path_as_given(file, host);
+        // standard input counts from the current directory, as all paths on a command line do
+        Self::of(config, given.parent().unwrap_or(&given), catalog)
     }
 
     fn section(&mut self, section: &str, given: &Value, manifests: &Manifests, folder: &Path) {
@@ -170,14 +179,12 @@ fn counts(name: &str, declared: Option<&Parameter>) -> bool {
     if declared.is_some_and(|parameter| parameter.secret) || is_secret_name(name) || is_comment(name) {
         return false;
     }
-    match declared.and_then(|parameter| parameter.affects.as_deref()) {
-        Some(affects) => affects != "how",
-        None => {
-            let name: String =
-                name.chars().filter(|one| one.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-            !HOW.contains(&name.as_str()) && !HOW_ENDS.iter().any(|end| name.ends_with(end))
-        }
+    if let Some(affects) = declared.and_then(|parameter| parameter.affects.as_deref()) {
+        return affects != "how";
     }
+    let name: String =
+        name.chars().filter(|one| one.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    !HOW.contains(&name.as_str()) && !HOW_ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// Whether people write remarks under such a name, for lack of comments in JSON.
@@ -254,49 +261,6 @@ impl Walk<'_> {
 /// Whether a path parameter names a file of this machine by its path.
 fn is_local(path: &str) -> bool {
     !path.is_empty() && !path.contains("://") && !path.starts_with("file:")
-}
-
-/// One text for all ways to write the same value: keys in order, and what text spells, as forms
-/// have it.
-fn canonical(value: &Value, kind: Option<&str>) -> String {
-    match (kind, value) {
-        (Some("number"), Value::String(text)) => match text.trim().parse::<f64>() {
-            Ok(number) => number_text(number, text.trim()),
-            Err(_) => sorted(value).to_string(),
-        },
-        (Some("number"), Value::Number(number)) => number
-            .as_f64()
-            .map_or_else(|| number.to_string(), |exact| number_text(exact, &number.to_string())),
-        (Some("boolean"), Value::String(text)) if matches!(text.trim(), "true" | "false") => {
-            text.trim().to_owned()
-        }
-        (Some("array"), Value::String(text)) => {
-            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            Value::from(parts.collect::<Vec<_>>()).to_string()
-        }
-        (Some("string" | "date"), Value::Number(_) | Value::Bool(_)) => {
-            Value::String(value.to_string()).to_string()
-        }
-        _ => sorted(value).to_string(),
-    }
-}
-
-/// 5 and 5.0 and 5e0 are one; an id of many digits stays as it is written.
-fn number_text(number: f64, written: &str) -> String {
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    if number.is_finite() && number.abs() < EXACT { format!("{number}") } else { written.to_owned() }
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        Value::Object(members) => {
-            let mut all: Vec<_> = members.iter().map(|(key, value)| (key.clone(), sorted(value))).collect();
-            all.sort_by(|one, other| one.0.cmp(&other.0));
-            Value::Object(all.into_iter().collect())
-        }
-        scalar => scalar.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ pub fn clean(path: &Path) -> PathBuf {
 pub struct OwnFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Where it was before 1.1: by the real path of the configuration.
+    /// Where earlier versions had it: by the real path of the configuration.
     pub before: PathBuf,
 }
 

@@ -134,6 +134,9 @@ const EDIT_LIMIT: Duration = Duration::from_secs(10);
 /// no place for one, it is done without.
 pub fn editing<T>(base: Option<&Path>, edit: impl FnOnce() -> Result<T>) -> Result<T> {
     let Some(path) = base.map(|base| with_suffix(base, ".edit")) else { return edit() };
+    if let Some(folder) = path.parent() {
+        let _ = fs::create_dir_all(folder);
+    }
     let begun = Instant::now();
     let lock = loop {
         match FileLock::try_take(&path, Hold::Exclusive) {

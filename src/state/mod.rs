@@ -4,6 +4,7 @@
 //! kept in a file ([`place`], [`file`]), which a [`Store`] reads and moves on; [`StateRun`] is all of
 //! it for one run, with the lock that keeps a second one out.
 
+mod canonical;
 mod file;
 mod fingerprint;
 mod identity;
@@ -18,6 +19,6 @@ pub use fingerprint::{Fingerprint, Parts};
 pub use identity::{NoState, STANDARD_INPUT, path_as_given, state_folder};
 pub use lock::{Holder, RunLock, Taken};
 pub use place::MAX_BYTES;
-pub use run::{Began, Settled, StateRun, Wanted};
+pub use run::{Began, MOVES_STATE, Settled, StateRun, Wanted};
 pub use store::{Moved, Store};
-pub use value::{Rest, State, TableState};
+pub use value::{Rest, State, TableState, incremental_date};

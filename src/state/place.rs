@@ -15,6 +15,9 @@ pub const MAX_BYTES: u64 = 1024 * 1024;
 /// Links that are followed, as the kernel does.
 const MAX_LINKS: usize = 40;
 
+/// Most bytes of a name to which a dot and a suffix are added: file systems have 255.
+const MAX_NAME: usize = 240;
+
 /// A file for state, where its links lead.
 #[derive(Debug, Clone)]
 pub struct Place {
@@ -29,7 +32,7 @@ pub fn unavailable(action: &str, path: &Path, cause: &dyn std::fmt::Display) -> 
     RunnerError::new(Code::StateUnavailable, message)
 }
 
-const REMEDY: &str = "make it and its folder writable for this user, or name another file with --state FILE; \
+const REMEDY: &str = "make it a file that this user may read and write, in a folder where that is so as well, or name another file with --state FILE; \
                       --no-state does without";
 
 impl Place {
@@ -66,7 +69,8 @@ impl Place {
     /// # Errors
     /// `STATE_UNAVAILABLE`.
     pub fn read(&self) -> Result<Option<String>> {
-        let failed = |cause: &dyn std::fmt::Display| unavailable("read", &self.named, cause);
+        let failed =
+            |cause: &dyn std::fmt::Display| unavailable("read", &self.named, cause).with_hint(REMEDY);
         match self.existing() {
             // a pipe would keep whoever opens it waiting
             Some(found) if !found.is_file() => return Err(failed(&"it is no regular file")),
@@ -87,7 +91,7 @@ impl Place {
     }
 
     fn too_large(&self) -> RunnerError {
-        unavailable("read", &self.named, &"it is larger than 1 MiB, which no state is")
+        unavailable("read", &self.named, &"it is larger than 1 MiB, which no state is").with_hint(REMEDY)
     }
 
     /// Whether the file must stay the one that it is: something is mounted on it, or it belongs to
@@ -217,19 +221,14 @@ impl Place {
     /// path, by device and inode in the user's folder for state.
     pub fn lock_file(&self, state_folder: Option<&Path>) -> Option<PathBuf> {
         let found = self.existing().filter(|_| self.is_fixed() || !can_make_files(self.folder()));
-        match found {
-            Some(found) => Some(state_folder?.join(format!(".file-{}-{}", found.dev(), found.ino()))),
-            None => {
-                let name = self.target.file_name()?.to_string_lossy();
-                // a name has 255 bytes
-                let name = if name.len() > 240 {
-                    blake3::hash(name.as_bytes()).to_string()
-                } else {
-                    name.into_owned()
-                };
-                Some(self.folder().join(format!(".{name}")))
-            }
+        if let Some(found) = found {
+            return Some(state_folder?.join(format!(".file-{}-{}", found.dev(), found.ino())));
         }
+        let mut name = self.target.file_name()?.to_string_lossy().into_owned();
+        if name.len() > MAX_NAME {
+            name = blake3::hash(name.as_bytes()).to_string();
+        }
+        Some(self.folder().join(format!(".{name}")))
     }
 }
 

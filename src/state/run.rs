@@ -2,12 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use super::file::Found;
 use super::fingerprint::Fingerprint;
-use super::identity::{NoState, path_as_given};
+use super::identity::NoState;
 use super::lock::{RunLock, Taken};
 use super::store::{Moved, Store};
 use super::value::State;
@@ -30,6 +31,8 @@ pub struct Wanted {
     pub named: Option<String>,
     /// Whether the configuration's own is used, for lack of one that was named.
     pub own: bool,
+    /// Whether the run waits for another one that has the state.
+    pub waits: bool,
     /// When the run began, ISO 8601.
     pub at: String,
 }
@@ -59,6 +62,7 @@ pub struct StateRun {
     pub none: Option<NoState>,
     /// What whoever started the run has to know.
     pub notices: Vec<String>,
+    has_moved: AtomicBool,
 }
 
 /// Whether a run can begin.
@@ -90,11 +94,13 @@ impl StateRun {
         let mut run = Self { reads: wanted.reads(), moves: wanted.moves(), ..Self::default() };
         let store = match &wanted.named {
             Some(file) => Some(Store::in_file(file, host)?),
-            None if wanted.own && (run.reads || run.moves) => match Store::of(&wanted.config, host)? {
+            None if wanted.own => match Store::of(&wanted.config, host)? {
                 Ok(store) => Some(store),
                 Err(none) => {
                     run.none = Some(none);
-                    run.notices.push(format!("{}; this run loads everything", none.reason()));
+                    if run.reads {
+                        run.notices.push(format!("{}. This run loads everything", none.reason()));
+                    }
                     None
                 }
             },
@@ -107,14 +113,14 @@ impl StateRun {
                 return Ok(Began::Busy(busy));
             }
         }
-        let given = path_as_given(&wanted.config, host);
-        let folder = given.parent().unwrap_or(Path::new("/"));
-        run.fingerprint = Fingerprint::of(config, folder, catalog);
-        let found = store.find(Some(&run.fingerprint))?;
-        if run.reads {
-            run.notices.extend(notice(&found, &store, &wanted.config));
+        if run.moves || run.reads {
+            run.fingerprint = Fingerprint::of_file(&wanted.config, config, catalog, host);
+            let found = store.find(Some(&run.fingerprint))?;
+            if run.reads {
+                run.notices.extend(notice(&found, &store, &wanted.config));
+            }
+            run.beginning = found.into_state();
         }
-        run.beginning = found.into_state();
         run.store = Some(store);
         Ok(Began::Ready(Box::new(run)))
     }
@@ -146,6 +152,11 @@ impl StateRun {
         self.lock.as_ref()?.descriptor()
     }
 
+    /// Whether the run has moved the state on.
+    pub fn has_moved(&self) -> bool {
+        self.has_moved.load(Ordering::Relaxed)
+    }
+
     /// Moves the state on after the connector has succeeded.
     ///
     /// # Errors
@@ -156,7 +167,10 @@ impl StateRun {
         };
         let moved = store.move_on(&self.fingerprint, &self.beginning, reached.clone());
         match moved.map_err(|error| self.unsettled(&error, reached))? {
-            Moved::Written => Ok(Settled::Moved),
+            Moved::Written => {
+                self.has_moved.store(true, Ordering::Relaxed);
+                Ok(Settled::Moved)
+            }
             Moved::Superseded(current) => Ok(Settled::Superseded(format!(
                 "the state was changed while this run went on, and is not moved: it is {} now, this run began at {} \
                  and came to {}",

@@ -251,7 +251,7 @@ mod tests {
             for id in 0..8 {
                 let store = &store;
                 scope.spawn(move || {
-                    store.put(Some(&fingerprint(&format!("f{id}"))), state("2026-01-01")).unwrap()
+                    store.put(Some(&fingerprint(&format!("f{id}"))), state("2026-01-01")).unwrap();
                 });
             }
         });

@@ -165,6 +165,26 @@ impl<'de> Deserialize<'de> for TableState {
     }
 }
 
+/// The day (YYYY-MM-DD) of a state's `date`, for connectors of 0.11, which read it only from the
+/// parameter `LastRequestedDate`.
+pub fn incremental_date(date: &str) -> Option<&str> {
+    let day = date.get(..10)?;
+    let is_day = day.bytes().enumerate().all(|(index, byte)| match index {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    let number = |range| day.get(range).and_then(|digits: &str| digits.parse::<u32>().ok());
+    let (year, month) = (number(0..4)?, number(5..7)?);
+    let longest = match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    (is_day && (1..=longest).contains(&number(8..10)?)).then_some(day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,5 +221,14 @@ mod tests {
         );
         state.date = Some("2026-01-01".into());
         assert_eq!(serde_json::to_string(&state).unwrap(), r#"{"date":"2026-01-01","x":1,"x":2}"#);
+    }
+
+    #[test]
+    fn only_a_date_becomes_a_day() {
+        assert_eq!(incremental_date("2026-01-02T03:04:05.000Z"), Some("2026-01-02"));
+        assert_eq!(incremental_date("2026-01-02"), Some("2026-01-02"));
+        for text in ["", "yesterday!!", "2026-1-02", "20260102", "2026-13-01", "2026-02-29", "2026-01-00"] {
+            assert_eq!(incremental_date(text), None, "{text}");
+        }
     }
 }
