@@ -598,6 +598,8 @@ export type ErrorCode =
   | 'MEMORY_LIMIT'
   | 'ABORT_ERR'
   | 'ISOLATION_UNAVAILABLE'
+  | 'STATE_UNAVAILABLE'
+  | 'RUN_IN_PROGRESS'
   | 'NATIVE_MISSING'
   | 'INTERNAL';
 

@@ -95,7 +95,7 @@ test('state get, set and clear', async (t) => {
   const file = path.join(folder, 'mine.json');
   const set = await cli(['state', 'set', 'a/config.json', '2026-02-03', '--state', 'mine.json']);
   assert.equal(set.code, 0);
-  assert.equal(fs.readFileSync(file, 'utf8'), '{"date":"2026-02-03T00:00:00.000Z"}\n');
+  assert.equal(JSON.parse(fs.readFileSync(file, 'utf8')).date, '2026-02-03T00:00:00.000Z');
   assert.equal((await get()).stdout, '{}\n');
 });
 
@@ -122,7 +122,4 @@ test('state says what is wrong', async (t) => {
     assert.deepEqual({ stdout, code }, { stdout: '', code: 1 }, args.join(' '));
     assert.match(stderr, said);
   }
-  const homeless = { XDG_STATE_HOME: '', HOME: '' };
-  assert.match((await cli(['state', 'get', 'a/config.json'], homeless)).stderr, /--state/);
-  assert.equal((await cli(['a/config.json'], homeless)).code, 0);
 });

@@ -55,7 +55,7 @@ function workspace(t, config, state = undefined) {
 test('the state is written after a successful run', async (t) => {
   const { folder, run, state } = workspace(t, configOf('Moves'));
   assert.equal((await run('--state', 'state.json')).code, 0);
-  assert.deepEqual(state(), { date: DATE });
+  assert.equal(state().date, DATE); // what hosts and people read
   assert.deepEqual(fs.readdirSync(folder).sort(), ['deep', 'state.json']);
 });
 

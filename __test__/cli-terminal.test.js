@@ -72,7 +72,10 @@ test('a line says what happens, and is gone when it is over', async (t) => {
   assert.equal(code, 0);
   await shows(/Next/);
   const lines = visible(plain(shown()));
-  const [rows, warning, text, done] = lines.filter((line) => !/^Preparing/.test(line));
+  // a state by hand does not say what it belongs to, which is told in lines that fit
+  assert.match(lines.join(' '), /warning: the state in \S+ \(2026-01-30\) does not\s+say which/);
+  const printed = lines.slice(lines.findIndex((line) => line.startsWith('1234')));
+  const [rows, warning, text, done] = printed.filter((line) => !/^Preparing/.test(line));
   assert.deepEqual(
     [rows, warning, text],
     ['1234 rows of ads were fetched', 'warning: it is slow', 'plain  text'],

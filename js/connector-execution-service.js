@@ -2,6 +2,7 @@
 
 const { Config } = require('./config');
 const {
+  STATE_RUN,
   messageCallback,
   optionOf,
   outputHandlers,
@@ -114,6 +115,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       wantsPhases: watcher.wantsPhases,
       wantsPid: wantsPid(stdio),
       wantsMessages: watcher.wantsMessages,
+      stateRun: options?.[STATE_RUN],
     });
 
     let directory;

@@ -6,7 +6,7 @@ const path = require('node:path');
 
 const { Config } = require('./config');
 const ConnectorExecutionService = require('./connector-execution-service');
-const { OWN, request } = require('./host');
+const { OWN, STATE_RUN, request } = require('./host');
 const { native } = require('./native');
 const { ConnectorRunError, inCallersRealm, settle } = require('./realm');
 const { RunConfig } = require('./run-config');
@@ -139,29 +139,55 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
+  /** Takes the run's state, or waits for it where that was asked for. */
+  async #takeState({ options, wait }, config, stops, screen) {
+    const take = async (waits) => {
+      const asked = request([options], { config: JSON.stringify(config), at: now(), wait: waits });
+      return JSON.parse((await settle(inCallersRealm(() => super.beginState(asked)))).value);
+    };
+    const taken = await take(false);
+    if (!wait || !taken.busy) return taken;
+    const stop = () => super.stopWaiting();
+    stops.signal.addEventListener('abort', stop, { once: true });
+    try {
+      await screen.say(super.waiting(taken.busy));
+      if (stops.signal.aborted) stop();
+      return await take(true);
+    } finally {
+      stops.signal.removeEventListener('abort', stop);
+    }
+  }
+
   async #runConnector(plan, stops, screen) {
-    const { config: file, runType, data, state: givenState, ownState, options } = plan;
     stops.say = (name) => screen.say(super.stopping(name));
     stops.leave = () => screen.stop();
-    const given = this.#readConfig(file);
-    const stateFile =
-      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
-    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
-    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    const given = this.#readConfig(plan.config);
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
     const found = await settle(
-      inCallersRealm(() => super.findPathParameters(request([options], { config: given }))),
+      inCallersRealm(() => super.findPathParameters(request([plan.options], { config: given }))),
     );
     const { paths, notice, connectors } = JSON.parse(found.value);
-    const folder = path.dirname(path.resolve(file));
+    const folder = path.dirname(path.resolve(plan.config));
+    const taken = await this.#takeState(plan, given, stops, screen);
+    try {
+      const run = { given, paths, folder, notice, connectors, taken };
+      return await this.#runWithState(plan, run, stops, screen);
+    } finally {
+      super.endState(taken.token);
+    }
+  }
+
+  async #runWithState(plan, run, stops, screen) {
+    const { runType, data, options } = plan;
+    const { given, paths, folder, notice, connectors, taken } = run;
     inCallersRealm(() =>
       super.completeConfig(
-        request([], { config: given, folder, paths: JSON.stringify(paths), date: state.date }),
+        request([], { config: given, folder, paths: JSON.stringify(paths), date: taken.date }),
       ),
     );
     const config = new Config({ datamartId: 'cli-runner', ...given });
-    const runConfig = new RunConfig({ type: runType, data, state });
+    const runConfig = new RunConfig({ type: runType, data, state: JSON.parse(taken.state) });
     const runId = now();
     const beginning = {
       runId,
@@ -169,8 +195,10 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       storage: config.storage.name,
       connectors,
       notice,
-      stateFile,
-      stateDate: typeof state.date === 'string' ? state.date : undefined,
+      stateFile: taken.file,
+      stateDate: taken.date,
+      noState: taken.none,
+      stateNotices: taken.notices,
     };
     await screen.say(super.begun(JSON.stringify(beginning), now()));
 
@@ -192,12 +220,11 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         onProgress,
         onUsage: plan.look.json || super.isLive() ? onUsage : undefined,
         signal: stops.signal,
+        [STATE_RUN]: taken.token,
       },
     );
-    const written =
-      stateFile && inCallersRealm(() => super.writeState(stateFile, runType, result.state?.date));
     screen.stop();
-    await screen.say(super.succeeded(JSON.stringify(result), Boolean(written), now()));
+    await screen.say(super.succeeded(JSON.stringify(result), now()));
     return result;
   }
 }

@@ -23,6 +23,9 @@ function optionOf(layer, name) {
   return layer && Object.hasOwn(layer, name) ? layer[name] : undefined;
 }
 
+/** Option of the command line's runs: the number of the state that was taken for it. */
+const STATE_RUN = Symbol('stateRun');
+
 /** Characters of a variable that is not worth one more copy. */
 const LONG = 64 * 1024;
 
@@ -219,6 +222,7 @@ function outputHandlers(stdio, onMessage = undefined) {
 
 module.exports = {
   OWN,
+  STATE_RUN,
   messageCallback,
   optionOf,
   outputHandlers,

@@ -35,13 +35,17 @@ pub enum Code {
     StoreLockTimeout,
     /// The requested isolation cannot be enforced.
     IsolationUnavailable,
+    /// A state cannot be read or written.
+    StateUnavailable,
+    /// Another run of the same configuration holds its lock.
+    RunInProgress,
     /// Something that should not happen: a bug here, or a file system that refused.
     Internal,
 }
 
 impl Code {
     /// All of them.
-    const ALL: [Code; 15] = [
+    const ALL: [Code; 17] = [
         Code::InvalidConfig,
         Code::StorageNotFound,
         Code::StorageUnsupported,
@@ -56,6 +60,8 @@ impl Code {
         Code::Aborted,
         Code::StoreLockTimeout,
         Code::IsolationUnavailable,
+        Code::StateUnavailable,
+        Code::RunInProgress,
         Code::Internal,
     ];
 
@@ -81,6 +87,8 @@ impl Code {
             Code::Aborted => "ABORT_ERR",
             Code::StoreLockTimeout => "STORE_LOCK_TIMEOUT",
             Code::IsolationUnavailable => "ISOLATION_UNAVAILABLE",
+            Code::StateUnavailable => "STATE_UNAVAILABLE",
+            Code::RunInProgress => "RUN_IN_PROGRESS",
             Code::Internal => "INTERNAL",
         }
     }

@@ -29,5 +29,6 @@ mod removal;
 pub mod report;
 pub mod run;
 pub mod specifier;
+pub mod state;
 pub mod suggest;
 pub mod template;

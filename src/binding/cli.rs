@@ -2,6 +2,8 @@
 //! the terminal's facts and writes the texts.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{Object, PromiseRaw};
@@ -12,17 +14,60 @@ use super::js_values::text_of;
 use super::outcome::promise;
 use super::refusal::report_refusal;
 use super::request::Request;
+use super::state_runs;
 use crate::cli::{self, Facts, Plan, Session, Texts};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
-use crate::run::find_connectors;
+use crate::host::Host;
+use crate::run::{Cancellation, Connectors, StopReason, find_connectors};
+use crate::state::{Began, NoState, StateRun, Wanted};
 
 #[napi]
 pub struct ConnectorRunnerCli {
     facts: Facts,
     /// The run that was asked for.
     session: Session,
+    /// Its state, while it goes on.
+    state: Arc<Mutex<Option<Arc<StateRun>>>>,
+    /// The wait for it.
+    waiting: Cancellation,
+}
+
+/// From one look at a lock that another run holds to the next.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The state of a run, or the error that says who has it.
+async fn taken(
+    asked: Arc<(Wanted, serde_json::Value, Connectors, Host)>,
+    waits: bool,
+) -> Result<Result<Arc<StateRun>, RunnerError>, RunnerError> {
+    loop {
+        let this = Arc::clone(&asked);
+        let begun = tokio::task::spawn_blocking(move || {
+            let (wanted, config, connectors, host) = &*this;
+            StateRun::begin(wanted, config, &connectors.catalog, host)
+        });
+        match begun.await.map_err(|cause| RunnerError::new(Code::Internal, cause.to_string()))?? {
+            Began::Ready(run) => return Ok(Ok(Arc::from(run))),
+            Began::Busy(_) if waits => tokio::time::sleep(LOOK_EVERY).await,
+            Began::Busy(error) if asked.0.waits => return Ok(Err(error)),
+            Began::Busy(error) => return Err(error),
+        }
+    }
+}
+
+/// What JavaScript needs to know of a state.
+fn described(run: &StateRun, token: u32) -> serde_json::Value {
+    let told = run.told();
+    serde_json::json!({
+        "token": token,
+        "file": run.file().map(|file| file.display().to_string()),
+        "date": told.date,
+        "state": serde_json::to_string(&told).unwrap_or_default(),
+        "none": run.none.map(NoState::reason),
+        "notices": run.notices,
+    })
 }
 
 /// What JavaScript hands over as JSON.
@@ -47,7 +92,12 @@ impl ConnectorRunnerCli {
     #[napi(constructor, catch_unwind)]
     pub fn new(facts: String) -> Result<Self> {
         let facts: Facts = parsed(&facts)?;
-        Ok(Self { session: Session::default(), facts })
+        Ok(Self {
+            session: Session::default(),
+            facts,
+            state: Arc::default(),
+            waiting: Cancellation::default(),
+        })
     }
 
     /// JSON of what `process.argv` asks for; `at` is the time.
@@ -158,24 +208,56 @@ impl ConnectorRunnerCli {
         Ok(())
     }
 
-    /// The state file of `request.config`, a path, where it has one of its own.
+    /// Takes the state of the run that was asked for, whose configuration is the JSON
+    /// `request.config`. Where another run has it, `busy` says so, or with `request.wait` it is
+    /// waited for, until [`Self::stop_waiting`].
     #[napi(catch_unwind)]
-    pub fn own_state_file<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<Option<String>> {
+    pub fn begin_state<'env>(
+        &self,
+        env: &'env Env,
+        request: Object<'env>,
+    ) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
-        let file = cli::default_file(Path::new(&request.text("config")?), &request.host()?);
-        Ok(file.map(|file| file.display().to_string()))
+        let options = request.options()?;
+        let host = request.host()?;
+        let config: serde_json::Value = parsed(&request.text("config")?)?;
+        let wanted = self.session.wanted_state(request.text("at")?);
+        let waits = request.flag("wait")?;
+        let (waiting, state) = (self.waiting.clone(), Arc::clone(&self.state));
+        promise(env, async move {
+            let connectors = find_connectors(options.connectors_package.as_deref(), &host).await?;
+            let asked = Arc::new((wanted, config, connectors, host));
+            let run = waiting.or_stop(taken(asked, waits)).await?;
+            let answer = match run {
+                Ok(run) => {
+                    let token = state_runs::keep(Arc::clone(&run));
+                    let answer = described(&run, token);
+                    *state.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+                    answer
+                }
+                Err(busy) => serde_json::json!({ "busy": busy.message }),
+            };
+            Ok::<_, RunnerError>(Some(answer.to_string()))
+        })
     }
 
-    /// The text of a state file.
+    /// Ends the wait for a state.
     #[napi(catch_unwind)]
-    pub fn read_state(&self, path: String) -> Result<String> {
-        Ok(cli::read_state(Path::new(&path))?)
+    pub fn stop_waiting(&self) {
+        self.waiting.request(StopReason::Cancelled, None);
     }
 
-    /// Writes a state file after a successful run; gives whether there was anything to write.
+    /// Lets go of a state that was taken.
     #[napi(catch_unwind)]
-    pub fn write_state(&self, path: String, run_type: String, date: Option<String>) -> Result<bool> {
-        Ok(cli::write_state(Path::new(&path), &run_type, date.as_deref())?)
+    pub fn end_state(&self, token: u32) {
+        state_runs::release(token);
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What to print where it is waited for a state; `message` says why.
+    #[napi(catch_unwind)]
+    pub fn waiting(&self, message: String) -> Vec<String> {
+        both(self.session.waiting(&message))
     }
 
     /// Whether there is a line that changes while a connector runs.
@@ -249,7 +331,9 @@ impl ConnectorRunnerCli {
 
     /// What to print at the end of a successful run; `result` is JSON.
     #[napi(catch_unwind)]
-    pub fn succeeded(&mut self, result: String, moved: bool, at: String) -> Vec<String> {
+    pub fn succeeded(&mut self, result: String, at: String) -> Vec<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved = state.as_ref().is_some_and(|run| run.has_moved());
         both(self.session.succeed(&result, moved, &at))
     }
 

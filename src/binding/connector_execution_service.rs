@@ -1,6 +1,7 @@
 //! `ConnectorExecutionService` (contract, section 5).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use napi::Env;
@@ -15,6 +16,7 @@ use super::port::{Payload, Port, PortFunction, listening};
 use super::refusal::report_refusal;
 use super::request::{Request, read_options};
 use super::run_context::read_variables;
+use super::state_runs;
 use crate::config::Values;
 use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
 use crate::environment::runs_root;
@@ -31,6 +33,7 @@ use crate::run::{
     Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Phase, Place,
     find_connectors, lifecycle, run_in_node,
 };
+use crate::state::StateRun;
 
 #[napi]
 pub struct ConnectorExecutionService {
@@ -138,7 +141,8 @@ impl ConnectorExecutionService {
             let facts = Facts::of(ids.clone(), &options, &variables, stdio.is_read());
             (host.absolute(path), facts)
         });
-        let asked = Asked { ids, variables, stdio, report };
+        let state = request.number("stateRun")?.and_then(state_runs::of);
+        let asked = Asked { ids, variables, stdio, report, state };
         let (run, place) = self.control.register(&run_id);
         request.stop_if_aborted(&run.cancellation)?;
         promise(env, async move {
@@ -198,6 +202,8 @@ struct Asked {
     variables: Vec<(String, String)>,
     stdio: Reserved,
     report: Option<(PathBuf, Facts)>,
+    /// The state that the command line has taken for it.
+    state: Option<Arc<StateRun>>,
 }
 
 /// Runs, and writes the report where one is wanted, however the run ended.
@@ -220,7 +226,11 @@ async fn run_here(
     let recorder = reporting.as_ref().map(|reporting| reporting.recorder.clone());
     let observer = Recorded { observer: port, recorder };
     let facts = reporting.as_mut().map(|reporting| &mut reporting.facts);
-    let outcome = run_watched(&observer, options, host, names, asked, place, cancellation, facts).await;
+    let state = asked.state.clone();
+    let mut outcome = run_watched(&observer, options, host, names, asked, place, cancellation, facts).await;
+    if let Some(state) = state {
+        outcome = state_runs::settled(state, outcome).await;
+    }
     match reporting {
         Some(reporting) => reporting.write(outcome).await,
         None => outcome,
@@ -240,7 +250,7 @@ async fn run_watched(
 ) -> Outcome {
     let called = Instant::now();
     observer.phase(Phase::Queue).await;
-    let Asked { ids, variables, stdio, .. } = asked;
+    let Asked { ids, variables, stdio, state, .. } = asked;
     let _turn = match place.turn(cancellation).await {
         Ok(turn) => turn,
         Err(error) => return error.into(),
@@ -278,6 +288,7 @@ async fn run_watched(
                     cancellation.clone(),
                 );
                 environment.secrets = secrets;
+                environment.held = state.as_ref().and_then(|state| state.descriptor());
                 (environment.grants, environment.warnings) = granted;
                 run_in_node(environment, &dependencies).await
             }

@@ -26,4 +26,5 @@ mod refusal;
 mod request;
 mod run_config;
 mod run_context;
+mod state_runs;
 mod storage_type;

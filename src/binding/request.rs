@@ -41,6 +41,16 @@ impl<'env> Request<'env> {
         is_truthy(&self.member(name)?)
     }
 
+    /// A whole number; none where it is anything else.
+    pub fn number(&self, name: &str) -> Result<Option<u32>> {
+        let value = self.member(name)?;
+        if value.get_type().let_through()? != ValueType::Number {
+            return Ok(None);
+        }
+        // SAFETY: it is a number
+        unsafe { value.cast() }.let_through().map(Some)
+    }
+
     /// Calls a method of the request; what it throws reaches the caller.
     pub fn call(&self, name: &str) -> Result<Unknown<'env>> {
         // SAFETY: js/ always passes a function under these names.

@@ -117,8 +117,10 @@ fn parse(argv: &[String], columns: Option<usize>) -> Result<Cli, clap::Error> {
     // the first two entries are node and the script
     let mut given: Vec<_> = argv.iter().skip(2).map(String::as_str).collect();
     // the word that may be left out: what is wrong is then wrong with a run
-    if given.first().is_some_and(|first| !first.starts_with('-') && command.find_subcommand(first).is_none())
-    {
+    // `-` is standard input
+    if given.first().is_some_and(|first| {
+        (!first.starts_with('-') || *first == "-") && command.find_subcommand(first).is_none()
+    }) {
         given.insert(0, "run");
     }
     let matches = command.try_get_matches_from(std::iter::once(NAME).chain(given))?;
@@ -191,7 +193,7 @@ pub async fn perform(argv: &[String], host: &Host, facts: &Facts) -> Printed {
         Some(Command::Spec(given)) => spec(&given, host, terminal).await,
         Some(Command::Init(given)) => init(&given, host).await,
         Some(Command::Doctor(given)) => doctor(&given, host, terminal).await,
-        Some(Command::State(given)) => state(&given, host),
+        Some(Command::State(given)) => state(&given, host).await,
         Some(Command::Store(given)) => store(&given, host, terminal).await,
         Some(Command::Run(_)) | None => Printed::default(),
     };

@@ -11,10 +11,11 @@ use super::common::{ConnectorsArgs, Printed, Terminal, nearest, suggestion};
 use super::config_file::{explain, read_config};
 use super::findings::{Findings, Member, Severity, members};
 use super::look::Paint;
+use super::state::try_state;
 use crate::config::storage_name;
 use crate::connectors::{Depth, Manifests, Parameter, is_constructed, parameters, storage_dependencies};
 use crate::environment::{Published, published};
-use crate::error::Result;
+use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::run::{Connectors, describe_connectors};
 use crate::specifier::{AllowedOrigins, Origin, origin};
@@ -33,6 +34,14 @@ pub struct CheckArgs {
     /// Also ask npm whether the versions that the storage needs are there
     #[arg(long)]
     pub online: bool,
+
+    /// State file that a run would be given, instead of the configuration's own
+    #[arg(long, value_name = "FILE")]
+    pub state: Option<String>,
+
+    /// A run would neither read nor write a state
+    #[arg(long, conflicts_with = "state")]
+    pub no_state: bool,
 
     #[command(flatten)]
     pub connectors: ConnectorsArgs,
@@ -65,7 +74,22 @@ async fn act(args: &CheckArgs, host: &Host, paint: Paint) -> Result<Printed> {
     if let Some((storage, at)) = checker.storage.take() {
         dependencies(&storage, at, &connectors, args.online.then_some(host), &mut findings).await?;
     }
+    if !args.no_state {
+        state(args, text, host, &mut findings);
+    }
     Ok(shown(args, &findings, Some(&connectors.package.title()), paint))
+}
+
+/// Whether a run could keep its state.
+fn state<'a>(args: &CheckArgs, text: &'a str, host: &Host, findings: &mut Findings<'a>) {
+    match try_state(&args.config, args.state.as_deref(), host) {
+        Ok(None) => {}
+        Ok(Some(none)) => findings.add(Severity::Warning, "", text, none.reason().to_owned()),
+        Err(RunnerError { message, hint, .. }) => {
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            findings.add(Severity::Error, "", text, message + &hint);
+        }
+    }
 }
 
 /// Whether what npm would install for a storage can be: by its form, and where a host is given also

@@ -1,6 +1,7 @@
 //! The configuration file: where it is malformed, which field it lacks, which of its parameters
 //! are paths.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use serde::de::IgnoredAny;
@@ -9,15 +10,51 @@ use crate::connectors::{Catalog, parameters};
 use crate::error::{Code, Result, RunnerError};
 use crate::foreign::read_text;
 use crate::host::Host;
+use crate::state::STANDARD_INPUT;
 use crate::suggest::nearest;
 
-/// The text of a configuration's file, without a byte order mark.
+/// Most bytes that are read from standard input.
+const MAX_INPUT: u64 = 16 * 1024 * 1024;
+
+/// Standard input to its end. Its descriptor is read as it is: a socket has no path to open, and
+/// what another program has made non-blocking is waited for.
+fn read_input() -> std::io::Result<String> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        return Err(std::io::Error::other(
+            "standard input is a terminal; pipe it in, as in: cat config.json | … -",
+        ));
+    }
+    let mut bytes = Vec::new();
+    let mut piece = [0; 16 * 1024];
+    loop {
+        match rustix::io::read(&input, &mut piece) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&piece[..count]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                let mut waited = [rustix::event::PollFd::new(&input, rustix::event::PollFlags::IN)];
+                rustix::event::poll(&mut waited, None)?;
+            }
+            Err(cause) => return Err(cause.into()),
+        }
+        if bytes.len() as u64 > MAX_INPUT {
+            return Err(std::io::Error::other(
+                "standard input has more than 16 MiB, which no configuration has",
+            ));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::other("stream did not contain valid UTF-8"))
+}
+
+/// The text of a configuration's file, or of standard input, without a byte order mark.
 ///
 /// # Errors
 /// `INVALID_CONFIG`, for a file that is not there with what its folder has instead.
 pub fn read_config(config: &str, host: &Host) -> Result<String> {
     let path = host.absolute(config);
-    let text = read_text(&path).map_err(|cause| {
+    let text = if config == STANDARD_INPUT { read_input() } else { read_text(&path) };
+    let text = text.map_err(|cause| {
         if cause.kind() != std::io::ErrorKind::NotFound {
             let message = format!("the configuration {config} cannot be read: {cause}");
             return RunnerError::new(Code::InvalidConfig, message);

@@ -21,7 +21,7 @@ const fn entry(code: i32, status: &'static str, error: &'static str, meaning: &'
 /// Every exit code. Help, documentation and the command itself use this table.
 pub const EXIT_CODES: [ExitCode; 7] = [
     entry(0, "success", "", "the connector succeeded"),
-    entry(1, "failed", "", "it failed, could not be started, or the arguments are wrong"),
+    entry(1, "failed", "", "it failed, could not be started or was refused, or the arguments are wrong"),
     entry(124, "timeout", "TIMEOUT", "it took longer than --timeout-ms"),
     entry(125, "stalled", "STALLED", "it printed nothing new for --stall-timeout-ms"),
     entry(130, "cancelled", "ABORT_ERR", "it was stopped by SIGINT (Ctrl-C)"),

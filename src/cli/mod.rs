@@ -21,13 +21,12 @@ mod session;
 mod spec;
 mod stack;
 mod state;
-mod state_file;
 mod store;
 
+pub use crate::state::incremental_date;
 pub use args::{Plan, perform, plan};
 pub use common::Printed;
 pub use config_file::{explain, missing_field, path_parameters, read_config};
 pub use look::Facts;
 pub use run::RunPlan;
 pub use session::{Beginning, Session, Texts};
-pub use state_file::{default_file, incremental_date, read_state, write_state};

@@ -12,7 +12,7 @@ use super::common::{ConnectorsArgs, EnvironmentArgs};
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// The connector's configuration, a JSON file; paths in it count from its folder
+    /// The connector's configuration, a JSON file, or - for standard input; paths in it count from its folder
     #[arg(value_name = "CONFIG")]
     config: Option<String>,
 
@@ -32,6 +32,10 @@ pub struct RunArgs {
     /// Neither read nor write a state
     #[arg(long, conflicts_with = "state")]
     no_state: bool,
+
+    /// Wait while another run of this configuration goes on, which moves the same state
+    #[arg(long)]
+    wait: bool,
 
     #[command(flatten)]
     connectors: ConnectorsArgs,
@@ -185,6 +189,8 @@ pub struct RunPlan {
     /// Whether the configuration's own state file is used, for lack of `state`: what it says
     /// concerns incremental runs, and full ones begin it anew.
     pub own_state: bool,
+    /// Whether it waits for another run that moves the same state.
+    pub wait: bool,
     /// How it prints.
     pub look: Look,
 }
@@ -243,6 +249,7 @@ impl RunArgs {
             data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
             own_state: self.state.is_none() && !self.no_state,
             state: self.state,
+            wait: self.wait,
             options: options.into(),
             look: Look { json: self.look.json, quiet: self.look.quiet, no_color },
         })

@@ -15,6 +15,7 @@ use super::seen::{Said, Seen, Summary};
 use super::stack::frame;
 use crate::error::RunnerError;
 use crate::output::{Batch, BatchKind, Message, StreamKind, Table, is_json_objects, messages};
+use crate::state::Wanted;
 
 /// Clears the line that the cursor is on.
 const CLEAR_LINE: &str = "\r\u{1b}[2K";
@@ -56,6 +57,10 @@ pub struct Beginning {
     pub state_file: Option<String>,
     /// The state's date.
     pub state_date: Option<String>,
+    /// Why there is no state, where one was wanted.
+    pub no_state: Option<String>,
+    /// What has to be said of the state.
+    pub state_notices: Vec<String>,
 }
 
 /// A run, from the command's start to its end.
@@ -72,8 +77,10 @@ pub struct Session {
     /// The step that was printed last, where there is no live line.
     printed: String,
     state: StateFacts,
-    /// It was printed at the beginning, and is no warning at the end.
-    notice: Option<String>,
+    /// What is asked of it.
+    wanted: Wanted,
+    /// They were printed at the beginning, and are no warnings at the end.
+    notices: Vec<String>,
 }
 
 impl Session {
@@ -91,7 +98,15 @@ impl Session {
             seen: Seen::default(),
             printed: String::new(),
             state: StateFacts::default(),
-            notice: None,
+            wanted: Wanted {
+                config: plan.config.clone(),
+                run_type: plan.run_type.clone(),
+                named: plan.state.clone(),
+                own: plan.own_state,
+                waits: plan.wait,
+                at: String::new(),
+            },
+            notices: Vec::new(),
             facts,
         }
     }
@@ -117,7 +132,7 @@ impl Session {
 
     /// The configuration was read and the connectors package found.
     pub fn begin(&mut self, beginning: Beginning, at: &str) -> Texts {
-        let Beginning { run_id, source, storage, connectors, notice, state_file, state_date } = beginning;
+        let Beginning { run_id, source, storage, connectors, notice, state_file, state_date, .. } = beginning;
         self.live.storage.clone_from(&storage);
         let mut texts = Texts::default();
         if let Some(notice) = notice.as_ref().filter(|_| !self.look.quiet) {
@@ -125,7 +140,12 @@ impl Session {
             let short = notice.split(" (").next().unwrap_or(notice);
             texts.stderr = format!("{}\n", self.stderr.dim(&self.facts.wrapped(short, 0, 0)));
         }
-        self.notice = notice;
+        for notice in &beginning.state_notices {
+            let label = self.stderr.warning("warning:");
+            let notice = self.facts.wrapped(&printable(notice, false), "warning: ".len(), 2);
+            let _ = writeln!(texts.stderr, "{label} {notice}"); // a String takes everything
+        }
+        self.notices = notice.into_iter().chain(beginning.state_notices).collect();
         if self.look.json {
             let fields = json!({
                 "runId": run_id, "runType": self.run_type, "config": self.config, "source": source,
@@ -134,7 +154,8 @@ impl Session {
             });
             texts.stdout = Self::event("start", at, &fields);
         }
-        self.state = StateFacts { file: state_file, from: state_date, ..StateFacts::default() };
+        let none = beginning.no_state;
+        self.state = StateFacts { file: state_file, from: state_date, none, ..StateFacts::default() };
         texts
     }
 
@@ -170,6 +191,17 @@ impl Session {
         let fields: Value = serde_json::from_str(usage).unwrap_or_default();
         self.live.rss_bytes = fields["rssBytes"].as_u64().unwrap_or_default();
         if self.look.json { Texts::stdout(Self::event("usage", at, &fields)) } else { Texts::default() }
+    }
+
+    /// What the arguments ask of its state.
+    pub fn wanted_state(&self, at: String) -> Wanted {
+        Wanted { at, ..self.wanted.clone() }
+    }
+
+    /// Another run goes on, and this one waits for it.
+    pub fn waiting(&self, message: &str) -> Texts {
+        let text = format!("Waiting: {message}");
+        if self.look.quiet { Texts::default() } else { Texts::stderr(self.facts.wrapped(&text, 0, 2) + "\n") }
     }
 
     /// A signal came.
@@ -273,7 +305,7 @@ impl Session {
         self.state.to = raw["state"]["date"].as_str().map(ToOwned::to_owned);
         self.state.moved = moved;
         let mut run: RunFacts = serde_json::from_str(result).unwrap_or_default();
-        run.warnings.retain(|warning| Some(warning) != self.notice.as_ref());
+        run.warnings.retain(|warning| !self.notices.contains(warning));
         let mut texts = Texts::default();
         if self.look.json {
             let rows = json!(self.seen.rows());
@@ -338,7 +370,7 @@ impl Session {
         run: &Value,
         at: &str,
     ) -> String {
-        let StateFacts { file, from, to, moved } = &self.state;
+        let StateFacts { file, from, to, moved, .. } = &self.state;
         let fields = json!({
             "status": status,
             "exitCode": exit_code,

@@ -114,6 +114,10 @@ pub struct Parameter {
     /// file to be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<String>,
+    /// `how` for what changes nothing of what is loaded from where into where, such as dates and
+    /// batch sizes: then it does not count for a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affects: Option<String>,
 }
 
 /// The names of the parameters that are marked as secret, those of choices included.

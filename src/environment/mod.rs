@@ -27,6 +27,7 @@ use serde::Serialize;
 use folder::refused;
 pub use folder::{Lock, RunFolder, discard, is_in_other_run, lock_beside, runs_root};
 pub use leftovers::{cleanup, sweep};
+pub use lock::{FileLock, Hold};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};

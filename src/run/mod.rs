@@ -11,6 +11,7 @@ mod report;
 mod secrets;
 mod verdict;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -165,6 +166,8 @@ pub struct NodeEnvironment<'a, O> {
     pub secrets: Option<Arc<Secrets>>,
     /// Paths that its configuration grants.
     pub grants: Vec<Grant>,
+    /// The lock of its state, for the supervisor.
+    pub held: Option<OwnedFd>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
     folder: Option<RunFolder>,
@@ -204,6 +207,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             cancellation,
             secrets: None,
             grants: Vec::new(),
+            held: None,
             warnings: Vec::new(),
             folder: None,
             lease: None,
@@ -248,7 +252,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             directory: folder.path(),
             variables: std::mem::take(&mut self.variables),
             stdio,
-            held: [folder.descriptor(), self.lease.as_ref().and_then(Lease::descriptor)]
+            held: [folder.descriptor(), self.lease.as_ref().and_then(Lease::descriptor), self.held.take()]
                 .into_iter()
                 .flatten()
                 .collect(),

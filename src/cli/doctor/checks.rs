@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::{Check, DoctorArgs, Status};
 use crate::connectors::locate;
-use crate::environment::store::{Store, store_root};
+use crate::environment::store::{self, store_root};
 use crate::environment::{Remover, node_for, node_version, npm_version, runs_root};
 use crate::host::Host;
+use crate::state::{Store, state_folder};
 
 /// The oldest Node.js that is supported.
 const OLDEST_NODE: (u32, u32) = (20, 3);
@@ -22,6 +23,7 @@ pub async fn all(args: &DoctorArgs, host: &Host) -> Vec<Check> {
         runs(args, host),
         store(args, host),
         connectors(args, host),
+        state(host),
     ]
 }
 
@@ -108,9 +110,30 @@ fn runs(args: &DoctorArgs, host: &Host) -> Check {
 
 fn store(args: &DoctorArgs, host: &Host) -> Check {
     let root = store_root(args.store.as_deref(), host)
-        .and_then(|root| Store::open(&root, Remover::of(host)).map(|_| root))
+        .and_then(|root| store::Store::open(&root, Remover::of(host)).map(|_| root))
         .map_err(|error| error.message);
     folder("store", root, "Name another with storeDir, --store or OWOX_RUNNER_STORE")
+}
+
+fn state(host: &Host) -> Check {
+    const NAME: &str = "state";
+    let Some(folder) = state_folder(host) else {
+        let detail = "no folder: neither XDG_STATE_HOME nor HOME is set, and the user database has no home of this \
+                      user. Each incremental run of the command line loads everything";
+        let remedy = "Set one of them, or name a file with run --state FILE";
+        return Check::bad(NAME, Status::Warning, detail, remedy);
+    };
+    match Store::in_file(&folder.join("any.json").display().to_string(), host)
+        .and_then(|store| store.try_out())
+    {
+        Ok(()) => Check::ok(NAME, format!("{} can be written", folder.display())),
+        Err(error) => {
+            let cause = error.message.rsplit_once(": ").map_or("", |(_, cause)| cause);
+            let detail = format!("{} cannot be written: {cause}", folder.display());
+            let remedy = "Name another with XDG_STATE_HOME, or run with --state FILE or --no-state";
+            Check::bad(NAME, Status::Error, detail, remedy)
+        }
+    }
 }
 
 fn connectors(args: &DoctorArgs, host: &Host) -> Check {

@@ -81,7 +81,7 @@ impl Ending<'_> {
                 };
                 (why, Some(remedy))
             }
-            "MEMORY_LIMIT" => (None, hint.map(ToOwned::to_owned)),
+            "MEMORY_LIMIT" | "STATE_UNAVAILABLE" | "RUN_IN_PROGRESS" => (None, hint.map(ToOwned::to_owned)),
             "TIMEOUT" if failed.is_in("environment") => (
                 None,
                 Some(format!(

@@ -83,6 +83,8 @@ pub struct StateFacts {
     pub to: Option<String>,
     /// Whether that was written.
     pub moved: bool,
+    /// Why there is no file, where one was wanted.
+    pub none: Option<String>,
 }
 
 /// Why a run failed.
@@ -213,7 +215,7 @@ mod examples {
 
     pub fn state(from: Option<&str>, to: Option<&str>, moved: bool) -> StateFacts {
         let text = |text: Option<&str>| text.map(ToOwned::to_owned);
-        StateFacts { file: Some("/home/u/s.json".into()), from: text(from), to: text(to), moved }
+        StateFacts { file: Some("/home/u/s.json".into()), from: text(from), to: text(to), moved, none: None }
     }
 
     pub fn ending<'a>(facts: &'a Facts, seen: &'a Seen, state: &'a StateFacts) -> Ending<'a> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Block, Ending, Isolation, RunFacts, StateFacts, Timings, day};
 use crate::cli::look::{grouped, megabytes, printable, seconds};
 use crate::cli::seen::Summary;
-use crate::cli::state_file::MOVES_STATE;
+use crate::state::MOVES_STATE;
 
 /// Warnings that the block repeats.
 const WARNINGS_SHOWN: usize = 5;
@@ -88,8 +88,11 @@ impl Ending<'_> {
     }
 
     fn state_after_success(&self) -> String {
-        let StateFacts { file, from, to, moved } = self.state;
-        let Some(file) = file else { return "neither read nor written (--no-state)".to_owned() };
+        let StateFacts { file, from, to, moved, none } = self.state;
+        let Some(file) = file else {
+            let none = none.as_ref().map(|why| format!("none: {why}"));
+            return none.unwrap_or_else(|| "neither read nor written (--no-state)".to_owned());
+        };
         if !moved && !MOVES_STATE.contains(&self.run_type) {
             return "not moved: only INCREMENTAL and FULL_REFRESH runs do that".to_owned();
         }
@@ -98,6 +101,7 @@ impl Ending<'_> {
             (true, Some(from), Some(to)) if from == to => format!("still {to}, in {file}"),
             (true, Some(from), Some(to)) => format!("from {from} to {to}, in {file}"),
             (true, None, Some(to)) => format!("set to {to}, in {file}"),
+            (false, _, Some(_)) => "not moved: it was changed while this run went on".to_owned(),
             _ => "not moved: the connector gave no date".to_owned(),
         }
     }
@@ -199,6 +203,12 @@ mod tests {
                 "not moved: only INCREMENTAL and FULL_REFRESH runs do that",
             ),
             (state(day, None, false), "INCREMENTAL", "not moved: the connector gave no date"),
+            (state(day, day, false), "INCREMENTAL", "not moved: it was changed while this run went on"),
+            (
+                StateFacts { none: Some("no home".into()), ..StateFacts::default() },
+                "INCREMENTAL",
+                "none: no home",
+            ),
             (state(day, None, false), "CUSTOM", "not moved: only INCREMENTAL and FULL_REFRESH runs do that"),
             (StateFacts::default(), "INCREMENTAL", "neither read nor written (--no-state)"),
         ] {

@@ -1,0 +1,311 @@
+//! The content of a state file: at the top the state that was written last, so that people, hosts
+//! and earlier versions read `date` there; beside it those of other fingerprints.
+
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::{Fingerprint, Parts};
+use super::value::State;
+
+/// The member that is ours.
+const OURS: &str = "connectorRunner";
+
+/// The form of it that is known here.
+const VERSION: u32 = 1;
+
+/// States that are kept at most: who edits a configuration more often begins the oldest anew.
+const MAX_ENTRIES: usize = 32;
+
+/// Deepest nesting of JSON: what reads a state goes down by recursion.
+const MAX_DEPTH: usize = 100;
+
+/// States by fingerprint.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StateFile {
+    /// The state at the top.
+    top: Option<Entry>,
+    /// The others, the newest first.
+    others: Vec<Entry>,
+}
+
+/// A state, and what it was written for: no fingerprint in files of earlier versions or by hand.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Entry {
+    fingerprint: Option<String>,
+    #[serde(default)]
+    parts: Parts,
+    state: State,
+}
+
+/// The member that is ours, as it is written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Book {
+    version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "Parts::is_empty")]
+    parts: Parts,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Entry>,
+}
+
+/// What a file has for a fingerprint.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// A state of its own.
+    Own(State),
+    /// One that does not say what it belongs to.
+    Unclaimed(State),
+    /// None; but of another, what is different and where that one was.
+    Other {
+        /// What is different, in words.
+        changes: Vec<String>,
+        /// The other's state.
+        state: State,
+    },
+    /// Nothing at all.
+    Nothing,
+}
+
+impl Found {
+    /// The state to go on from.
+    pub fn into_state(self) -> State {
+        match self {
+            Self::Own(state) | Self::Unclaimed(state) => state,
+            Self::Other { .. } | Self::Nothing => State::default(),
+        }
+    }
+}
+
+impl Entry {
+    fn is_of(&self, fingerprint: &Fingerprint) -> bool {
+        self.fingerprint.as_ref().is_some_and(|id| fingerprint.matches(id, &self.parts))
+    }
+}
+
+impl StateFile {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if depth(text) > MAX_DEPTH {
+            return Err(format!("it is nested more than {MAX_DEPTH} levels deep"));
+        }
+        if !text.trim_start().starts_with('{') {
+            // said first: serde speaks of the types in its code
+            serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|cause| cause.to_string())?;
+            return Err("it is not a JSON object".to_owned());
+        }
+        let mut state: State = serde_json::from_str(text).map_err(|cause| cause.to_string())?;
+        let book: Option<Book> = match state.rest.get(OURS) {
+            Some(raw) => {
+                let version = serde_json::from_str::<Book>(raw);
+                Some(version.map_err(|cause| format!("its member {OURS} is damaged: {cause}"))?)
+            }
+            None => None,
+        };
+        state.rest.take(OURS);
+        let Some(book) = book else {
+            return Ok(Self { top: entry(None, Parts::new(), state), others: Vec::new() });
+        };
+        if book.version > VERSION {
+            return Err("a later version of the runner has written it".to_owned());
+        }
+        Ok(Self { top: entry(book.fingerprint, book.parts, state), others: book.others })
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> String {
+        let mut state = self.top.as_ref().map(|top| top.state.clone()).unwrap_or_default();
+        let claim = self.top.as_ref().and_then(|top| Some((top.fingerprint.clone()?, top.parts.clone())));
+        if claim.is_some() || !self.others.is_empty() {
+            let (fingerprint, parts) = claim.unzip();
+            let book = Book {
+                version: VERSION,
+                fingerprint,
+                parts: parts.unwrap_or_default(),
+                others: self.others.clone(),
+            };
+            state.rest.set(OURS, &book);
+        }
+        serde_json::to_string(&state).unwrap_or_default() + "\n"
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.top.is_none() && self.others.is_empty()
+    }
+
+    /// How many states are kept beside the one of this fingerprint.
+    pub fn beside(&self, fingerprint: Option<&Fingerprint>) -> usize {
+        let all = self.top.iter().chain(&self.others);
+        let own = fingerprint.map(|fingerprint| all.clone().filter(|entry| entry.is_of(fingerprint)).count());
+        let unclaimed = self.top.iter().filter(|top| top.fingerprint.is_none()).count();
+        all.count() - own.unwrap_or(usize::from(self.top.is_some())).max(unclaimed)
+    }
+
+    /// The state for a fingerprint; without one what is at the top.
+    pub fn find(&self, fingerprint: Option<&Fingerprint>) -> Found {
+        let Some(fingerprint) = fingerprint else {
+            return self.top.as_ref().map_or(Found::Nothing, |top| Found::Own(top.state.clone()));
+        };
+        let mut all = self.top.iter().chain(&self.others);
+        if let Some(own) = all.clone().find(|entry| entry.is_of(fingerprint)) {
+            return Found::Own(own.state.clone());
+        }
+        match self.top.as_ref().filter(|top| top.fingerprint.is_none()) {
+            Some(top) => Found::Unclaimed(top.state.clone()),
+            None => all.next().map_or(Found::Nothing, |other| Found::Other {
+                changes: fingerprint.changes(&other.parts),
+                state: other.state.clone(),
+            }),
+        }
+    }
+
+    /// Puts a state at the top, for a fingerprint; what was there stays beside it, unless it is this
+    /// one's or nobody's. Without a fingerprint the state at the top becomes this one.
+    pub fn put(&mut self, fingerprint: Option<&Fingerprint>, state: State) {
+        if let (None, Some(top)) = (fingerprint, &mut self.top) {
+            top.state = state;
+            return;
+        }
+        self.remove(fingerprint);
+        self.others.splice(0..0, self.top.take());
+        self.others.truncate(MAX_ENTRIES - 1);
+        let (id, parts) = fingerprint.map(|one| (one.id.clone(), one.parts.clone())).unzip();
+        self.top = Some(Entry { fingerprint: id, parts: parts.unwrap_or_default(), state });
+    }
+
+    /// Forgets the state for a fingerprint; without one what is at the top. Gives whether there was
+    /// any.
+    pub fn remove(&mut self, fingerprint: Option<&Fingerprint>) -> bool {
+        let before = self.others.len();
+        let is_gone = match fingerprint {
+            None => self.top.take().is_some(),
+            Some(fingerprint) => {
+                self.others.retain(|entry| !entry.is_of(fingerprint));
+                self.top.take_if(|top| top.fingerprint.is_none() || top.is_of(fingerprint)).is_some()
+            }
+        };
+        is_gone || self.others.len() < before
+    }
+
+    /// Forgets the oldest of the others; gives whether there was one.
+    pub fn forget_oldest(&mut self) -> bool {
+        self.others.pop().is_some()
+    }
+}
+
+fn entry(fingerprint: Option<String>, parts: Parts, state: State) -> Option<Entry> {
+    (fingerprint.is_some() || state != State::default()).then_some(Entry { fingerprint, parts, state })
+}
+
+/// How deep objects and lists are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fingerprint(id: &str) -> Fingerprint {
+        Fingerprint {
+            id: id.into(),
+            parts: Parts::from([("source.config.Path".to_owned(), id.to_owned())]),
+            ..Fingerprint::default()
+        }
+    }
+
+    fn state(text: &str) -> State {
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn again(file: &StateFile) -> StateFile {
+        StateFile::parse(&file.text()).unwrap()
+    }
+
+    #[test]
+    fn each_fingerprint_has_its_own_and_an_undone_edit_finds_it_again() {
+        let (a, b) = (fingerprint("a"), fingerprint("b"));
+        let mut file = StateFile::parse("{}").unwrap();
+        assert_eq!(file.find(Some(&a)), Found::Nothing);
+        file.put(Some(&a), state(r#"{"date":"1","cursor":7012345678901234567.10}"#));
+        let Found::Other { changes, state: other } = again(&file).find(Some(&b)) else { panic!("found") };
+        assert_eq!(
+            (changes, other.date),
+            (vec!["source.config.Path is another".to_owned()], Some("1".into()))
+        );
+        let mut file = again(&file);
+        file.put(Some(&b), state(r#"{"date":"2"}"#));
+        let mut file = again(&file);
+        assert!(file.text().starts_with(r#"{"date":"2","#), "others read the newest: {}", file.text());
+        let first = state(r#"{"date":"1","cursor":7012345678901234567.10}"#);
+        assert_eq!(file.find(Some(&a)), Found::Own(first.clone()));
+        assert_eq!((file.beside(Some(&a)), file.beside(Some(&fingerprint("c")))), (1, 2));
+        // whoever changes the date at the top by hand changes the state that is there
+        let edited = StateFile::parse(&file.text().replace(r#""date":"2""#, r#""date":"9""#)).unwrap();
+        assert_eq!(edited.find(Some(&b)).into_state().date.as_deref(), Some("9"));
+        assert!(file.remove(Some(&b)) && !file.remove(Some(&b)));
+        let mut file = again(&file);
+        assert_eq!(file.find(Some(&a)), Found::Own(first));
+        assert!(file.remove(Some(&a)) && file.is_empty() && again(&file).is_empty());
+    }
+
+    #[test]
+    fn a_file_of_before_counts_for_the_first_that_comes() {
+        let (a, b) = (fingerprint("a"), fingerprint("b"));
+        let old = r#"{"date":"1","mine":[1]}"#;
+        let mut file = StateFile::parse(old).unwrap();
+        assert_eq!(file.text().trim(), old);
+        assert_eq!(file.find(Some(&a)), Found::Unclaimed(state(old)));
+        file.put(Some(&a), state(old));
+        let file = again(&file);
+        assert!(matches!(file.find(Some(&b)), Found::Other { .. }));
+        assert_eq!((file.find(Some(&a)), file.beside(Some(&a))), (Found::Own(state(old)), 0));
+    }
+
+    #[test]
+    fn no_more_are_kept_than_a_file_holds() {
+        let mut file = StateFile::default();
+        for id in 0..100 {
+            file.put(Some(&fingerprint(&format!("f{id}"))), state(r#"{"date":"1"}"#));
+        }
+        assert_eq!(file.others.len(), MAX_ENTRIES - 1);
+        assert!(matches!(file.find(Some(&fingerprint("f69"))), Found::Own(_)));
+        assert!(matches!(file.find(Some(&fingerprint("f0"))), Found::Other { .. }));
+    }
+
+    #[test]
+    fn what_is_damaged_is_told() {
+        let deep = format!("{{\"x\":{}1{}}}", "[".repeat(50_000), "]".repeat(50_000));
+        for (text, why) in [
+            ("", "EOF"),
+            ("{", "EOF"),
+            ("[]", "not a JSON object"),
+            ("7", "not a JSON object"),
+            ("{\"a\":1}{", "trailing"),
+            (deep.as_str(), "nested"),
+            (r#"{"connectorRunner":5}"#, "damaged"),
+            (r#"{"connectorRunner":{"version":2}}"#, "later version"),
+        ] {
+            let said = StateFile::parse(text).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        }
+        assert!(StateFile::parse(r#"{"a":"[[[\"[[","b":null}"#).is_ok());
+    }
+}
