@@ -10,7 +10,7 @@ use super::js_values::MakeObject;
 use super::outcome::promise;
 use super::request::Request;
 use crate::connectors::locate;
-use crate::environment::{Install, install};
+use crate::environment::{BUILT_ORIGINAL, Install, install};
 use crate::error::{Code, RunnerError};
 use crate::manifest::{Dependency, default_dependencies, package_json};
 use crate::run::Cancellation;
@@ -53,7 +53,9 @@ impl NpmDependencyManager {
         let directory = host.absolute(request.text("directory")?);
         let is_free = request.options()?.store.free_install;
         promise(env, async move {
-            let how = Install { is_free, ..Install::default() };
+            // whoever installs by this gets the originals
+            let scripts = [BUILT_ORIGINAL.to_owned()];
+            let how = Install { is_free, scripts: &scripts, ..Install::default() };
             install(&directory, how, &host, &Cancellation::default()).await.map(|_| None)
         })
     }

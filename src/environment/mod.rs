@@ -10,6 +10,7 @@ mod lockfile;
 mod node;
 mod npm;
 mod npmrc;
+mod provided;
 pub mod store;
 mod tree;
 
@@ -27,6 +28,7 @@ pub use leftovers::{cleanup, sweep};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};
+pub use provided::{BUILT_ORIGINAL, Provided};
 
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
@@ -89,7 +91,7 @@ pub struct StoreOptions {
     pub max_age: Option<Duration>,
     /// Lockfile that pins versions.
     pub lockfile: Option<String>,
-    /// Packages whose install scripts run, beside those that always do.
+    /// Packages whose install scripts run.
     pub scripts: Vec<String>,
     /// Whether npm may do all that its user may, as in the original.
     pub free_install: bool,
@@ -121,6 +123,8 @@ pub struct Prepared {
     pub info: EnvironmentInfo,
     /// What holds the environment in the store.
     pub lease: Option<Lease>,
+    /// What a caller should know.
+    pub warnings: Vec<String>,
     /// What has confined npm, where it has installed.
     pub install: Option<Vec<LayerReport>>,
 }
@@ -157,6 +161,7 @@ impl Purpose<'_> {
     ) -> Result<Lease> {
         let lockfile = self.lockfile()?;
         let node_abi = node::abi(self.node, self.host).await?;
+        let provided = Provided::by(self.host);
         let wanted = Wanted {
             package: self.package,
             dependencies,
@@ -165,10 +170,13 @@ impl Purpose<'_> {
             scripts: &self.store.scripts,
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
+            provided: &provided,
         };
         let store = Store::open(&store::store_root(self.store.dir.as_deref(), self.host)?)?;
         let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
-        store.obtain(&wanted, terms, self.host, cancellation, progress).await
+        let mut lease = store.obtain(&wanted, terms, self.host, cancellation, progress).await?;
+        lease.warnings.extend(provided.notices(&lease.path));
+        Ok(lease)
     }
 
     fn lockfile(&self) -> Result<Option<String>> {
@@ -213,7 +221,8 @@ pub async fn prepare<P: Progress>(
             .map_err(|cause| refused("link the environment at", &link, &cause))?;
         let info = EnvironmentInfo { key: lease.key.clone(), cached: lease.cached };
         let install = lease.install.take();
-        Prepared { info, lease: Some(lease), install }
+        let warnings = std::mem::take(&mut lease.warnings);
+        Prepared { info, lease: Some(lease), warnings, install }
     };
     write(&directory.join("main.js"), &script)?;
     Ok(prepared)
@@ -234,9 +243,11 @@ async fn install_here<P: Progress>(
         write(&directory.join("package-lock.json"), &text)?;
     }
     progress.report(Step::Installing).await;
+    let provided = Provided::by(purpose.host);
     let how = Install {
         pinned: lockfile.is_some(),
         scripts: &purpose.store.scripts,
+        provided: Some(&provided),
         is_free: purpose.store.free_install,
         lock: lock.as_ref(),
     };
@@ -249,9 +260,11 @@ async fn install_here<P: Progress>(
         scripts: &purpose.store.scripts,
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
+        provided: &provided,
     };
     let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
-    Ok(Prepared { info, lease: None, install: Some(layers) })
+    let warnings = provided.notices(directory);
+    Ok(Prepared { info, lease: None, warnings, install: Some(layers) })
 }
 
 /// The `node` that a connector with these variables gets.

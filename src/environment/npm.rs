@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 
 use super::npmrc;
+use super::provided::Provided;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Confined, LayerReport, for_helper};
@@ -14,10 +15,6 @@ use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Exit, Start, Supervision};
 use crate::run::Cancellation;
-
-/// Packages whose install script always may run: 0.11 needs this one, and it must be compiled
-/// where no binary fits.
-const MAY_BUILD: [&str; 1] = ["@kaciras/deasync"];
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
 /// connectors package, since a linked one would leave its own dependencies out.
@@ -43,8 +40,10 @@ const OUTPUT_BYTES: usize = 16 * 1024;
 pub struct Install<'a> {
     /// Exactly what the directory's lockfile says.
     pub pinned: bool,
-    /// Further packages whose install scripts may run.
+    /// Packages whose install scripts may run; no others do.
     pub scripts: &'a [String],
+    /// What takes the place of originals; none where those are wanted.
+    pub provided: Option<&'a Provided>,
     /// Whether npm may do all that its user may, and has all of the host's variables.
     pub is_free: bool,
     /// The lock on the directory. npm's supervisor holds it as well, so that nobody takes the directory
@@ -90,7 +89,12 @@ pub async fn install(
     let command = if how.pinned { "ci" } else { "install" };
     let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
     let layers = run(&args, directory, how, host, cancellation).await?;
-    for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
+    let mut scripts = how.scripts.to_vec();
+    if let Some(provided) = how.provided {
+        provided.replace_originals(directory)?;
+        scripts.extend(provided.scripts());
+    }
+    for package in &scripts {
         if directory.join("node_modules").join(package).join("package.json").is_file() {
             build(package, directory, how, host, cancellation).await?;
         }

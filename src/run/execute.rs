@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
-use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
+use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, notice, secrets};
 use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -125,7 +125,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         running.layers.as_deref(),
         confined.gap.as_deref(),
     );
-    let warnings = std::mem::take(&mut confined.warnings);
+    let mut warnings = std::mem::take(&mut confined.warnings);
     let spawn_ms = milliseconds(begun);
     observer.phase(Phase::Execution).await;
     observer.started(pid).await;
@@ -148,6 +148,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         never = pass_on_usage(samples, options.listeners.usage_every_ms, observer) => match never {},
     };
 
+    warnings.extend(notice::taken(job.directory));
     let mut inspector = Inspector::default();
     let mut stderr_tail = None;
     for (stream, report) in [first, second].into_iter().flatten() {

@@ -5,6 +5,7 @@ mod cancel;
 mod control;
 mod course;
 mod execute;
+mod notice;
 mod phase;
 mod report;
 mod secrets;
@@ -231,10 +232,8 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             environment::prepare(folder, &self.ids.0, &purpose, &self.cancellation, self.observer).await?;
         self.info = Some(prepared.info);
         self.install = prepared.install;
-        if let Some(lease) = prepared.lease {
-            self.warnings.extend_from_slice(&lease.warnings);
-            self.lease = Some(lease);
-        }
+        self.warnings.extend(prepared.warnings);
+        self.lease = prepared.lease;
         self.environment_ms = milliseconds(start);
         Ok(())
     }

@@ -127,6 +127,7 @@ impl Store {
         let how = Install {
             pinned: wanted.lockfile.is_some(),
             scripts: wanted.scripts,
+            provided: Some(wanted.provided),
             is_free: wanted.free_install,
             lock: lock.as_ref(),
         };

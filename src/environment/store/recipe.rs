@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::content::package_digest;
 use super::hex;
 use crate::connectors::Package;
+use crate::environment::provided::Provided;
 use crate::error::Result;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency, connectors_dependency, package_json};
 
@@ -37,6 +38,9 @@ pub struct Recipe {
     pub scripts: Vec<String>,
     /// Digest of the lockfile that pins versions, where there is one.
     pub lockfile: Option<String>,
+    /// Modules that are the runner's own, and digests of what they consist of.
+    #[serde(default)]
+    pub provided: Vec<String>,
 }
 
 /// What an environment is wanted for.
@@ -56,6 +60,8 @@ pub struct Wanted<'a> {
     pub free_install: bool,
     /// Text of a lockfile that pins versions.
     pub lockfile: Option<&'a str>,
+    /// What takes the place of originals.
+    pub provided: &'a Provided,
 }
 
 impl Recipe {
@@ -78,6 +84,7 @@ impl Recipe {
             node_abi: wanted.node_abi.to_owned(),
             scripts,
             lockfile: wanted.lockfile.map(|text| hex(&Sha256::digest(text))),
+            provided: wanted.provided.marks(),
         })
     }
 
@@ -132,6 +139,11 @@ mod tests {
             scripts: &[],
             free_install: false,
             lockfile: None,
+            provided: &Provided::default(),
+        };
+        let without = crate::host::Host {
+            variables: vec![("OWOX_RUNNER_ORIGINALS".into(), "sync-request".into())],
+            ..Default::default()
         };
         let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
         let mut keys = vec![
@@ -140,13 +152,14 @@ mod tests {
             key(&Wanted { node_abi: "127", ..base }),
             key(&Wanted { scripts: &scripts, ..base }),
             key(&Wanted { lockfile: Some("{}"), ..base }),
+            key(&Wanted { provided: &Provided::by(&without), ..base }),
         ];
         std::fs::write(package.root.join("index.js"), "1").unwrap();
         keys.push(key(&base));
         assert!(keys.iter().all(|key| key.len() == KEY_DIGITS));
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 6);
+        assert_eq!(keys.len(), 7);
     }
 
     #[test]
@@ -163,6 +176,7 @@ mod tests {
                 scripts: &[],
                 free_install: false,
                 lockfile: None,
+                provided: &Provided::default(),
             };
             Recipe::of(&wanted).unwrap().key()
         };
