@@ -183,6 +183,7 @@ const cases = {
       }
     };
     log(...caught(() => d.awaitSync(Promise.reject(new TypeError('rejected')))));
+    // eslint-disable-next-line prefer-promise-reject-errors
     log(...caught(() => d.awaitSync(Promise.reject(undefined))));
     log(...caught(() => d.deasync((callback) => setImmediate(callback, new Error('failed')))()));
     log(...caught(() => d.deasync((callback) => callback('text'))()));
@@ -277,7 +278,8 @@ const cases = {
     log('runLoopOnce', promise, later);
     let turns = 0;
     const every = setInterval(() => (turns += 1), 1);
-    while (turns < 5) d.runLoopOnce();
+    const isEnough = () => turns >= 5;
+    while (!isEnough()) d.runLoopOnce();
     clearInterval(every);
     log('turns', turns);
   },
