@@ -449,7 +449,7 @@ export interface RunnerOptions extends RunOptions {
   lockfile?: string;
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;
-  /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
+  /** Packages whose install scripts may run; none by default. */
   allowScripts?: string[];
   /**
    * What dependencies may name beside versions from the registry: paths of this machine, git
