@@ -463,8 +463,7 @@ export interface RunnerOptions extends RunOptions {
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;
   /**
-   * Packages whose install scripts may run, beside `@kaciras/deasync` 1.1.0 of the registry; none by
-   * default. `'name'` or `'name@1.2.3'` means the registry's package of that name. One from elsewhere
+   * Packages whose install scripts may run; none by default, and no others do. `'name'` or `'name@1.2.3'` means the registry's package of that name. One from elsewhere
    * is named with its place, as the error or warning about it has it: `'name@file:/absolute/path'`,
    * `'name@git+https://host/repository.git'`, `'name@https://host/archive.tgz'`.
    */

@@ -1,6 +1,6 @@
 'use strict';
-// Builds the addon and its supervisor helper in release mode, with one cargo call and without
-// any npm package, and puts both where js/native.js looks.
+// Builds the addon, its supervisor helper and the addon that connectors wait with in release mode,
+// with one cargo call and without any npm package, and puts them where js/native.js looks.
 //   node scripts/build.js [--target-dir DIR]
 
 const { spawn, spawnSync } = require('node:child_process');
@@ -38,19 +38,21 @@ async function build({ targetDir } = {}) {
     const message = JSON.parse(line);
     if (message.reason !== 'compiler-artifact') continue;
     if (message.target.name === 'connector-supervisor') artifacts.supervisor = message.executable;
-    if (message.target.name === 'owox_connector_runner') {
-      artifacts.addon = message.filenames.find((name) => /\.(so|dylib)$/.test(name));
-    }
+    const library = message.filenames.find((name) => /\.(so|dylib)$/.test(name));
+    if (message.target.name === 'owox_connector_runner') artifacts.addon = library;
+    if (message.target.name === 'connector_event_loop') artifacts.eventLoop = library;
   }
   const exitCode = cargo.exitCode ?? (await new Promise((resolve) => cargo.once('close', resolve)));
-  if (exitCode !== 0 || !artifacts.addon || !artifacts.supervisor) {
+  const { addon, eventLoop, supervisor } = artifacts;
+  if (exitCode !== 0 || !addon || !eventLoop || !supervisor) {
     throw new Error(`cargo build failed (exit code ${exitCode}); its messages are above`);
   }
   const platform = platformName();
   const folder = path.join(root, 'npm', platform);
   mkdirSync(folder, { recursive: true });
-  install(artifacts.addon, path.join(folder, `connector-runner.${platform}.node`));
-  install(artifacts.supervisor, path.join(folder, 'connector-supervisor'));
+  install(addon, path.join(folder, `connector-runner.${platform}.node`));
+  install(eventLoop, path.join(folder, 'event-loop.node'));
+  install(supervisor, path.join(folder, 'connector-supervisor'));
   return folder;
 }
 

@@ -53,6 +53,7 @@ impl NpmDependencyManager {
         let directory = host.absolute(request.text("directory")?);
         let is_free = request.options()?.store.free_install;
         promise(env, async move {
+            // whoever installs by this gets the originals
             let how = Install { is_free, ..Install::default() };
             install(&directory, how, &host, &Cancellation::default()).await.map(|_| None)
         })

@@ -11,6 +11,7 @@ mod node;
 mod npm;
 mod npmrc;
 mod own_folder;
+mod provided;
 mod scripts;
 mod sources;
 pub mod store;
@@ -31,6 +32,7 @@ pub use lock::{FileLock, Hold};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use npm::{Install, Published, install, published, version as npm_version};
+pub use provided::Provided;
 pub use scripts::Permit;
 pub use tree::{Remover, Scratch};
 
@@ -97,7 +99,7 @@ pub struct StoreOptions {
     pub max_age: Option<Duration>,
     /// Lockfile that pins versions.
     pub lockfile: Option<String>,
-    /// Packages whose install scripts run, beside those that always do: each a [`Permit`].
+    /// Packages whose install scripts run: each a [`Permit`].
     pub scripts: Vec<String>,
     /// Whether npm may do all that its user may, as in the original.
     pub free_install: bool,
@@ -167,6 +169,7 @@ impl Purpose<'_> {
     ) -> Result<Lease> {
         let lockfile = self.lockfile()?;
         let node_abi = node::abi(self.node, self.host).await?;
+        let provided = Provided::by(self.host);
         let wanted = Wanted {
             package: self.package,
             dependencies,
@@ -176,11 +179,14 @@ impl Purpose<'_> {
             specs: &self.store.specs,
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
+            provided: &provided,
         };
         let root = store::store_root(self.store.dir.as_deref(), self.host)?;
         let store = Store::open(&root, Remover::of(self.host))?;
         let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
-        store.obtain(&wanted, terms, self.host, cancellation, progress).await
+        let mut lease = store.obtain(&wanted, terms, self.host, cancellation, progress).await?;
+        lease.warnings.extend(provided.notices(&lease.path));
+        Ok(lease)
     }
 
     fn lockfile(&self) -> Result<Option<String>> {
@@ -269,10 +275,12 @@ async fn install_here<P: Progress>(
         write(&directory.join("package-lock.json"), &text)?;
     }
     progress.report(Step::Installing).await;
+    let provided = Provided::by(purpose.host);
     let how = Install {
         pinned: lockfile.is_some(),
         scripts: &purpose.store.scripts,
         allowed: Some(Allowed { connectors_root: &purpose.package.root, origins: &purpose.store.specs }),
+        provided: Some(&provided),
         is_free: purpose.store.free_install,
         lock: lock.as_ref(),
     };
@@ -286,9 +294,12 @@ async fn install_here<P: Progress>(
         specs: &purpose.store.specs,
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
+        provided: &provided,
     };
     let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
-    Ok(Prepared { info, lease: None, install: Some(done.layers), warnings: done.warnings })
+    let mut warnings = done.warnings;
+    warnings.extend(provided.notices(directory));
+    Ok(Prepared { info, lease: None, install: Some(done.layers), warnings })
 }
 
 /// The `node` that a connector with these variables gets.

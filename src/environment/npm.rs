@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe;
 
+use super::provided::{BUILT_ORIGINAL, Provided};
 use super::sources::{self, Allowed};
 use super::tree::{Remover, Scratch};
 use super::{npmrc, own_folder, scripts};
@@ -52,10 +53,12 @@ const OUTPUT_BYTES: usize = 16 * 1024;
 pub struct Install<'a> {
     /// Exactly what the directory's lockfile says.
     pub pinned: bool,
-    /// Further packages whose install scripts may run.
+    /// Packages whose install scripts may run; no others do.
     pub scripts: &'a [String],
     /// What may be installed; in a directory of the caller's own, what it says.
     pub allowed: Option<Allowed<'a>>,
+    /// What takes the place of originals; none where those are wanted.
+    pub provided: Option<&'a Provided>,
     /// Whether npm may do all that its user may, and has all of the host's variables.
     pub is_free: bool,
     /// The lock on the directory. npm's supervisor holds it as well, so that nobody takes the directory
@@ -129,7 +132,11 @@ pub async fn install(
         }
         None => sources::installed(directory).unwrap_or_default(),
     };
-    let choice = scripts::choose(&installed, how.scripts)?;
+    let originals = how.provided.map_or_else(|| vec![BUILT_ORIGINAL.to_owned()], Provided::scripts);
+    if let Some(provided) = how.provided {
+        provided.replace_originals(directory)?;
+    }
+    let choice = scripts::choose(&installed, how.scripts, &originals)?;
     for package in &choice.run {
         build(package, directory, how, host, cancellation).await?;
     }

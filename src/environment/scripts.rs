@@ -9,8 +9,8 @@ use crate::error::{Code, Result, RunnerError};
 use crate::manifest::is_package_name;
 use crate::specifier::{Origin, origin};
 
-/// Packages whose install script always may run, by the digest of their archive in the registry:
-/// 0.11 needs this one, and it must be compiled where no binary fits.
+/// Originals whose install script may run where they are used, by the digest of their archive in the
+/// registry: it must be compiled where no binary fits.
 const KNOWN: [(&str, &str); 1] = [(
     "@kaciras/deasync",
     "sha512-cuO+rgjwuZxja/F/W+dIqSG8wmci0PM6LLZor/PGhWrRITtIltp0kjiZlaVNSHnbEhPYBG4taOdQBwyKdbA0QQ==",
@@ -104,22 +104,23 @@ pub struct Choice {
     pub warnings: Vec<String>,
 }
 
-/// Chooses among installed packages. `named` is the option `allowScripts`.
+/// Chooses among installed packages. `named` is the option `allowScripts`; `originals` are the known
+/// packages that are used as they are, which none is where the runner brings its own.
 ///
 /// # Errors
 /// `INVALID_CONFIG` for a package that was named and has a script, but comes from elsewhere.
-pub fn choose(installed: &[Installed], named: &[String]) -> Result<Choice> {
+pub fn choose(installed: &[Installed], named: &[String], originals: &[String]) -> Result<Choice> {
     let permits: Vec<_> = named.iter().map(|text| Permit::parse(text)).collect::<Result<_>>()?;
     let mut choice = Choice::default();
     for package in installed {
-        if is_known(package) || permits.iter().any(|permit| permit.permits(package)) {
+        if is_known(package, originals) || permits.iter().any(|permit| permit.permits(package)) {
             choice.run.push(package.location.clone());
             continue;
         }
         let folder = package.location.rsplit("node_modules/").next().unwrap_or_default();
         let bears = |name: &str| name == package.name || name == folder;
         let is_named = permits.iter().any(|permit| bears(&permit.name));
-        if !package.has_script || !(is_named || KNOWN.iter().any(|(name, _)| bears(name))) {
+        if !package.has_script || !(is_named || originals.iter().any(|name| bears(name))) {
             continue;
         }
         let notice = notice(package, folder);
@@ -131,10 +132,12 @@ pub fn choose(installed: &[Installed], named: &[String]) -> Result<Choice> {
     Ok(choice)
 }
 
-fn is_known(package: &Installed) -> bool {
+fn is_known(package: &Installed, originals: &[String]) -> bool {
     let is_of_registry = matches!(package.source, Source::Registry { .. });
     let integrity = package.integrity.as_deref();
-    is_of_registry && KNOWN.iter().any(|known| known.0 == package.name && Some(known.1) == integrity)
+    is_of_registry
+        && originals.contains(&package.name)
+        && KNOWN.iter().any(|known| known.0 == package.name && Some(known.1) == integrity)
 }
 
 /// Why the script of a package with an allowed name does not run, and what to write.
@@ -179,7 +182,7 @@ mod tests {
     }
 
     fn runs(resolved: &str, permit: &str) -> bool {
-        choose(&packages(resolved), &[permit.to_owned()]).is_ok_and(|choice| !choice.run.is_empty())
+        choose(&packages(resolved), &[permit.to_owned()], &[]).is_ok_and(|choice| !choice.run.is_empty())
     }
 
     #[test]
@@ -197,7 +200,7 @@ mod tests {
         let url = "https://login:secret@host/needed.tgz";
         assert!(!runs(url, "needed"));
         assert!(runs(url, "needed@https://host/needed.tgz"));
-        let error = choose(&packages(url), &["needed".to_owned()]).unwrap_err();
+        let error = choose(&packages(url), &["needed".to_owned()], &[]).unwrap_err();
         assert_eq!(error.code, Code::InvalidConfig);
         assert!(error.message.contains("\"needed@https://host/needed.tgz\""), "{}", error.message);
         assert!(!error.message.contains("secret"));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::notices::Notices;
 use super::report::{Environment, Report, Resources, State, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
-use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
+use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, endless_wait, milliseconds, secrets};
 use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -155,6 +155,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     };
 
     warnings.extend(notices.map(Notices::read).unwrap_or_default());
+    warnings.extend(endless_wait::told(job.directory));
     let mut inspector = Inspector::default();
     let (mut stderr_tail, mut unread) = (None, Vec::new());
     for (stream, report) in [first, second].into_iter().flatten() {

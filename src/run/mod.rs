@@ -4,6 +4,7 @@
 mod cancel;
 mod control;
 mod course;
+mod endless_wait;
 mod execute;
 mod notices;
 mod phase;

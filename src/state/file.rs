@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::{Fingerprint, Parts};
 use super::value::State;
+use crate::foreign::nesting;
 
 /// The member that is ours.
 const OURS: &str = "connectorRunner";
@@ -88,7 +89,7 @@ impl StateFile {
     /// # Errors
     /// Why it is none.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if depth(text) > MAX_DEPTH {
+        if nesting(text.as_bytes()) > MAX_DEPTH {
             return Err(format!("it is nested more than {MAX_DEPTH} levels deep"));
         }
         if !text.trim_start().starts_with('{') {
@@ -198,25 +199,6 @@ impl StateFile {
 
 fn entry(fingerprint: Option<String>, parts: Parts, state: State) -> Option<Entry> {
     (fingerprint.is_some() || state != State::default()).then_some(Entry { fingerprint, parts, state })
-}
-
-/// How deep objects and lists are nested.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_text, mut escaped) = (0usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 #[cfg(test)]

@@ -134,6 +134,7 @@ impl Store {
             pinned: wanted.lockfile.is_some(),
             scripts: wanted.scripts,
             allowed: Some(Allowed { connectors_root: &wanted.package.root, origins: wanted.specs }),
+            provided: Some(wanted.provided),
             is_free: wanted.free_install,
             lock: lock.as_ref(),
         };

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::content::package_digest;
 use super::hex;
 use crate::connectors::Package;
+use crate::environment::provided::Provided;
 use crate::error::Result;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency, connectors_dependency, package_json};
 use crate::specifier::AllowedOrigins;
@@ -40,6 +41,9 @@ pub struct Recipe {
     pub specs: Vec<String>,
     /// Digest of the lockfile that pins versions, where there is one.
     pub lockfile: Option<String>,
+    /// Modules that are the runner's own, and digests of what they consist of.
+    #[serde(default)]
+    pub provided: Vec<String>,
 }
 
 /// What an environment is wanted for.
@@ -61,6 +65,8 @@ pub struct Wanted<'a> {
     pub free_install: bool,
     /// Text of a lockfile that pins versions.
     pub lockfile: Option<&'a str>,
+    /// What takes the place of originals.
+    pub provided: &'a Provided,
 }
 
 impl Recipe {
@@ -84,6 +90,7 @@ impl Recipe {
             scripts,
             specs: wanted.specs.names(),
             lockfile: wanted.lockfile.map(|text| hex(&Sha256::digest(text))),
+            provided: wanted.provided.marks(),
         })
     }
 
@@ -139,6 +146,11 @@ mod tests {
             specs: &AllowedOrigins::default(),
             free_install: false,
             lockfile: None,
+            provided: &Provided::default(),
+        };
+        let without = crate::host::Host {
+            variables: vec![("OWOX_RUNNER_ORIGINALS".into(), "sync-request".into())],
+            ..Default::default()
         };
         let url = AllowedOrigins::from_names(&["url".into()]).unwrap();
         let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
@@ -149,6 +161,7 @@ mod tests {
             key(&Wanted { scripts: &scripts, ..base }),
             key(&Wanted { specs: &url, ..base }),
             key(&Wanted { lockfile: Some("{}"), ..base }),
+            key(&Wanted { provided: &Provided::by(&without), ..base }),
         ];
         std::fs::write(package.root.join("index.js"), "1").unwrap();
         keys.push(key(&base));
@@ -173,6 +186,7 @@ mod tests {
                 specs: &AllowedOrigins::default(),
                 free_install: false,
                 lockfile: None,
+                provided: &Provided::default(),
             };
             Recipe::of(&wanted).unwrap().key()
         };
