@@ -36,8 +36,8 @@ const SOURCES = {
       const timer = setInterval(() => {}, 1000);
       process.on('SIGTERM', () => {
         clearInterval(timer);
-        say('log', { message: 'finished cleanly' });
         say('updateCurrentStatus', { status: 3 });
+        say('log', { message: 'finished cleanly' });
         resolve();
       });
       say('updateCurrentStatus', { status: 1 });

@@ -205,7 +205,10 @@ test('a source with several tables fills one each, and reads the state off all o
 
 test('what was committed is told at once, though a later table fails', async () => {
   const { connector, config, source } = memoryRun();
-  source.tables = () => [{ name: 'a', uniqueKeys: ['day'] }, { name: 'b', uniqueKeys: ['day'] }];
+  source.tables = () => [
+    { name: 'a', uniqueKeys: ['day'] },
+    { name: 'b', uniqueKeys: ['day'] },
+  ];
   source.fetch = async function* fetch({ name }) {
     yield [{ day: '2024-01-01' }];
     if (name === 'b') throw new Error('gone');
