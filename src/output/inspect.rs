@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::state::State;
+
 /// Warnings kept of one run; more are counted, not kept.
 pub const MAX_WARNINGS: usize = 1000;
 
@@ -47,6 +49,10 @@ struct Message<'a> {
     warning: Option<&'a RawValue>,
     #[serde(borrow)]
     summary: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tables: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reached: Option<&'a RawValue>,
 }
 
 /// What the reference package says of a table that it has saved.
@@ -66,8 +72,9 @@ pub struct Inspector {
     pub last_status: Option<i64>,
     /// Texts of `addWarningToCurrentStatus`.
     pub warnings: Vec<String>,
-    /// The date of the last `updateLastRequstedDate`, as the connector printed it.
-    pub date: Option<String>,
+    /// How far it is: the last `updateLastRequstedDate`, or `reached` of a sign of life, as the
+    /// connector printed it.
+    pub reached: Option<State>,
     /// The rows of all `summary`s.
     pub rows: Option<u64>,
     dropped: usize,
@@ -77,8 +84,13 @@ impl Inspector {
     /// Looks at a batch of JSON lines.
     pub fn read(&mut self, json_lines: &str) {
         // Most messages are logs; only lines that name one of these types are parsed.
-        let relevant =
-            ["updateCurrentStatus", "addWarningToCurrentStatus", "updateLastRequstedDate", "\"summary\""];
+        let relevant = [
+            "updateCurrentStatus",
+            "addWarningToCurrentStatus",
+            "updateLastRequstedDate",
+            "\"summary\"",
+            "\"reached\"",
+        ];
         if !relevant.iter().any(|kind| memchr::memmem::find(json_lines.as_bytes(), kind.as_bytes()).is_some())
         {
             return;
@@ -104,8 +116,13 @@ impl Inspector {
                 }
             }
             Some("updateLastRequstedDate") => {
-                if let Some(date) = text(message.date) {
-                    self.date = Some(date);
+                if let Some(reached) = State::said(message.date, message.tables) {
+                    self.reached = Some(reached);
+                }
+            }
+            Some("isInProgress") => {
+                if let Some(reached) = message.reached.and_then(State::said_whole) {
+                    self.reached = Some(reached);
                 }
             }
             Some("addWarningToCurrentStatus") => {
@@ -167,7 +184,8 @@ mod tests {
             "{\"type\":\"log\",\"message\":\"updateCurrentStatus\",\"status\":3}\n",
         ));
         assert_eq!(inspector.last_status, Some(5));
-        assert_eq!(inspector.date.as_deref(), Some("2026-01-02T00:00:00.000Z"));
+        let reached = inspector.reached.as_ref().and_then(|reached| reached.date.as_deref());
+        assert_eq!(reached, Some("2026-01-02T00:00:00.000Z"));
         assert_eq!(inspector.into_warnings(), ["slow"]);
     }
 
@@ -179,7 +197,23 @@ mod tests {
             "{\"type\":[\"updateCurrentStatus\"],\"status\":5}\n",
             "{\"type\":\"updateLastRequstedDate\",\"date\":7}\n",
         ));
-        assert_eq!((inspector.last_status, inspector.date), (None, None));
+        assert_eq!((inspector.last_status, inspector.reached), (None, None));
+    }
+
+    #[test]
+    fn how_far_it_is_may_be_said_by_table_and_without_moving_a_hosts_state() {
+        let mut inspector = Inspector::default();
+        let json = |inspector: &Inspector| serde_json::to_string(&inspector.reached).unwrap();
+        inspector.read(
+            "{\"type\":\"updateLastRequstedDate\",\"date\":\"2026-06-01\",\"tables\":{\"late\":{\"date\":\"2026-05-01\"}}}\n",
+        );
+        assert_eq!(json(&inspector), r#"{"date":"2026-05-01","tables":{"late":{"date":"2026-05-01"}}}"#);
+        inspector.read("{\"type\":\"isInProgress\",\"status\":true,\"reached\":{\"date\":\"2026-07-01\"}}\n");
+        assert_eq!(json(&inspector), r#"{"date":"2026-07-01"}"#);
+        inspector.read(
+            "{\"type\":\"isInProgress\",\"reached\":7}{\"type\":\"log\",\"reached\":{\"date\":\"x\"}}\n",
+        );
+        assert_eq!(json(&inspector), r#"{"date":"2026-07-01"}"#);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::report::{Report, Timings};
 use super::verdict::Status;
 use super::{Failure, Outcome, Phase};
 use crate::error::Code;
+use crate::state::State;
 
 /// When a run was called for, and its phases began.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Default for Course {
 
 /// `FailedRun` in JavaScript, which adds the ids: what is known of every run that failed. Times are
 /// milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedRun {
     /// The verdict.
@@ -38,6 +39,9 @@ pub struct FailedRun {
     pub duration_ms: u64,
     /// The same by phase; 0 for those that it did not come to.
     pub timings: Timings,
+    /// How far its connector came; none where it said nothing of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<State>,
 }
 
 impl Course {
@@ -53,9 +57,15 @@ impl Course {
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         // cleaning up follows every failure
         let phase = phases.iter().map(|(phase, _)| *phase).rfind(|phase| *phase != Phase::Cleanup);
-        if let Some(Report { status, duration_ms, timings, .. }) = &outcome.report {
+        if let Some(Report { status, duration_ms, timings, checkpoint, .. }) = &outcome.report {
             let status = if *status == Status::Success { Status::Failed } else { *status };
-            return Some(FailedRun { status, phase, duration_ms: *duration_ms, timings: timings.clone() });
+            return Some(FailedRun {
+                status,
+                phase,
+                duration_ms: *duration_ms,
+                timings: timings.clone(),
+                checkpoint: checkpoint.clone(),
+            });
         }
         let now = Instant::now();
         let mut timings = Timings::default();
@@ -68,7 +78,7 @@ impl Course {
             Failure::Thrown => Status::Failed,
         };
         let duration_ms = milliseconds(now.duration_since(self.called));
-        Some(FailedRun { status, phase, duration_ms, timings })
+        Some(FailedRun { status, phase, duration_ms, timings, checkpoint: None })
     }
 }
 

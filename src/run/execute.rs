@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::report::{Environment, Report, Resources, State, Timings, signal_name};
+use super::report::{Environment, Report, Resources, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, milliseconds, secrets};
 use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
@@ -20,6 +20,7 @@ use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump};
 use crate::process::policy::Layer;
 use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
+use crate::state::moves_state;
 
 /// What is run.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ pub struct Execution {
     spawn_ms: u64,
     total_ms: u64,
     inspector: Inspector,
+    moves_state: bool,
     stderr_tail: Option<String>,
     is_undelivered: bool,
 }
@@ -89,6 +91,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
     let mut confined = confine(&mut job, &node, host)?;
+    let moves_state = moves_state(variable(&job.variables, "OW_RUN_CONFIG"));
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
@@ -169,6 +172,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         spawn_ms,
         total_ms: milliseconds(begun),
         inspector,
+        moves_state,
         stderr_tail,
         is_undelivered: progress.is_abandoned(),
     })
@@ -196,6 +200,11 @@ fn confine(job: &mut Job<'_>, node: &Path, host: &Host) -> Result<Confined> {
         host,
     };
     options.isolation.confine(&ground, &mut job.variables)
+}
+
+/// The last one of a name, as a process would have it.
+fn variable<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    variables.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// What `node` runs.
@@ -325,7 +334,8 @@ impl Execution {
             None => verdict(&evidence),
         };
         let (rows, last_status) = (self.inspector.rows, self.inspector.last_status);
-        let state = self.inspector.date.clone().map(|date| State { date });
+        let checkpoint = self.inspector.reached.clone();
+        let state = checkpoint.clone().filter(|_| status == Status::Success && self.moves_state);
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
         warnings.extend(of_supervisor);
@@ -353,6 +363,7 @@ impl Execution {
             rows,
             last_status,
             state,
+            checkpoint,
             warnings,
             isolation: self.isolation,
         };
