@@ -11,7 +11,7 @@ function afterCommitOf(storage) {
   const { options, target } = targetOf(storage, { before, after });
   afterCommit(options, (place) => ({
     storage: target.storage(place, { DestinationTableName: 't' }),
-    digest: () => target.digest(place, 't'),
+    digest: () => target.read(place, 't', { id: 'string', day: 'date', v: 'string' }),
   }));
 }
 
