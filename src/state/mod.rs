@@ -5,6 +5,7 @@
 //! it for one run, with the lock that keeps a second one out.
 
 mod canonical;
+mod checkpoint;
 mod file;
 mod fingerprint;
 mod identity;
@@ -15,6 +16,7 @@ mod run;
 mod store;
 mod value;
 
+pub use checkpoint::Checkpoint;
 pub use file::{Found, StateFile};
 pub use fingerprint::{Fingerprint, Parts};
 pub use identity::{NoState, STANDARD_INPUT, path_as_given, state_folder};
