@@ -334,6 +334,8 @@ export interface InProgressMessage extends MessageFields {
   progress?: { table?: string; phase?: string; rows?: number };
   /** It waits on purpose, until so many milliseconds since 1970: no silence until then. */
   waiting?: { untilMs: number; reason?: string };
+  /** How far a run is whose type does not move the state, or is not to move it yet. */
+  reached?: ConnectorState;
 }
 
 /** Where the run is: 1 import, 2 clean-up in progress, 3 import, 4 clean-up done, 5 error. */
@@ -348,11 +350,31 @@ export interface LastImportDateMessage extends MessageFields {
   date?: string;
 }
 
+/** How far a table is. */
+export interface TableState {
+  /** The last day that it has, an ISO timestamp. */
+  date: string;
+  /**
+   * When a run came so far that had not ended yet, an ISO timestamp: who goes on from here need not
+   * load the last days again.
+   */
+  reachedAt?: string;
+}
+
+/** How far a source's tables are: in the state's file, in results and in `RunConfig`. */
+export interface ConnectorState {
+  /** The earliest of the tables' dates; absent where one of them has to be loaded from the beginning. */
+  date?: string;
+  tables?: Record<string, TableState>;
+}
+
 /** Where the next incremental run goes on. The spelling is the connectors'. */
 export interface LastRequestedDateMessage extends MessageFields {
   type: 'updateLastRequstedDate';
-  /** ISO timestamp. */
+  /** ISO timestamp; with `tables`, the earliest of theirs. */
   date?: string;
+  /** The same for each table, from our connectors. */
+  tables?: Record<string, TableState>;
 }
 
 /** A warning. */
@@ -534,8 +556,16 @@ export interface RunResult {
   lastStatus: number | null;
   /** Warnings of the connector, and of the runner about itself. */
   warnings: string[];
-  /** Where the next incremental run goes on: the last `updateLastRequstedDate`. */
-  state: { date?: string } | null;
+  /**
+   * Where the next incremental run goes on: what the connector said last of how far it is. Null
+   * unless the run succeeded and its type is `INCREMENTAL` or `FULL_REFRESH`.
+   */
+  state: ConnectorState | null;
+  /**
+   * How far the run came, of whatever type it was and however it ended; null where its connector
+   * said nothing. A run of the same type and data that has this as its state goes on there.
+   */
+  checkpoint: ConnectorState | null;
   /** What was asked of isolation, and what was found to be enforced in this very run. */
   isolation: IsolationReport;
   /** Path of the page about the run; absent where none was asked for, or it could not be written. */
@@ -622,6 +652,8 @@ export interface FailedRun {
   readonly tables?: TableResult[];
   /** Path of the page about the run; absent where none was asked for, or it could not be written. */
   readonly report?: string;
+  /** As in {@link RunResult}; absent where there is none. */
+  readonly checkpoint?: ConnectorState;
 }
 
 /** Why a run was rejected. Its `name` is `AbortError` where the run was cancelled. */

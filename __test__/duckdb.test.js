@@ -9,7 +9,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
-const { occupy, query, referencePackage } = require('./support/duckdb');
+const { execute, occupy, query, referencePackage } = require('./support/duckdb');
 const { tempFolder } = require('./support/temp');
 
 /** A folder with a CSV file and a database, and a function that runs the connector on them. */
@@ -107,18 +107,39 @@ test('a second run merges by unique keys, adds columns, and keeps what it lacks'
 test('INCREMENTAL goes on from the state, or from LastRequestedDate, with a lookback', async (t) => {
   const { run, rows, write } = project(t, DAYS, BY_DAY);
   const first = await run({ type: 'INCREMENTAL' });
-  assert.deepEqual(first.state, { date: '2026-01-04T00:00:00.000Z' });
+  const stateOf = (date) => ({ date, tables: { t: { date } } });
+  assert.deepEqual(first.state, stateOf('2026-01-04T00:00:00.000Z'));
   write(DAYS.replaceAll(/,(\w)\n/g, ',$1$1\n') + '2026-01-05,5,e\n');
   const second = await run({
     state: first.state,
     parameters: { ReimportLookbackWindow: 1 },
   });
   assert.equal(second.summary.rows, 3);
-  assert.deepEqual(second.state, { date: '2026-01-05T00:00:00.000Z' });
+  assert.deepEqual(second.state, stateOf('2026-01-05T00:00:00.000Z'));
   const names = async () => (await rows('SELECT name FROM t ORDER BY id')).flat().join();
   assert.equal(await names(), 'a,b,cc,dd,e');
   await run({ parameters: { ReimportLookbackWindow: 0, LastRequestedDate: '2026-01-02' } });
   assert.equal(await names(), 'a,bb,cc,dd,e');
+});
+
+test('a database, a table or its rows that are gone are loaded from the beginning, with a warning', async (t) => {
+  const { database, run, rows } = project(t, DAYS, BY_DAY);
+  const { state } = await run();
+  const change = (sql) => execute(database, sql);
+  for (const lose of [
+    () => fs.rmSync(database),
+    () => change('DROP TABLE t'),
+    () => change('DELETE FROM t'),
+    () => change('DROP TABLE t; CREATE TABLE "T" (day DATE, id BIGINT, name VARCHAR)'),
+  ]) {
+    await lose();
+    const again = await run({ state });
+    assert.equal(again.summary.total, 4, String(lose));
+    assert.match(again.warnings[0], /^Table "t" is missing or empty, though it was loaded up to /);
+    assert.deepEqual((await rows('SELECT id FROM t ORDER BY id')).flat(), ['1', '2', '3', '4']);
+    assert.deepEqual(again.state, state);
+  }
+  assert.deepEqual((await run({ state })).warnings, [], 'what is there is not loaded again');
 });
 
 test('MANUAL_BACKFILL loads its range and leaves the state alone; CUSTOM overrides', async (t) => {

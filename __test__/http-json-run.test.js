@@ -70,7 +70,8 @@ test('pages are loaded with retries, then incrementally, and the token stays sec
 
   const first = await run({});
   assert.equal(first.status, 'success', first.stderrTail);
-  assert.deepEqual(first.state, { date: '2026-01-25T00:00:00.000Z' });
+  const date = '2026-01-25T00:00:00.000Z';
+  assert.deepEqual(first.state, { date, tables: { t: { date } } });
   const stored = await query(database, 'SELECT id, day, name, amount, tags FROM t ORDER BY id');
   const served = RECORDS.map((record) => [
     `${record.id}`,

@@ -89,7 +89,8 @@ test('all objects and the report, then incrementally, each value as it was serve
   });
   const first = await run(t, config);
   assert.equal(first.status, 'success', `${first.message} ${first.stderrTail}`);
-  assert.deepEqual(first.state, { date: '2024-03-01T00:00:00.000Z' });
+  const date = '2024-03-01T00:00:00.000Z';
+  assert.deepEqual(first.state, { date, tables: { tiktok_ads_ad_insights: { date } } });
 
   const text = (value) => (value === null || value === '' ? null : String(value));
   const tables = {
@@ -145,8 +146,8 @@ test('all objects and the report, then incrementally, each value as it was serve
     fake
       .queriesOf(REPORT)
       .slice(before)
-      .map((asked) => [asked.start_date, asked.end_date]),
-    [['2024-02-25', '2024-03-01']],
+      .map((asked) => asked.start_date),
+    ['2024-02-25', '2024-02-26', '2024-02-27', '2024-02-28', '2024-02-29', '2024-03-01'],
     'from the state on, less the documented lookback window of 5 days',
   );
   assert.deepEqual(await report(), rows);

@@ -213,7 +213,7 @@ proptest! {
                 session.line(0, 80);
                 recorder.lines(StreamKind::Stdout, std::slice::from_ref(&batch));
             }
-            (inspector.last_status, inspector.date, inspector.warnings)
+            (inspector.last_status, inspector.reached, inspector.warnings)
         };
         prop_assert_eq!(read(&split(&output, &cuts)), read(&[&output]));
     }

@@ -171,7 +171,7 @@ test('the report: text becomes numbers, "-" nothing, and days are dates', async 
     secondary_goal_result: 'integer',
     ad_name: 'string',
   });
-  assert.equal(config.of('updateLastRequstedDate')[0].date, '2024-03-01T00:00:00.000Z');
+  assert.equal(config.of('updateLastRequstedDate').at(-1).date, '2024-03-01T00:00:00.000Z');
   const { page, page_size, ...query } = fake.queriesOf(REPORT)[0];
   assert.deepEqual(query, {
     advertiser_id: ADVERTISER,
@@ -181,7 +181,7 @@ test('the report: text becomes numbers, "-" nothing, and days are dates', async 
     dimensions: '["ad_id","stat_time_day"]',
     metrics: JSON.stringify(metrics),
     start_date: '2024-02-28',
-    end_date: '2024-03-01',
+    end_date: '2024-02-28',
   });
 });
 
@@ -220,6 +220,7 @@ test('the report is asked for in windows of 30 days that leave out no day', asyn
     Objects: 'ad_insights',
     StartDate: '2023-12-15',
     EndDate: '2024-03-13',
+    DaysPerStep: 91,
   });
   assert.deepEqual(
     fake.queriesOf(REPORT).map((query) => [query.start_date, query.end_date]),
@@ -237,8 +238,11 @@ test('an incremental run asks from the state on, less the lookback window', asyn
   const parameters = { Objects: 'ad_insights', StartDate: '2024-01-01', EndDate: '2024-01-31' };
   const state = { date: '2024-01-20T00:00:00.000Z' };
   await load(fake, { ...parameters, ReimportLookbackWindow: 5 }, { state });
-  const [{ start_date: start, end_date: end }] = fake.queriesOf(REPORT);
-  assert.deepEqual([start, end], ['2024-01-15', '2024-01-31']);
+  const asked = fake.queriesOf(REPORT).map((query) => [query.start_date, query.end_date]);
+  assert.deepEqual(
+    [asked.length, asked[0], asked.at(-1)],
+    [17, ['2024-01-15', '2024-01-15'], ['2024-01-31', '2024-01-31']],
+  );
 });
 
 test('waits and asks again when there were too many requests, or a server is at fault', async (t) => {

@@ -38,6 +38,19 @@ async function query(file, sql) {
   }
 }
 
+/** Changes a database. */
+async function execute(file, sql) {
+  api ??= install();
+  const instance = await api.DuckDBInstance.create(file);
+  const connection = await instance.connect();
+  try {
+    await connection.run(sql);
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
 /** Opens a file for writing, so that nobody else can; gives a function that lets go. */
 async function occupy(file) {
   api ??= install();
@@ -47,4 +60,4 @@ async function occupy(file) {
 
 const referencePackage = path.join(root, 'packages', 'connectors');
 
-module.exports = { occupy, query, referencePackage };
+module.exports = { execute, occupy, query, referencePackage };

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Code;
 use crate::run::{Failure, Outcome, Status};
-use crate::state::{Settled, State, StateRun};
+use crate::state::{Settled, StateRun};
 
 #[derive(Default)]
 struct Kept {
@@ -47,15 +47,15 @@ pub async fn settled(run: Arc<StateRun>, mut outcome: Outcome) -> Outcome {
     let mut notices = run.notices.clone();
     notices.append(&mut report.warnings);
     report.warnings = notices;
-    if outcome.failure.is_some() {
-        return outcome;
-    }
-    let reached =
-        report.state.as_ref().map(|state| State { date: Some(state.date.clone()), ..State::default() });
-    let settled = tokio::task::spawn_blocking(move || run.settle(reached.as_ref())).await;
+    let has_failed = outcome.failure.is_some();
+    let (state, checkpoint) = (report.state.clone(), report.checkpoint.clone());
+    let settled = tokio::task::spawn_blocking(move || {
+        if has_failed { Ok(run.interrupted(checkpoint.as_ref())) } else { run.succeeded(state.as_ref()) }
+    })
+    .await;
     match settled {
         Ok(Ok(Settled::Moved | Settled::Kept)) => {}
-        Ok(Ok(Settled::Superseded(why))) => report.warnings.push(why),
+        Ok(Ok(Settled::Superseded(why) | Settled::Unkept(why))) => report.warnings.push(why),
         Ok(Err(error)) => {
             report.status = Status::Failed;
             outcome.failure = Some(Failure::from(error));

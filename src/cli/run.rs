@@ -37,6 +37,10 @@ pub struct RunArgs {
     #[arg(long)]
     wait: bool,
 
+    /// Go on where the same run was interrupted: of this type, with these fields
+    #[arg(long, conflicts_with = "no_state")]
+    resume: bool,
+
     #[command(flatten)]
     connectors: ConnectorsArgs,
 
@@ -189,6 +193,8 @@ pub struct RunPlan {
     /// Whether the configuration's own state file is used, for lack of `state`: what it says
     /// concerns incremental runs, and full ones begin it anew.
     pub own_state: bool,
+    /// Whether it goes on where the same run was interrupted.
+    pub resume: bool,
     /// Whether it waits for another run that moves the same state.
     pub wait: bool,
     /// How it prints.
@@ -249,6 +255,7 @@ impl RunArgs {
             data: data.map(|(name, value)| json!({ "configField": name, "value": value })).collect(),
             own_state: self.state.is_none() && !self.no_state,
             state: self.state,
+            resume: self.resume,
             wait: self.wait,
             options: options.into(),
             look: Look { json: self.look.json, quiet: self.look.quiet, no_color },

@@ -39,6 +39,8 @@ pub struct Summary {
     pub last_date: Option<String>,
     /// A command that shows it.
     pub look: Option<String>,
+    /// Whether its state was believed, since the storage cannot tell whether the table has rows.
+    pub is_unchecked: bool,
 }
 
 /// `progress` of the reference package's signs of life.

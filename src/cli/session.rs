@@ -105,6 +105,8 @@ impl Session {
                 own: plan.own_state,
                 waits: plan.wait,
                 at: String::new(),
+                data: plan.data.clone(),
+                resumes: plan.resume,
             },
             notices: Vec::new(),
             facts,

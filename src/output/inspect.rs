@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::tables::Tables;
 use crate::foreign::cut;
+use crate::state::State;
 
 /// Warnings kept of one run; more are counted, not kept.
 pub const MAX_WARNINGS: usize = 1000;
@@ -14,8 +15,8 @@ pub const MAX_WARNINGS: usize = 1000;
 const WARNING_BYTES: usize = 16 * 1024;
 const ALL_WARNINGS_BYTES: usize = 1024 * 1024;
 
-/// Bytes of the longest date that is kept as a state: a timestamp, and much room.
-const DATE_BYTES: usize = 256;
+/// Most bytes of a state, with a date for each of its tables.
+const STATE_BYTES: usize = 64 * 1024;
 
 /// Whether a line is one or more JSON objects, back to back or separated by white space.
 pub fn is_json_objects(line: &[u8]) -> bool {
@@ -61,6 +62,8 @@ struct Message<'a> {
     progress: Option<&'a RawValue>,
     #[serde(borrow)]
     tables: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reached: Option<&'a RawValue>,
 }
 
 /// What the reference package says of a table that it has saved.
@@ -80,8 +83,9 @@ pub struct Inspector {
     pub last_status: Option<i64>,
     /// Texts of `addWarningToCurrentStatus`.
     pub warnings: Vec<String>,
-    /// The date of the last `updateLastRequstedDate`, as the connector printed it.
-    pub date: Option<String>,
+    /// How far it is: the last `updateLastRequstedDate`, or `reached` of a sign of life, as the
+    /// connector printed it.
+    pub reached: Option<State>,
     /// The rows of all `summary`s.
     pub rows: Option<u64>,
     /// What became of each table, where the connector tells.
@@ -89,8 +93,8 @@ pub struct Inspector {
     dropped: usize,
     /// Bytes of the warnings.
     bytes: usize,
-    /// Dates that were too long to be one.
-    odd_dates: usize,
+    /// States that were too long to be kept.
+    long_states: usize,
 }
 
 impl Inspector {
@@ -104,6 +108,7 @@ impl Inspector {
             "\"summary\"",
             "\"progress\"",
             "\"tables\"",
+            "\"reached\"",
         ];
         if !relevant.iter().any(|kind| memchr::memmem::find(json_lines.as_bytes(), kind.as_bytes()).is_some())
         {
@@ -139,13 +144,11 @@ impl Inspector {
                 }
             }
             Some("updateLastRequstedDate") => {
-                if let Some(date) = text(message.date) {
-                    if date.len() <= DATE_BYTES {
-                        self.date = Some(date);
-                    } else {
-                        self.odd_dates += 1;
-                    }
-                }
+                let parts = [message.date, message.tables];
+                self.reach(&parts, || State::said(message.date, message.tables));
+            }
+            Some("isInProgress") => {
+                self.reach(&[message.reached], || message.reached.and_then(State::said_whole));
             }
             Some("addWarningToCurrentStatus") => {
                 let warning = text(message.warning)
@@ -163,17 +166,25 @@ impl Inspector {
         }
     }
 
+    /// Takes how far it is from parts of a message, unless they are too long to be a state.
+    fn reach(&mut self, parts: &[Option<&RawValue>], said: impl FnOnce() -> Option<State>) {
+        let bytes: usize = parts.iter().flatten().map(|part| part.get().len()).sum();
+        if bytes > STATE_BYTES {
+            self.long_states += 1;
+        } else if let Some(reached) = said() {
+            self.reached = Some(reached);
+        }
+    }
+
     /// The warnings, and a last line for those that were too many to keep.
     pub fn into_warnings(self) -> Vec<String> {
         let mut warnings = self.warnings;
         if self.dropped > 0 {
             warnings.push(format!("{} more warnings were not kept", self.dropped));
         }
-        if self.odd_dates > 0 {
-            warnings.push(format!(
-                "{} dates of more than {DATE_BYTES} bytes were not kept as the state",
-                self.odd_dates
-            ));
+        if self.long_states > 0 {
+            warnings
+                .push(format!("{} states of more than {STATE_BYTES} bytes were not kept", self.long_states));
         }
         warnings
     }
@@ -215,7 +226,8 @@ mod tests {
             "{\"type\":\"log\",\"message\":\"updateCurrentStatus\",\"status\":3}\n",
         ));
         assert_eq!(inspector.last_status, Some(5));
-        assert_eq!(inspector.date.as_deref(), Some("2026-01-02T00:00:00.000Z"));
+        let reached = inspector.reached.as_ref().and_then(|reached| reached.date.as_deref());
+        assert_eq!(reached, Some("2026-01-02T00:00:00.000Z"));
         assert_eq!(inspector.into_warnings(), ["slow"]);
     }
 
@@ -227,7 +239,23 @@ mod tests {
             "{\"type\":[\"updateCurrentStatus\"],\"status\":5}\n",
             "{\"type\":\"updateLastRequstedDate\",\"date\":7}\n",
         ));
-        assert_eq!((inspector.last_status, inspector.date), (None, None));
+        assert_eq!((inspector.last_status, inspector.reached), (None, None));
+    }
+
+    #[test]
+    fn how_far_it_is_may_be_said_by_table_and_without_moving_a_hosts_state() {
+        let mut inspector = Inspector::default();
+        let json = |inspector: &Inspector| serde_json::to_string(&inspector.reached).unwrap();
+        inspector.read(
+            "{\"type\":\"updateLastRequstedDate\",\"date\":\"2026-06-01\",\"tables\":{\"late\":{\"date\":\"2026-05-01\"}}}\n",
+        );
+        assert_eq!(json(&inspector), r#"{"date":"2026-05-01","tables":{"late":{"date":"2026-05-01"}}}"#);
+        inspector.read("{\"type\":\"isInProgress\",\"status\":true,\"reached\":{\"date\":\"2026-07-01\"}}\n");
+        assert_eq!(json(&inspector), r#"{"date":"2026-07-01"}"#);
+        inspector.read(
+            "{\"type\":\"isInProgress\",\"reached\":7}{\"type\":\"log\",\"reached\":{\"date\":\"x\"}}\n",
+        );
+        assert_eq!(json(&inspector), r#"{"date":"2026-07-01"}"#);
     }
 
     #[test]
@@ -241,7 +269,7 @@ mod tests {
         let date = |text: &str| format!("{{\"type\":\"updateLastRequstedDate\",\"date\":\"{text}\"}}\n");
         inspector.read(&date("2026-01-01"));
         inspector.read(&date(&"2".repeat(1_000_000)));
-        assert_eq!(inspector.date.as_deref(), Some("2026-01-01"));
+        assert_eq!(inspector.reached.as_ref().and_then(|state| state.date.as_deref()), Some("2026-01-01"));
         let warnings = inspector.into_warnings();
         let kept: usize = warnings.iter().map(String::capacity).sum();
         assert!(kept < 2 * ALL_WARNINGS_BYTES, "{kept} bytes are kept");
@@ -249,7 +277,7 @@ mod tests {
         assert!(first.ends_with("www… (4983616 more bytes were cut)"), "{}", &first[first.len() - 60..]);
         let expected = format!("{} more warnings were not kept", 102 - warnings.len());
         assert_eq!(*dropped, expected);
-        assert_eq!(dates, "1 dates of more than 256 bytes were not kept as the state");
+        assert_eq!(dates, "1 states of more than 65536 bytes were not kept");
     }
 
     #[test]

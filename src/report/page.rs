@@ -11,6 +11,7 @@ use super::{Facts, text};
 use crate::environment::Step;
 use crate::error::{Code, RunnerError};
 use crate::run::{Failure, Outcome, Phase, Status};
+use crate::state::State;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -145,9 +146,14 @@ impl Page<'_> {
         if let Some(rows) = rows {
             fact(html, "Rows saved", &text::count(rows), "");
         }
+        let day = |state: &State| match &state.date {
+            Some(date) => text::days(date).map_or_else(|| date.clone(), text::date),
+            None => format!("of {} tables", state.tables.len()),
+        };
         if let Some(state) = report.and_then(|report| report.state.as_ref()) {
-            let day = text::days(&state.date).map_or_else(|| state.date.clone(), text::date);
-            fact(html, "State", &day, "where the next run goes on");
+            fact(html, "State", &day(state), "where the next run goes on");
+        } else if let Some(checkpoint) = report.and_then(|report| report.checkpoint.as_ref()) {
+            fact(html, "Reached", &day(checkpoint), "not kept as state");
         }
         if let Some(report) = report {
             #[expect(clippy::cast_precision_loss, reason = "for people")]

@@ -11,6 +11,7 @@ use super::verdict::Status;
 use super::{Failure, Outcome, Phase};
 use crate::error::Code;
 use crate::output::Table;
+use crate::state::State;
 
 /// When a run was called for, and its phases began.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Default for Course {
 
 /// `FailedRun` in JavaScript, which adds the ids: what is known of every run that failed. Times are
 /// milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedRun {
     /// The verdict.
@@ -45,6 +46,9 @@ pub struct FailedRun {
     /// Where the page about the run is, if it was written (option `report`).
     #[serde(rename = "report", skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+    /// How far its connector came; none where it said nothing of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<State>,
 }
 
 impl Course {
@@ -60,7 +64,7 @@ impl Course {
         let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
         // cleaning up follows every failure
         let phase = phases.iter().map(|(phase, _)| *phase).rfind(|phase| *phase != Phase::Cleanup);
-        if let Some(Report { status, duration_ms, timings, tables, page, .. }) = &outcome.report {
+        if let Some(Report { status, duration_ms, timings, tables, page, checkpoint, .. }) = &outcome.report {
             let status = if *status == Status::Success { Status::Failed } else { *status };
             return Some(FailedRun {
                 status,
@@ -69,6 +73,7 @@ impl Course {
                 timings: timings.clone(),
                 tables: tables.clone(),
                 page: page.clone(),
+                checkpoint: checkpoint.clone(),
             });
         }
         let now = Instant::now();
@@ -83,7 +88,7 @@ impl Course {
         };
         let duration_ms = milliseconds(now.duration_since(self.called));
         let page = outcome.page.clone();
-        Some(FailedRun { status, phase, duration_ms, timings, tables: Vec::new(), page })
+        Some(FailedRun { status, phase, duration_ms, timings, tables: Vec::new(), page, checkpoint: None })
     }
 }
 

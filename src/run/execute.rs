@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::notices::Notices;
-use super::report::{Environment, Report, Resources, State, Timings, signal_name};
+use super::report::{Environment, Report, Resources, Timings, signal_name};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Cancellation, Failure, Outcome, Phase, Stop, StopReason, endless_wait, milliseconds, secrets};
 use crate::environment::{EnvironmentInfo, runs_root, store::store_root};
@@ -21,6 +21,7 @@ use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump, saved_rows};
 use crate::process::policy::Layer;
 use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
+use crate::state::moves_state;
 
 /// What is run.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ pub struct Execution {
     spawn_ms: u64,
     total_ms: u64,
     inspector: Inspector,
+    moves_state: bool,
     stderr_tail: Option<String>,
     /// What was not read of its output, in words.
     unread: Vec<String>,
@@ -92,6 +94,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
     let supervision = options.supervision(host);
     let mut confined = confine(&mut job, &node, host)?;
+    let moves_state = moves_state(variable(&job.variables, "OW_RUN_CONFIG"));
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
     let mut notices = None;
@@ -180,6 +183,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         spawn_ms,
         total_ms: milliseconds(begun),
         inspector,
+        moves_state,
         stderr_tail,
         unread,
         is_undelivered: progress.is_abandoned(),
@@ -217,6 +221,11 @@ fn confine(job: &mut Job<'_>, node: &Path, host: &Host) -> Result<Confined> {
         host,
     };
     options.isolation.confine(&ground, &mut job.variables)
+}
+
+/// The last one of a name, as a process would have it.
+fn variable<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    variables.iter().rfind(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// What `node` runs.
@@ -349,7 +358,8 @@ impl Execution {
         // of a failed run: nothing saved in all of its tables is known, and is no row
         let rows = self.inspector.rows.or_else(|| saved_rows(&tables).filter(|_| error.is_some()));
         let last_status = self.inspector.last_status;
-        let state = self.inspector.date.clone().map(|date| State { date });
+        let checkpoint = self.inspector.reached.clone();
+        let state = checkpoint.clone().filter(|_| status == Status::Success && self.moves_state);
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
         warnings.extend(of_supervisor);
@@ -379,6 +389,7 @@ impl Execution {
             tables,
             last_status,
             state,
+            checkpoint,
             warnings,
             isolation: self.isolation,
             page: None,

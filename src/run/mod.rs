@@ -22,7 +22,7 @@ pub use control::{Control, Place, Registered, Turn};
 pub use course::{Course, FailedRun};
 pub use execute::{Execution, Job, execute};
 pub use phase::Phase;
-pub use report::{Report, Resources, State, Timings};
+pub use report::{Report, Resources, Timings};
 pub use verdict::{Evidence, Status, verdict};
 
 use crate::connectors::{self, Catalog, Depth, Package};

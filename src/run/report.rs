@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::verdict::Status;
 use crate::isolation::IsolationReport;
 use crate::output::Table;
+use crate::state::State;
 
 /// What is known of a run that was started. Times are milliseconds, sizes bytes.
 #[derive(Debug, Clone, Serialize)]
@@ -37,8 +38,10 @@ pub struct Report {
     pub last_status: Option<i64>,
     /// Warnings of the connector, and of the runner about itself.
     pub warnings: Vec<String>,
-    /// Where the next incremental run goes on.
+    /// Where the next incremental run goes on: of runs that succeeded and move the state.
     pub state: Option<State>,
+    /// How far it came, whatever it was and however it ended.
+    pub checkpoint: Option<State>,
     /// What was asked of isolation and what was enforced.
     pub isolation: IsolationReport,
     /// Where the page about the run is, if it was written (option `report`).
@@ -89,13 +92,6 @@ pub struct Resources {
     pub peak_rss_bytes: u64,
     /// CPU time of its processes that have been waited for, in milliseconds.
     pub cpu_ms: u64,
-}
-
-/// Where the next incremental run goes on.
-#[derive(Debug, Clone, Serialize)]
-pub struct State {
-    /// The last `updateLastRequstedDate`, as the connector printed it.
-    pub date: String,
 }
 
 /// Names of the signals 1 to 31, as Node has them.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint::Checkpoint;
 use super::fingerprint::{Fingerprint, Parts};
 use super::value::State;
 use crate::foreign::nesting;
@@ -35,6 +36,8 @@ struct Entry {
     #[serde(default)]
     parts: Parts,
     state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Checkpoint>,
 }
 
 /// The member that is ours, as it is written.
@@ -45,6 +48,8 @@ struct Book {
     fingerprint: Option<String>,
     #[serde(default, skip_serializing_if = "Parts::is_empty")]
     parts: Parts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Checkpoint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     others: Vec<Entry>,
 }
@@ -81,6 +86,11 @@ impl Entry {
     fn is_of(&self, fingerprint: &Fingerprint) -> bool {
         self.fingerprint.as_ref().is_some_and(|id| fingerprint.matches(id, &self.parts))
     }
+
+    /// Whether it is there for more than a checkpoint of a run that was the first.
+    fn has_state(&self) -> bool {
+        self.checkpoint.is_none() || self.state != State::default()
+    }
 }
 
 impl StateFile {
@@ -107,12 +117,13 @@ impl StateFile {
         };
         state.rest.take(OURS);
         let Some(book) = book else {
-            return Ok(Self { top: entry(None, Parts::new(), state), others: Vec::new() });
+            return Ok(Self { top: entry(None, Parts::new(), state, None), others: Vec::new() });
         };
         if book.version > VERSION {
             return Err("a later version of the runner has written it".to_owned());
         }
-        Ok(Self { top: entry(book.fingerprint, book.parts, state), others: book.others })
+        let top = entry(book.fingerprint, book.parts, state, book.checkpoint);
+        Ok(Self { top, others: book.others })
     }
 
     /// The file's text.
@@ -125,6 +136,7 @@ impl StateFile {
                 version: VERSION,
                 fingerprint,
                 parts: parts.unwrap_or_default(),
+                checkpoint: self.top.as_ref().and_then(|top| top.checkpoint.clone()),
                 others: self.others.clone(),
             };
             state.rest.set(OURS, &book);
@@ -150,7 +162,7 @@ impl StateFile {
         let Some(fingerprint) = fingerprint else {
             return self.top.as_ref().map_or(Found::Nothing, |top| Found::Own(top.state.clone()));
         };
-        let mut all = self.top.iter().chain(&self.others);
+        let mut all = self.top.iter().chain(&self.others).filter(|entry| entry.has_state());
         if let Some(own) = all.clone().find(|entry| entry.is_of(fingerprint)) {
             return Found::Own(own.state.clone());
         }
@@ -174,7 +186,26 @@ impl StateFile {
         self.others.splice(0..0, self.top.take());
         self.others.truncate(MAX_ENTRIES - 1);
         let (id, parts) = fingerprint.map(|one| (one.id.clone(), one.parts.clone())).unzip();
-        self.top = Some(Entry { fingerprint: id, parts: parts.unwrap_or_default(), state });
+        self.top = Some(Entry { fingerprint: id, parts: parts.unwrap_or_default(), state, checkpoint: None });
+    }
+
+    /// The checkpoint for a fingerprint.
+    pub fn checkpoint(&self, fingerprint: &Fingerprint) -> Option<&Checkpoint> {
+        let own = self.top.iter().chain(&self.others).find(|entry| entry.is_of(fingerprint));
+        own?.checkpoint.as_ref()
+    }
+
+    /// Keeps a checkpoint beside the state of a fingerprint, which stays where it is; or none.
+    pub fn keep_checkpoint(&mut self, fingerprint: &Fingerprint, checkpoint: Option<Checkpoint>) {
+        let mut all = self.top.iter_mut().chain(&mut self.others);
+        if let Some(own) = all.find(|entry| entry.is_of(fingerprint)) {
+            own.checkpoint = checkpoint;
+        } else if checkpoint.is_some() {
+            let (fingerprint, parts) = (Some(fingerprint.id.clone()), fingerprint.parts.clone());
+            self.others.insert(0, Entry { fingerprint, parts, checkpoint, ..Entry::default() });
+            self.others.truncate(MAX_ENTRIES - 1);
+        }
+        self.others.retain(|entry| entry.checkpoint.is_some() || entry.state != State::default());
     }
 
     /// Forgets the state for a fingerprint; without one what is at the top. Gives whether there was
@@ -197,8 +228,14 @@ impl StateFile {
     }
 }
 
-fn entry(fingerprint: Option<String>, parts: Parts, state: State) -> Option<Entry> {
-    (fingerprint.is_some() || state != State::default()).then_some(Entry { fingerprint, parts, state })
+fn entry(
+    fingerprint: Option<String>,
+    parts: Parts,
+    state: State,
+    checkpoint: Option<Checkpoint>,
+) -> Option<Entry> {
+    let is_any = fingerprint.is_some() || state != State::default();
+    is_any.then_some(Entry { fingerprint, parts, state, checkpoint })
 }
 
 #[cfg(test)]
@@ -246,6 +283,33 @@ mod tests {
         let mut file = again(&file);
         assert_eq!(file.find(Some(&a)), Found::Own(first));
         assert!(file.remove(Some(&a)) && file.is_empty() && again(&file).is_empty());
+    }
+
+    #[test]
+    fn a_checkpoint_is_kept_beside_the_state_until_that_moves() {
+        let (a, b) = (fingerprint("a"), fingerprint("b"));
+        let reached = Checkpoint {
+            run_type: "INCREMENTAL".into(),
+            state: state(r#"{"date":"2","tables":{"t":{"date":"2","reachedAt":"3"}}}"#),
+            ..Checkpoint::default()
+        };
+        // of the first run that there was: no state, and what is found says so
+        let mut file = StateFile::parse(r#"{"date":"1"}"#).unwrap();
+        file.keep_checkpoint(&b, Some(reached.clone()));
+        let mut file = again(&file);
+        assert_eq!(file.checkpoint(&b), Some(&reached));
+        assert_eq!(file.find(Some(&b)), Found::Unclaimed(state(r#"{"date":"1"}"#)));
+        // beside a state
+        file.put(Some(&a), state(r#"{"date":"1"}"#));
+        file.keep_checkpoint(&a, Some(reached.clone()));
+        let mut file = again(&file);
+        assert_eq!((file.checkpoint(&a), file.checkpoint(&b)), (Some(&reached), Some(&reached)));
+        assert_eq!(file.find(Some(&a)), Found::Own(state(r#"{"date":"1"}"#)));
+        file.keep_checkpoint(&b, None);
+        file.put(Some(&a), state(r#"{"date":"5"}"#));
+        let file = again(&file);
+        assert_eq!((file.checkpoint(&a), file.checkpoint(&b)), (None, None));
+        assert_eq!(file.beside(Some(&a)), 0);
     }
 
     #[test]

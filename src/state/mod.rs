@@ -5,20 +5,24 @@
 //! it for one run, with the lock that keeps a second one out.
 
 mod canonical;
+mod checkpoint;
 mod file;
 mod fingerprint;
 mod identity;
 mod lock;
 mod place;
+mod reached;
 mod run;
 mod store;
 mod value;
 
+pub use checkpoint::Checkpoint;
 pub use file::{Found, StateFile};
 pub use fingerprint::{Fingerprint, Parts};
 pub use identity::{NoState, STANDARD_INPUT, path_as_given, state_folder};
 pub use lock::{Holder, RunLock, Taken};
 pub use place::MAX_BYTES;
+pub use reached::moves_state;
 pub use run::{Began, MOVES_STATE, Settled, StateRun, Wanted};
 pub use store::{Moved, Store};
 pub use value::{Rest, State, TableState, incremental_date};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
+use super::checkpoint::Checkpoint;
 use super::file::Found;
 use super::fingerprint::Fingerprint;
 use super::identity::NoState;
@@ -35,6 +36,10 @@ pub struct Wanted {
     pub waits: bool,
     /// When the run began, ISO 8601.
     pub at: String,
+    /// The run's data.
+    pub data: Vec<Value>,
+    /// Whether it goes on where the same run was interrupted.
+    pub resumes: bool,
 }
 
 impl Wanted {
@@ -63,6 +68,9 @@ pub struct StateRun {
     /// What whoever started the run has to know.
     pub notices: Vec<String>,
     has_moved: AtomicBool,
+    /// The run itself, and the checkpoint that it goes on from.
+    asked: Checkpoint,
+    resumed: Option<State>,
 }
 
 /// Whether a run can begin.
@@ -83,6 +91,8 @@ pub enum Settled {
     Kept,
     /// It was no longer where the run began, in words.
     Superseded(String),
+    /// A checkpoint could not be kept, in words.
+    Unkept(String),
 }
 
 impl StateRun {
@@ -91,7 +101,12 @@ impl StateRun {
     /// # Errors
     /// `STATE_UNAVAILABLE` where it cannot be read, or could not be written at the end.
     pub fn begin(wanted: &Wanted, config: &Value, catalog: &Catalog, host: &Host) -> Result<Began> {
-        let mut run = Self { reads: wanted.reads(), moves: wanted.moves(), ..Self::default() };
+        let asked = Checkpoint {
+            run_type: wanted.run_type.clone(),
+            data: Checkpoint::hash_of(&wanted.data),
+            ..Checkpoint::default()
+        };
+        let mut run = Self { reads: wanted.reads(), moves: wanted.moves(), asked, ..Self::default() };
         let store = match &wanted.named {
             Some(file) => Some(Store::in_file(file, host)?),
             None if wanted.own => match Store::of(&wanted.config, host)? {
@@ -113,10 +128,21 @@ impl StateRun {
                 return Ok(Began::Busy(busy));
             }
         }
+        run.fingerprint = Fingerprint::of_file(&wanted.config, config, catalog, host);
+        if wanted.resumes {
+            let kept = store.checkpoint(&run.fingerprint)?;
+            run.resumed = kept.filter(|kept| kept.is_of(&run.asked)).map(|kept| kept.state);
+            if run.resumed.is_none() {
+                run.notices.push(
+                    "no run of this type and data was interrupted since the last that succeeded, so there is \
+                     nothing to resume: this one begins where any other does"
+                        .to_owned(),
+                );
+            }
+        }
         if run.moves || run.reads {
-            run.fingerprint = Fingerprint::of_file(&wanted.config, config, catalog, host);
             let found = store.find(Some(&run.fingerprint))?;
-            if run.reads {
+            if run.reads && run.resumed.is_none() {
                 run.notices.extend(notice(&found, &store, &wanted.config));
             }
             run.beginning = found.into_state();
@@ -144,6 +170,9 @@ impl StateRun {
 
     /// What the connector is told.
     pub fn told(&self) -> State {
+        if let Some(resumed) = &self.resumed {
+            return resumed.clone();
+        }
         if self.reads { self.beginning.clone() } else { State::default() }
     }
 
@@ -155,6 +184,37 @@ impl StateRun {
     /// Whether the run has moved the state on.
     pub fn has_moved(&self) -> bool {
         self.has_moved.load(Ordering::Relaxed)
+    }
+
+    /// Keeps how far a run came that failed. Where it did not say so, what was kept before counts.
+    pub fn interrupted(&self, reached: Option<&State>) -> Settled {
+        let Some(state) = reached else { return Settled::Kept };
+        self.keep(Some(Checkpoint { state: state.clone(), ..self.asked.clone() }))
+    }
+
+    /// Moves the state on after the connector has succeeded, and forgets how far the same run came
+    /// before.
+    ///
+    /// # Errors
+    /// As [`StateRun::settle`].
+    pub fn succeeded(&self, reached: Option<&State>) -> Result<Settled> {
+        match self.settle(reached)? {
+            Settled::Kept => Ok(self.keep(None)),
+            settled => Ok(settled),
+        }
+    }
+
+    fn keep(&self, checkpoint: Option<Checkpoint>) -> Settled {
+        let Some(store) = &self.store else { return Settled::Kept };
+        let keep = || match (checkpoint, store.checkpoint(&self.fingerprint)?) {
+            (None, None) => Ok(()),
+            (None, Some(kept)) if !kept.is_of(&self.asked) => Ok(()),
+            (checkpoint, _) => store.keep_checkpoint(&self.fingerprint, checkpoint),
+        };
+        match keep() {
+            Ok(()) => Settled::Kept,
+            Err(error) => Settled::Unkept(format!("how far the run came is not kept: {}", error.message)),
+        }
     }
 
     /// Moves the state on after the connector has succeeded.

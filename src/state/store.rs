@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::Checkpoint;
 use super::file::{Found, StateFile};
 use super::fingerprint::Fingerprint;
 use super::identity::{NoState, own_file, state_folder};
@@ -138,6 +139,26 @@ impl Store {
             }
             file.put(Some(fingerprint), State { rest: current.rest, ..state });
             store.write(file).map(|()| Moved::Written)
+        })
+    }
+
+    /// The checkpoint of a fingerprint.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn checkpoint(&self, fingerprint: &Fingerprint) -> Result<Option<Checkpoint>> {
+        self.read().map(|file| file.checkpoint(fingerprint).cloned())
+    }
+
+    /// Keeps a checkpoint, or none any more.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn keep_checkpoint(&self, fingerprint: &Fingerprint, checkpoint: Option<Checkpoint>) -> Result<()> {
+        self.edit(|store| {
+            let mut file = store.read()?;
+            file.keep_checkpoint(fingerprint, checkpoint);
+            store.write(file)
         })
     }
 

@@ -40,6 +40,11 @@ impl Ending<'_> {
                 let at = self.state.from.as_deref().map(day);
                 let kept = at.map(|at| format!("still {at}, in {}", self.facts.short(file)));
                 block.row("State", &kept.unwrap_or_else(|| "none yet, and none was written".to_owned()));
+                if let Some(reached) = &run.checkpoint {
+                    let to = reached.date.as_deref().map(|date| format!("to {}: ", day(date)));
+                    let to = to.unwrap_or_default();
+                    block.row("Reached", &format!("{to}the same command with --resume goes on there"));
+                }
             }
         }
         if let (None, Some(FailedFacts { phase: Some(phase), duration_ms, .. })) =

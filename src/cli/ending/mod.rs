@@ -28,6 +28,16 @@ pub struct RunFacts {
     pub warnings: Vec<String>,
     /// What was asked of isolation, and what was enforced.
     pub isolation: Isolation,
+    /// How far it came.
+    pub checkpoint: Option<Reached>,
+}
+
+/// How far a run came.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reached {
+    /// The earliest of its tables' dates.
+    pub date: Option<String>,
 }
 
 /// The report of isolation.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Block, Ending, Isolation, RunFacts, StateFacts, Timings, day};
+use crate::cli::common::NAME;
 use crate::cli::look::{grouped, megabytes, printable, seconds};
 use crate::cli::seen::Summary;
 use crate::state::MOVES_STATE;
@@ -24,6 +25,9 @@ impl Ending<'_> {
             block.row("Isolated", &isolated(&run.isolation));
         }
         block.row("State", &self.state_after_success());
+        if let Some(based) = self.based_on() {
+            block.row("", &based);
+        }
         for look in self.seen.summaries.iter().filter_map(|summary| summary.look.as_deref()) {
             block.lines("Look", &printable(look, false));
         }
@@ -85,6 +89,22 @@ impl Ending<'_> {
                 }
             }
         }
+    }
+
+    /// What the run was based on, where nobody could ask whether the table is still there: connectors
+    /// of 0.11 say nothing of their tables.
+    fn based_on(&self) -> Option<String> {
+        let summaries = &self.seen.summaries;
+        let is_asked = !summaries.is_empty() && summaries.iter().all(|summary| !summary.is_unchecked);
+        if is_asked || self.run_type != "INCREMENTAL" || self.state.file.is_none() {
+            return None;
+        }
+        let from = self.state.from.as_deref().map(day)?;
+        let config = self.config;
+        Some(format!(
+            "this run began at {from} because the state said so; whether the table still has what came before was not \
+             asked. If it was emptied or deleted: {NAME} state clear {config}, and run again"
+        ))
     }
 
     fn state_after_success(&self) -> String {
@@ -214,6 +234,27 @@ mod tests {
         ] {
             let ending = Ending { run_type, ..ending(&facts, &seen, &state) };
             assert_eq!(ending.state_after_success(), words);
+        }
+    }
+
+    #[test]
+    fn what_nobody_asked_is_said() {
+        let facts = Facts::default();
+        let day = Some("2026-01-02T00:00:00.000Z");
+        let text = |seen: &Seen, state: &StateFacts, run_type| {
+            Ending { run_type, ..ending(&facts, seen, state) }.based_on().unwrap_or_default()
+        };
+        let told = text(&Seen::default(), &state(day, day, true), "INCREMENTAL");
+        assert!(told.contains("began at 2026-01-02") && told.contains("state clear c.json"), "{told}");
+        let asked = seen(&[r#"{"summary":{"rows":1,"table":"a"}}"#]);
+        let unasked = seen(&[
+            r#"{"summary":{"rows":1,"table":"a"}}"#,
+            r#"{"summary":{"table":"b","isUnchecked":true}}"#,
+        ]);
+        assert_eq!(text(&asked, &state(day, day, true), "INCREMENTAL"), "");
+        assert_ne!(text(&unasked, &state(day, day, true), "INCREMENTAL"), "");
+        for (from, run_type) in [(None, "INCREMENTAL"), (day, "FULL_REFRESH")] {
+            assert_eq!(text(&Seen::default(), &state(from, day, true), run_type), "");
         }
     }
 

@@ -159,9 +159,10 @@ class AbstractConfig {
    * The state that the next incremental run goes on from. Hosts know it under this spelling.
    *
    * @param {Date} date
+   * @param {{ tables?: Record<string, { date: string }> }} [fields] the same for each table
    */
-  updateLastRequstedDate(date) {
-    return this.print('updateLastRequstedDate', { date: date.toISOString() });
+  updateLastRequstedDate(date, fields = undefined) {
+    return this.print('updateLastRequstedDate', { date: date.toISOString(), ...fields });
   }
 
   /** @param {string} warning something that a person should look at, though the run goes on */

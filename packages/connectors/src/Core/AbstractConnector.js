@@ -1,18 +1,15 @@
 'use strict';
 
-const { ConnectorError, SourceChangedError } = require('./errors');
-const { DateSpan } = require('./DateSpan');
-const { importRange, lastDate } = require('./importRange');
+const { ConnectorError } = require('./errors');
+const { goesOn, tableRange, wholeRange } = require('./importRange');
 const { RUN_TYPE } = require('./AbstractRunConfig');
 const { STATUS } = require('./status');
+const { StateAfter, StateBefore } = require('./TableState');
+const { TableImport } = require('./TableImport');
 const { today } = require('./dates');
-const { TypeInference } = require('./TypeInference');
 
-/** Between two signs of life, and how many of them also come as a sentence. */
-const PROGRESS_EVERY_MS = 1000;
-const SENTENCE_EVERY = 10;
-/** A source that changes more often while it is loaded is never loaded whole. */
-const TIMES_TO_START = 3;
+/** Run types that move the state. */
+const MOVES_STATE = [RUN_TYPE.INCREMENTAL, RUN_TYPE.FULL_REFRESH];
 
 /**
  * One run: which dates, fetch, save, state, messages. It is the same for every source, so a
@@ -56,88 +53,121 @@ class AbstractConnector {
     const { config, runConfig, source, storage } = this;
     this.#applyRunConfig();
     config.validate();
-    const range = importRange(config, runConfig, source);
+    const whole = wholeRange(config, runConfig, source);
+    const before = source.hasDates ? new StateBefore(config, runConfig) : null;
     const tables = source.tables();
-    const isOnly = tables.length === 1;
-    const names = tables.map((table) => storage.tableNameFor(table, { isOnly }));
-    config.log(announcementOf(config, runConfig, range), { tables: names });
+    const jobs = tables.map((table) => this.#jobOf(table, before, tables.length === 1));
+    const names = jobs.map(({ name }) => name);
+    config.log(announcementOf(config, runConfig, this.#earliest(jobs, whole)), { tables: names });
 
-    const summaries = [];
+    let reached;
     try {
       await storage.open();
-      for (const table of tables) {
-        const summary = await this.#importTable(table, range, isOnly);
-        summaries.push(summary);
+      for (const job of jobs) await this.#ask(job, whole);
+      const after = new StateAfter(
+        new Map(
+          jobs.filter(({ isDated }) => isDated).map((job) => [job.name, this.#first(job, whole)]),
+        ),
+      );
+      for (const job of jobs) {
+        const isLastTable = job === jobs.at(-1);
+        const summary = await this.#importTable(job, whole, after, isLastTable);
         // At once: what is committed stays, also where a later table fails.
         await config.log(sentenceOf(summary), { summary });
       }
+      after.settle();
+      reached = after;
     } finally {
       await storage.close();
     }
-    this.#printState(summaries);
+    // Only now, when all rows are committed: a state ahead of the data would lose rows.
+    this.#printReached(reached, { isState: MOVES_STATE.includes(runConfig.type) });
   }
 
-  /** What changes while it is loaded is loaded anew, since its rows do not belong together. */
-  async #importTable(table, range, isOnly) {
-    const { config, runConfig, storage } = this;
+  #jobOf(table, before, isOnly) {
     const { uniqueKeys = [], dateColumn = null } = table;
-    const name = storage.tableNameFor(table, { isOnly });
-    const replace = runConfig.type === RUN_TYPE.FULL_REFRESH;
-    if (uniqueKeys.length === 0 && dateColumn === null && !replace) {
+    const name = this.storage.tableNameFor(table, { isOnly });
+    const replace = this.runConfig.type === RUN_TYPE.FULL_REFRESH;
+    const isDated = before !== null && dateColumn !== null;
+    return {
+      table,
+      name,
+      isDated,
+      plan: { name, uniqueKeys, dateColumn, replace },
+      reached: isDated ? before.of(name) : null,
+    };
+  }
+
+  /** Where the table goes on in this run, if it does. */
+  #resumed({ reached }) {
+    return goesOn(reached, this.runConfig.type) ? reached : null;
+  }
+
+  #rangeOf(job, whole) {
+    const lookback = this.config.getValue('ReimportLookbackWindow') ?? 0;
+    return tableRange(whole, this.#resumed(job), lookback);
+  }
+
+  /** The range of the table that goes furthest back. */
+  #earliest(jobs, whole) {
+    const ranges = jobs.filter(({ isDated }) => isDated).map((job) => this.#rangeOf(job, whole));
+    if (ranges.length === 0) return whole;
+    return ranges.sort((one, other) => ((one.start ?? '') < (other.start ?? '') ? -1 : 1))[0];
+  }
+
+  /** State of a table that was deleted or emptied would skip what it had. */
+  async #ask(job, whole) {
+    const reached = this.#resumed(job);
+    const { start } = this.#rangeOf(job, whole);
+    if (reached === null || start === whole.start) return;
+    const { name } = job;
+    job.hasRows = (await this.storage.hasRows?.(name)) ?? null;
+    if (job.hasRows !== false) return;
+    const gone = `Table "${name}" is missing or empty, though it was loaded up to ${reached.day}`;
+    if (reached.isRequested && whole.start === null) {
+      // It is the only beginning that there is.
+      this.config.addWarningToCurrentStatus(
+        `${gone} by LastRequestedDate: rows before ${start} are not loaded; set StartDate, or run a ` +
+          'FULL_REFRESH',
+      );
+      return;
+    }
+    this.config.addWarningToCurrentStatus(
+      `${gone}: it is loaded from ${whole.start ?? 'the beginning'} again`,
+    );
+    job.reached = null;
+  }
+
+  /** How far a table is before the run. One without rows is where the run begins. */
+  #first(job, { start }) {
+    const keeps = MOVES_STATE.includes(this.runConfig.type) || this.#resumed(job) !== null;
+    if (keeps && job.reached !== null) return job.reached;
+    return start === null ? null : { day: start, reachedAt: null };
+  }
+
+  async #importTable(job, whole, after, isLastTable) {
+    const { config, runConfig, source, storage } = this;
+    const { name, plan } = job;
+    if (plan.uniqueKeys.length === 0 && plan.dateColumn === null && !plan.replace) {
       config.addWarningToCurrentStatus(
         `Rows are added to table "${name}" again with each run, because there are neither unique ` +
           'keys nor a date column: set them, or use FULL_REFRESH',
       );
     }
-    const plan = { name, uniqueKeys, dateColumn, replace };
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await this.#importOnce(table, range, plan);
-      } catch (error) {
-        if (!(error instanceof SourceChangedError) || attempt === TIMES_TO_START) throw error;
-        await storage.discard();
-        const [what] = error.message.split(': run again');
-        config.addWarningToCurrentStatus(`${what}, so it is loaded from its beginning again`);
-      }
-    }
-  }
-
-  async #importOnce(table, range, plan) {
-    const { config, source, storage } = this;
-    const { name, uniqueKeys, dateColumn } = plan;
-    const types = new TypeInference(table.types, { isText: table.isText, uniqueKeys });
-    const span = new DateSpan();
-    const progress = new Progress(config, name);
-    try {
-      await storage.begin(plan);
-      for await (const rows of source.fetch(table, range)) {
-        types.observe(rows);
-        if (dateColumn !== null) span.observe(rows, dateColumn);
-        await storage.write(storage.takesTextRows ? rows : Array.from(rows));
-        progress.add(rows.length);
-      }
-      progress.phase = 'saving';
-      for (const odd of types.oddValues) config.addWarningToCurrentStatus(oddValue(odd, table));
-      const saved = await storage.commit(types.columns);
-      if (saved.duplicates > 0) {
-        config.addWarningToCurrentStatus(
-          `${count(saved.duplicates)} rows for table "${name}" were left out, because a later row ` +
-            `has the same ${uniqueKeys.join(', ')}`,
-        );
-      }
-      const { rows, total, location, look } = saved;
-      return {
-        rows,
-        total,
-        table: name,
-        location,
-        firstDate: span.first,
-        lastDate: span.last,
-        look,
-      };
-    } finally {
-      progress.stop();
-    }
+    const range = job.isDated ? this.#rangeOf(job, whole) : whole;
+    const from = this.#resumed(job)?.day ?? null;
+    const table = new TableImport(config, source, storage, { ...job, range });
+    const summary = await table.run((lastDay, isLast) => {
+      if (!job.isDated) return;
+      const day = latest(from, lastDay);
+      if (day !== null) after.set(name, { day, reachedAt: today() });
+      else if (plan.replace) after.set(name, this.#first({ ...job, reached: null }, whole));
+      if (isLast && isLastTable) return;
+      const isState = !isLast && runConfig.type === RUN_TYPE.INCREMENTAL;
+      this.#printReached(after, { isState });
+    });
+    // What a state is based on, where the storage could not be asked.
+    return job.hasRows === null ? { ...summary, isUnchecked: true } : summary;
   }
 
   #applyRunConfig() {
@@ -164,65 +194,27 @@ class AbstractConnector {
     }
   }
 
-  /** Only called when all rows are committed: a state ahead of the data would lose rows. */
-  #printState(summaries) {
-    const { config, runConfig, source } = this;
-    const moves = [RUN_TYPE.INCREMENTAL, RUN_TYPE.FULL_REFRESH].includes(runConfig.type);
-    if (!moves || !source.hasDates) return;
-    // A row from the future must not keep the next run from loading what comes before it.
-    const loaded = summaries.map((summary) => summary.lastDate).filter((day) => day !== null);
-    const candidates = loaded.map((last) => (last < today() ? last : today()));
-    if (runConfig.type === RUN_TYPE.INCREMENTAL) candidates.push(lastDate(config, runConfig));
-    const state = candidates
-      .filter((day) => day !== null)
-      .sort()
-      .at(-1);
-    if (state !== undefined) config.updateLastRequstedDate(new Date(`${state}T00:00:00.000Z`));
+  /**
+   * How far the tables are. Hosts take the date of `updateLastRequstedDate` for the state, so what is
+   * none, or has no date, is in a sign of life, which they leave alone.
+   */
+  #printReached(after, { isState }) {
+    const reached = after.value;
+    if (reached === null) return;
+    const { date, tables } = reached;
+    if (isState && date !== undefined) {
+      this.config.updateLastRequstedDate(new Date(date), { tables });
+    } else {
+      this.config.isInProgress(true, { reached });
+    }
   }
 }
 
-/** Tells a person, and a host that waits for output, that a long run is alive. */
-class Progress {
-  #phase = 'reading';
-  #rows = 0;
-  #timer;
-  #say;
-
-  constructor(config, table) {
-    let signs = 0;
-    this.#timer = setInterval(() => {
-      this.#say();
-      signs += 1;
-      if (signs % SENTENCE_EVERY > 0) return;
-      const { phase } = this;
-      const rows = this.#rows;
-      // With its progress, so that it is no more of a sign of life than that.
-      config.log(`Table "${table}": ${phase}, ${count(rows)} rows so far`, {
-        progress: { table, phase, rows },
-      });
-    }, PROGRESS_EVERY_MS);
-    this.#timer.unref();
-    this.#say = () =>
-      config.isInProgress(true, { progress: { table, phase: this.#phase, rows: this.#rows } });
-  }
-
-  get phase() {
-    return this.#phase;
-  }
-
-  /** Said at once: whether rows may have been saved depends on it. */
-  set phase(phase) {
-    this.#phase = phase;
-    this.#say();
-  }
-
-  add(rows) {
-    this.#rows += rows;
-  }
-
-  stop() {
-    clearInterval(this.#timer);
-  }
+/** A row from the future must not keep the next run from loading what comes before it. */
+function latest(from, loaded) {
+  const capped = loaded !== null && loaded > today() ? today() : loaded;
+  if (from === null || capped === null) return from ?? capped;
+  return from > capped ? from : capped;
 }
 
 function findStorage(className) {
@@ -249,18 +241,6 @@ function sentenceOf({ rows, total, table, location, firstDate, lastDate: last })
   const dates = firstDate === null ? '' : ` (${firstDate} to ${last})`;
   const inTable = rows === total ? '' : `; it has ${count(total)} rows now`;
   return `Loaded ${count(rows)} rows into table "${table}" of ${location}${dates}${inTable}`;
-}
-
-/** A column that becomes text for a few of its values is seldom what was meant. */
-function oddValue({ column, type, value, row }, { isText = false }) {
-  const shown = value.length > 40 ? `${value.slice(0, 40)}…` : value;
-  const remedy = isText
-    ? `declare its type in Types, or name the value in NullValues, if that is not meant`
-    : 'correct the value at its source, if that is not meant';
-  return (
-    `Column "${column}" is text, since ${isText ? 'line' : 'record'} ${row} has the value "${shown}" ` +
-    `where all before it are of the type ${type}: ${remedy}`
-  );
 }
 
 function count(number) {

@@ -20,7 +20,8 @@ class AbstractRunConfig {
    * @param {object} [runConfig]
    * @param {string} [runConfig.type] one of `RUN_TYPE`; INCREMENTAL by default
    * @param {{ configField: string, value: unknown }[] | Record<string, unknown>} [runConfig.data]
-   * @param {{ date?: string }} [runConfig.state] from the last `updateLastRequstedDate`
+   * @param {{ date?: string, tables?: Record<string, { date: string }> }} [runConfig.state] from the
+   *   last `updateLastRequstedDate`
    */
   constructor(runConfig) {
     const { type, data, state } = runConfig ?? {};

@@ -15,6 +15,9 @@ const { parametersOf } = require('./parameters');
  * @property {Record<string, string>} [types] column types that are known; the rest is inferred
  * @property {boolean} [isText] whether values are text of any type, as in a CSV file; else only
  *   dates are looked for in texts, and "1" stays a text
+ * @property {number} [daysPerStep] days that `fetch` is asked for at a time, where the run has a first
+ *   one; each step is committed, so that a run that is killed loses one at most. All days at once
+ *   by default
  *
  * @typedef {object} DateRange
  * @property {string | null} start first day, YYYY-MM-DD; `null` means from the beginning

@@ -4,9 +4,10 @@ const { ConnectorError, NotImplementedError } = require('./errors');
 const { parametersOf } = require('./parameters');
 
 /**
- * Where rows go. A run calls `open()`, then for each table `begin()`, `write()` as often as needed
- * and `commit()`, or `discard()` and `begin()` again where the source changed meanwhile, and at the
- * end, also after a failure, `close()`.
+ * Where rows go. A run calls `open()`, and `hasRows()` of tables that have a state; then for each
+ * table, or each of its steps, `begin()`, `write()` as often as needed and `commit()`, or `discard()`
+ * and `begin()` again where the source changed meanwhile; and at the end, also after a failure,
+ * `close()`.
  *
  * Rows must be invisible until `commit()`, and all of them visible after it: a run that is killed
  * leaves the table as it was. Column types are known only at `commit()`, so rows are staged as text
@@ -65,6 +66,16 @@ class AbstractStorage {
   /** Connects, and fails early where that is not possible. */
   async open() {
     throw new NotImplementedError(this, 'open');
+  }
+
+  /**
+   * Whether a table is there and has rows: state of a table that is gone would skip what it had.
+   *
+   * @param {string} _name
+   * @returns {Promise<boolean | null>} `null` where a storage cannot tell
+   */
+  async hasRows(_name) {
+    return null;
   }
 
   /** @param {Plan} _plan */

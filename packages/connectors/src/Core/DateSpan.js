@@ -23,6 +23,12 @@ class DateSpan {
     }
   }
 
+  /** @param {DateSpan} other */
+  include({ first, last }) {
+    this.#add(first);
+    this.#add(last);
+  }
+
   #add(value) {
     const day = toDay(value);
     if (day === null) return;

@@ -26,8 +26,23 @@ class HttpJsonSource extends AbstractSource {
         name: config.getValue('TableName'),
         uniqueKeys: config.getValue('UniqueKeys'),
         dateColumn: config.getValue('DateColumn'),
+        daysPerStep: this.#daysPerStep(),
       },
     ];
+  }
+
+  #daysPerStep() {
+    const { config } = this;
+    const days = config.getValue('DaysPerStep');
+    if (days === null) return undefined;
+    const url = config.getValue('Url');
+    // Otherwise each step would ask for all days.
+    if (!url.includes('{StartDate}') || !url.includes('{EndDate}') || !this.hasDates) {
+      throw new ConnectorError(
+        'DaysPerStep needs an Url with {StartDate} and {EndDate}, and a DateColumn: set them, or remove it',
+      );
+    }
+    return Math.floor(days);
   }
 
   async *fetch({ dateColumn }, range) {

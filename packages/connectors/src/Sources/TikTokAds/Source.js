@@ -28,6 +28,7 @@ class TikTokAdsSource extends AbstractSource {
       uniqueKeys,
       dateColumn,
       types,
+      daysPerStep: Math.floor(this.config.getValue('DaysPerStep')),
     }));
   }
 

@@ -7,7 +7,7 @@ const { Athena } = require('./Athena');
 const { Bucket } = require('./Bucket');
 const { Publication } = require('./Publication');
 const { Staging, dropTable } = require('./Staging');
-const { plainName, quoteDdl, text } = require('./sql');
+const { plainName, quote, quoteDdl, text } = require('./sql');
 const manifest = require('./manifest.json');
 
 /** Staging files that are older are a killed run's. */
@@ -86,6 +86,22 @@ class AwsAthenaStorage extends AbstractStorage {
     await this.#explained('Athena', async () => {
       await this.#ensureDatabase();
       await this.#dropLeftBehind(files);
+    });
+  }
+
+  async hasRows(given) {
+    return this.#explained('Athena', async () => {
+      const { database } = this.#place;
+      const name = plainName(given);
+      const found = await this.#athena.rows(
+        'SELECT table_name FROM information_schema.tables ' +
+          `WHERE table_schema = ${text(database)} AND table_name = ${text(name)}`,
+      );
+      if (found.length === 0) return false;
+      const rows = await this.#athena.rows(
+        `SELECT 1 FROM ${quote(database)}.${quote(name)} LIMIT 1`,
+      );
+      return rows.length > 0;
     });
   }
 

@@ -56,6 +56,18 @@ class DuckDbStorage extends AbstractStorage {
     await this.#connection.run("SET TimeZone = 'UTC'");
   }
 
+  async hasRows(name) {
+    const rows = async (sql, values) =>
+      (await this.#connection.runAndReadAll(sql, values)).getRows();
+    const found = await rows(
+      'SELECT table_catalog, table_schema, table_name FROM information_schema.tables WHERE ' +
+        "table_catalog = current_database() AND table_schema = 'main' AND lower(table_name) = lower($1)",
+      [name],
+    );
+    if (found.length === 0) return false;
+    return (await rows(`SELECT 1 FROM ${found[0].map(quote).join('.')} LIMIT 1`)).length > 0;
+  }
+
   async begin(plan) {
     this.#plan = plan;
     this.#staging = new Staging(this.#stagingFolder(), {

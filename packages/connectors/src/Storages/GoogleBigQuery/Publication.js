@@ -200,4 +200,4 @@ function columnName(name) {
   return name.replace(/[^\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]/gu, '_');
 }
 
-module.exports = { Publication };
+module.exports = { Publication, pathOf };

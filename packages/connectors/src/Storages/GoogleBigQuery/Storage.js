@@ -4,7 +4,7 @@ const { createRequire } = require('node:module');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
 const { refusePlaceholders } = require('../common');
-const { Publication } = require('./Publication');
+const { Publication, pathOf } = require('./Publication');
 const { Staging } = require('./Staging');
 const manifest = require('./manifest.json');
 
@@ -50,6 +50,19 @@ class GoogleBigQueryStorage extends AbstractStorage {
       const dataset = impatient.dataset(name, { projectId: project, location });
       const [exists] = await answerOf(dataset.exists());
       if (!exists) await this.#dataset.create({ location });
+    });
+  }
+
+  async hasRows(name) {
+    return this.#explained(async () => {
+      const table = this.#dataset.table(name);
+      const [exists] = await table.exists();
+      if (!exists) return false;
+      // It reads no column, and costs nothing.
+      const [[{ total }]] = await this.#client.query(
+        `SELECT COUNT(*) AS total FROM ${pathOf(table)}`,
+      );
+      return total > 0;
     });
   }
 

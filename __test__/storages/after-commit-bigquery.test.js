@@ -1,0 +1,3 @@
+'use strict';
+
+require('./support/after-commit').afterCommitOf('GoogleBigQuery');

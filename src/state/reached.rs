@@ -1,0 +1,118 @@
+//! How far a run came, as its connector prints it.
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::{State, TableState};
+
+/// Tables of one message that are kept.
+const MOST_TABLES: usize = 10_000;
+
+/// Run types that move the state. A backfill loads the past, and a custom run whatever was asked
+/// for.
+const MOVES_STATE: [&str; 2] = ["INCREMENTAL", "FULL_REFRESH"];
+
+/// Whether a run of this configuration (the variable `OW_RUN_CONFIG`) moves the state where it
+/// succeeds. Without a type it is an incremental one.
+pub fn moves_state(run_config: Option<&str>) -> bool {
+    #[derive(serde::Deserialize)]
+    struct RunConfig<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Option<&'a RawValue>,
+    }
+    let Some(text) = run_config.filter(|text| !text.trim().is_empty()) else { return true };
+    let Ok(RunConfig { kind }) = serde_json::from_str(text) else { return false };
+    let Some(kind) = kind.filter(|kind| !["null", "\"\""].contains(&kind.get())) else { return true };
+    serde_json::from_str::<String>(kind.get()).is_ok_and(|kind| MOVES_STATE.contains(&kind.as_str()))
+}
+
+impl State {
+    /// What `updateLastRequstedDate` says: `date`, and `tables` where the connector has several. The
+    /// date that hosts pass on is never later than that of any table. None where it says nothing.
+    pub fn said(date: Option<&RawValue>, tables: Option<&RawValue>) -> Option<Self> {
+        let date: Option<String> = date.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let tables: Option<BTreeMap<String, TableState>> =
+            tables.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let tables = tables.filter(|tables| tables.len() <= MOST_TABLES).unwrap_or_default();
+        if date.is_none() && tables.is_empty() {
+            return None;
+        }
+        Some(Self { date: earliest(date, &tables), tables, ..Self::default() })
+    }
+
+    /// The same of an object that holds both.
+    pub fn said_whole(raw: &RawValue) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Whole<'a> {
+            #[serde(borrow)]
+            date: Option<&'a RawValue>,
+            #[serde(borrow)]
+            tables: Option<&'a RawValue>,
+        }
+        let Whole { date, tables } = serde_json::from_str(raw.get()).ok()?;
+        Self::said(date, tables)
+    }
+}
+
+/// The date, or that of a table which is behind it. Texts are compared by their days, which sort as
+/// they are written.
+fn earliest(date: Option<String>, tables: &BTreeMap<String, TableState>) -> Option<String> {
+    let date = date?;
+    let day = |date: &str| date.get(..10).map(ToOwned::to_owned);
+    let behind = tables.values().map(|table| &table.date).min_by_key(|date| day(date));
+    Some(behind.filter(|behind| day(behind) < day(&date)).cloned().unwrap_or(date))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Option<String> {
+        let raw: Box<RawValue> = serde_json::from_str(text).unwrap();
+        State::said_whole(&raw).map(|state| serde_json::to_string(&state).unwrap())
+    }
+
+    #[test]
+    fn what_is_said_is_kept_and_what_is_none_is_not() {
+        let same = r#"{"date":"2026-01-02T00:00:00.000Z","tables":{"a":{"date":"2026-01-02T00:00:00.000Z","reachedAt":"2026-02-02"}}}"#;
+        assert_eq!(said(same).as_deref(), Some(same));
+        assert_eq!(said(r#"{"date":"2026-01-02","x":1}"#).as_deref(), Some(r#"{"date":"2026-01-02"}"#));
+        let tables = r#"{"tables":{"a":{"date":"2026-01-02"}}}"#;
+        assert_eq!(said(tables).as_deref(), Some(tables));
+        for text in ["{}", r#"{"date":7}"#, r#"{"tables":{}}"#, r#"{"tables":{"a":5}}"#, "[]", "7"] {
+            assert_eq!(said(text), None, "{text}");
+        }
+        assert_eq!(said(r#"{"date":"x","tables":["a"]}"#).as_deref(), Some(r#"{"date":"x"}"#));
+    }
+
+    #[test]
+    fn the_date_of_all_is_the_earliest() {
+        let text =
+            r#"{"date":"2026-06-01","tables":{"fast":{"date":"2026-06-01"},"late":{"date":"2026-05-01"}}}"#;
+        assert_eq!(said(text), Some(text.replacen("2026-06-01", "2026-05-01", 1)));
+    }
+
+    #[test]
+    fn only_incremental_runs_and_full_refreshes_move_the_state() {
+        for moves in [
+            None,
+            Some(""),
+            Some("{}"),
+            Some(r#"{"type":null}"#),
+            Some(r#"{"type":"INCREMENTAL"}"#),
+            Some(r#"{"type":"FULL_REFRESH"}"#),
+        ] {
+            assert!(moves_state(moves), "{moves:?}");
+        }
+        for text in [
+            r#"{"type":"MANUAL_BACKFILL"}"#,
+            r#"{"type":"CUSTOM"}"#,
+            r#"{"type":"other"}"#,
+            r#"{"type":5}"#,
+            "{",
+        ] {
+            assert!(!moves_state(Some(text)), "{text}");
+        }
+    }
+}
