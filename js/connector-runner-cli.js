@@ -84,9 +84,18 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
         ({ exitCode } = printed);
       }
     } catch (error) {
-      const { message = String(error), code, hint, stderrTail, result, run } = error ?? {};
+      const {
+        message = String(error),
+        code,
+        hint,
+        stderrTail,
+        result,
+        run,
+        findings,
+      } = error ?? {};
       const signal = stops?.received();
-      const told = JSON.stringify({ message, code, hint, stderrTail, result, run, signal });
+      const facts = { message, code, hint, stderrTail, result, run, signal, findings };
+      const told = JSON.stringify(facts);
       const failed = JSON.parse(super.failed(told, now()));
       screen.stop();
       await screen.say(failed.texts);
@@ -121,10 +130,11 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     return JSON.parse(value);
   }
 
+  /** The configuration, and its text. */
   #readConfig(file) {
     const text = inCallersRealm(() => super.readConfig(request([], { config: file })));
     try {
-      return JSON.parse(text);
+      return { given: JSON.parse(text), text };
     } catch (cause) {
       throw new ConnectorRunError(`${file} is not valid JSON`, {
         code: 'INVALID_CONFIG',
@@ -137,17 +147,22 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const { config: file, runType, data, state: givenState, ownState, options } = plan;
     stops.say = (name) => screen.say(super.stopping(name));
     stops.leave = () => screen.stop();
-    const given = this.#readConfig(file);
+    const { given, text } = this.#readConfig(file);
     const stateFile =
       givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
     const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
     const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
-    const found = await settle(
-      inCallersRealm(() => super.findPathParameters(request([options], { config: given }))),
+    const checked = await settle(
+      inCallersRealm(() => super.precheck(request([options], { config: given, file, text }))),
     );
-    const { paths, notice, connectors } = JSON.parse(found.value);
+    const { paths, notice, connectors, findings, refusal } = JSON.parse(checked.value);
+    if (refusal) {
+      const [message, hint] = refusal;
+      const error = new ConnectorRunError(message, { code: 'INVALID_CONFIG', hint });
+      throw Object.assign(error, { findings });
+    }
     const folder = path.dirname(path.resolve(file));
     inCallersRealm(() =>
       super.completeConfig(
@@ -165,6 +180,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       notice,
       stateFile,
       stateDate: typeof state.date === 'string' ? state.date : undefined,
+      findings,
     };
     await screen.say(super.begun(JSON.stringify(beginning), now()));
 

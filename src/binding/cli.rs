@@ -16,7 +16,6 @@ use crate::cli::{self, Facts, Plan, Session, Texts};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
-use crate::run::find_connectors;
 
 #[napi]
 pub struct ConnectorRunnerCli {
@@ -89,16 +88,14 @@ impl ConnectorRunnerCli {
         cli::explain(&text)
     }
 
-    /// Which parameters of `request.config` are paths: JSON of their sections and names.
+    /// What is wrong with the text of the configuration in `request.file`, and which parameters of
+    /// `request.config` are paths: JSON of their sections and names.
     #[napi(catch_unwind)]
-    pub fn find_path_parameters<'env>(
-        &self,
-        env: &'env Env,
-        request: Object<'env>,
-    ) -> Result<PromiseRaw<'env, String>> {
+    pub fn precheck<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let options = request.options()?;
         let host = request.host()?;
+        let (file, text) = (request.text("file")?, request.text("text")?);
         let config = request.member("config")?;
         let name_of = |section: &str| -> Result<String> {
             text_of(&request.values.member(&request.values.member(&config, section)?, "name")?)
@@ -106,12 +103,16 @@ impl ConnectorRunnerCli {
         let (source, storage) =
             (name_of("source")?, crate::config::storage_name(&name_of("storage")?).to_owned());
         promise(env, async move {
-            let connectors = find_connectors(options.connectors_package.as_deref(), &host).await?;
+            let package = options.connectors_package.as_deref();
+            let cli::Precheck { connectors, findings, refusal } =
+                cli::precheck(&file, &text, package, &host).await?;
             let paths = cli::path_parameters(&connectors.catalog, &source, &storage);
             let answer = serde_json::json!({
                 "paths": paths,
                 "notice": connectors.package.fallback_notice(),
                 "connectors": connectors.package.title(),
+                "findings": findings,
+                "refusal": refusal.map(|cli::Refusal { message, hint }| [message, hint]),
             });
             Ok::<_, RunnerError>(Some(answer.to_string()))
         })

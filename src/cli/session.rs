@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::ending::{Ending, Failed, RunFacts, StateFacts};
 use super::exit::{exit_code, status_of};
+use super::findings::Finding;
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
@@ -56,6 +57,8 @@ pub struct Beginning {
     pub state_file: Option<String>,
     /// The state's date.
     pub state_date: Option<String>,
+    /// What is in doubt of the configuration.
+    pub findings: Vec<Finding>,
 }
 
 /// A run, from the command's start to its end.
@@ -117,7 +120,8 @@ impl Session {
 
     /// The configuration was read and the connectors package found.
     pub fn begin(&mut self, beginning: Beginning, at: &str) -> Texts {
-        let Beginning { run_id, source, storage, connectors, notice, state_file, state_date } = beginning;
+        let Beginning { run_id, source, storage, connectors, notice, state_file, state_date, findings } =
+            beginning;
         self.live.storage.clone_from(&storage);
         let mut texts = Texts::default();
         if let Some(notice) = notice.as_ref().filter(|_| !self.look.quiet) {
@@ -125,13 +129,17 @@ impl Session {
             let short = notice.split(" (").next().unwrap_or(notice);
             texts.stderr = format!("{}\n", self.stderr.dim(&self.facts.wrapped(short, 0, 0)));
         }
+        texts.stderr.extend(findings.iter().map(|finding| finding.line(&self.config, self.stderr)));
         self.notice = notice;
         if self.look.json {
-            let fields = json!({
+            let mut fields = json!({
                 "runId": run_id, "runType": self.run_type, "config": self.config, "source": source,
                 "storage": storage, "connectors": connectors,
                 "state": { "file": state_file, "date": state_date },
             });
+            if !findings.is_empty() {
+                fields["findings"] = json!(findings);
+            }
             texts.stdout = Self::event("start", at, &fields);
         }
         self.state = StateFacts { file: state_file, from: state_date, ..StateFacts::default() };
@@ -293,10 +301,13 @@ impl Session {
         if self.look.json {
             let status = status_of(failed.code.as_deref().unwrap_or_default());
             let of = |name: &str| raw.get(name).cloned().unwrap_or_default();
-            let error = json!({
+            let mut error = json!({
                 "code": of("code"), "message": of("message"), "hint": of("hint"), "stderrTail": of("stderrTail"),
                 "run": of("run"),
             });
+            if !failed.findings.is_empty() {
+                error["findings"] = of("findings");
+            }
             texts.stdout = self.result_event(status, code, &error, &of("result"), at);
         }
         (texts, code)
