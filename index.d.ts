@@ -449,6 +449,12 @@ export interface RunnerOptions extends RunOptions {
   lockfile?: string;
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;
+  /**
+   * With which errors the connector's stderr has their stacks: `'all'`, the default, or
+   * `'unexpected'`: those that are a `ConnectorError` of the connectors package, whose message says
+   * the cause and the remedy, have their message alone.
+   */
+  stacks?: 'all' | 'unexpected';
   /** Packages whose install scripts may run, beside `@kaciras/deasync`; none by default. */
   allowScripts?: string[];
   /**

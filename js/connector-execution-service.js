@@ -68,6 +68,16 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     });
   }
 
+  /**
+   * As `execute`, but source and storage only say whether a run could begin: one line each, for the
+   * command line.
+   */
+  async prove(datamartId, runId, config, runConfig, stdio, options) {
+    return observed({ datamartId, runId, config, runConfig }, (watcher) =>
+      this.#execute(watcher, datamartId, runId, config, runConfig, stdio, options, true),
+    );
+  }
+
   /** The options of a run: later ones win. */
   #layers(options) {
     const environment = this.executionEnvironment;
@@ -93,7 +103,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     }
   }
 
-  async #execute(watcher, datamartId, runId, givenConfig, runConfig, stdio, options) {
+  async #execute(watcher, datamartId, runId, givenConfig, runConfig, stdio, options, proves) {
     const environment = this.executionEnvironment;
     const isBuiltIn = environment instanceof NodeJsEnvironment;
     const layers = this.#layers(options);
@@ -112,6 +122,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       wantsPhases: watcher.wantsPhases,
       wantsPid: wantsPid(stdio),
       wantsMessages: watcher.wantsMessages,
+      proves,
     });
 
     let directory;

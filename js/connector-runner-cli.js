@@ -71,13 +71,15 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv], now()));
     const isRun = plan.action === 'run';
-    const stops = isRun ? catchSignals() : undefined;
+    const stops = isRun || plan.action === 'connect' ? catchSignals() : undefined;
     const isLive = isRun && super.isLive();
     const screen = new Screen(isLive && ((...moment) => super.liveLine(...moment)));
     let exitCode = 0;
     try {
       if (isRun) {
         await this.#runConnector(plan, stops, screen);
+      } else if (plan.action === 'connect') {
+        exitCode = await this.#connect(argv, plan, stops, screen);
       } else {
         const printed = plan.action === 'perform' ? await this.#perform(argv) : plan;
         await screen.write([printed.stdout, printed.stderr]);
@@ -130,6 +132,42 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     return JSON.parse(value);
   }
 
+  /** `check --connect`: after what can be known without it, source and storage are asked. */
+  async #connect(argv, { config: file, runType: type, options, look }, stops, screen) {
+    const checked = await this.#perform(argv);
+    const isForProgram = look.quiet;
+    if (checked.exitCode !== 0 || !isForProgram) {
+      await screen.write([checked.stdout, checked.stderr]);
+      if (checked.exitCode !== 0) return checked.exitCode;
+    }
+    const { config } = await this.#prepare(file, this.#readConfig(file), options);
+    super.begun(JSON.stringify({ storage: config.storage.name }), now()); // which its steps name
+    const runId = now();
+    let lines = '';
+    const onStdout = (text) => void (lines += text);
+    const onProgress = (step) => void screen.say(super.step(JSON.stringify(step), now()));
+    const service = new ConnectorExecutionService(null, options);
+    stops.force = () => service.cancel(runId, { graceMs: 0 });
+    const asked = { names: [config.source.name, config.storage.name] };
+    if (isForProgram) asked.answer = checked.stdout;
+    try {
+      await service.prove(
+        'cli-runner',
+        runId,
+        config,
+        new RunConfig({ type, data: [], state: {} }),
+        { logCapture: { onStdout, onStderr() {} } },
+        { onProgress, signal: stops.signal },
+      );
+    } catch (error) {
+      if (stops.received()) throw error;
+      asked.error = [error.message, error.stderrTail || error.hint || null];
+    }
+    const printed = JSON.parse(super.connections(JSON.stringify({ ...asked, lines })));
+    await screen.write([printed.stdout, printed.stderr]);
+    return printed.exitCode;
+  }
+
   /** The configuration, and its text. */
   #readConfig(file) {
     const text = inCallersRealm(() => super.readConfig(request([], { config: file })));
@@ -143,15 +181,8 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
-  async #runConnector(plan, stops, screen) {
-    const { config: file, runType, data, state: givenState, ownState, options } = plan;
-    stops.say = (name) => screen.say(super.stopping(name));
-    stops.leave = () => screen.stop();
-    const { given, text } = this.#readConfig(file);
-    const stateFile =
-      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
-    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
-    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+  /** The configuration as a run gets it, or why it is refused before anything starts. */
+  async #prepare(file, { given, text }, options, date) {
     new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
 
     const checked = await settle(
@@ -166,10 +197,24 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     const folder = path.dirname(path.resolve(file));
     inCallersRealm(() =>
       super.completeConfig(
-        request([], { config: given, folder, paths: JSON.stringify(paths), date: state.date }),
+        request([], { config: given, folder, paths: JSON.stringify(paths), date }),
       ),
     );
     const config = new Config({ datamartId: 'cli-runner', ...given });
+    return { config, notice, connectors, findings };
+  }
+
+  async #runConnector(plan, stops, screen) {
+    const { config: file, runType, data, state: givenState, ownState, options } = plan;
+    stops.say = (name) => screen.say(super.stopping(name));
+    stops.leave = () => screen.stop();
+    const read = this.#readConfig(file);
+    const stateFile =
+      givenState ?? (ownState ? super.ownStateFile(request([], { config: file })) : undefined);
+    const readsState = givenState || (stateFile && runType === 'INCREMENTAL');
+    const state = readsState ? JSON.parse(inCallersRealm(() => super.readState(stateFile))) : {};
+    const prepared = await this.#prepare(file, read, options, state.date);
+    const { config, notice, connectors, findings } = prepared;
     const runConfig = new RunConfig({ type: runType, data, state });
     const runId = now();
     const beginning = {

@@ -53,7 +53,7 @@ impl ConnectorRunnerCli {
     #[napi(catch_unwind)]
     pub fn plan(&mut self, argv: Vec<String>, at: String) -> Result<String> {
         let plan = cli::plan(&argv, &self.facts, &at);
-        if let Plan::Run(run) = &plan {
+        if let Plan::Run(run) | Plan::Connect(run) = &plan {
             self.session = Session::new(run, self.facts.clone());
         }
         json(&plan)
@@ -86,6 +86,13 @@ impl ConnectorRunnerCli {
     #[napi(catch_unwind)]
     pub fn explain(&self, text: String) -> Option<String> {
         cli::explain(&text)
+    }
+
+    /// What `check --connect` prints of what source and storage have said; `asked` is JSON, and so is
+    /// the answer.
+    #[napi(catch_unwind)]
+    pub fn connections(&self, asked: String) -> Result<String> {
+        json(&self.session.connections(&parsed(&asked)?))
     }
 
     /// What is wrong with the text of the configuration in `request.file`, and which parameters of

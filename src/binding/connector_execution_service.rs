@@ -104,7 +104,8 @@ impl ConnectorExecutionService {
         let datamart_id = request.id("datamartId", "Datamart ID is required")?;
         let run_id = request.id("runId", "Run ID is required")?;
         let names = names(&request)?;
-        let options = request.options()?;
+        let mut options = request.options()?;
+        options.script.proves = request.flag("proves")?;
         let host = request.host()?;
         let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
         let port = Port::new(port, env)

@@ -76,7 +76,7 @@ impl NodeJsEnvironment {
                         package: &package,
                         storage_dependencies: &dependencies,
                         node: &node_for(&host.variables, &host),
-                        eager: options.eager,
+                        script: options.script,
                         store: &options.store,
                         host: &host,
                     };

@@ -11,6 +11,7 @@ use super::config_file::{explain, read_config};
 use super::examine::{Examined, examine};
 use super::findings::{Findings, Severity, counted};
 use super::look::Paint;
+use super::run::{IsolationArgs, Look, PlaceArgs, RunPlan, plan_of_check};
 use crate::connectors::{Depth, storage_dependencies};
 use crate::environment::{Published, published};
 use crate::error::Result;
@@ -33,8 +34,28 @@ pub struct CheckArgs {
     #[arg(long)]
     pub online: bool,
 
+    /// Also let source and storage try what a run needs, in an environment and isolation like a run's,
+    /// without moving a row: whether they can be reached, accept the credentials, and may be written
+    #[arg(long)]
+    pub connect: bool,
+
     #[command(flatten)]
     pub connectors: ConnectorsArgs,
+
+    #[command(flatten)]
+    pub place: PlaceArgs,
+
+    #[command(flatten)]
+    pub isolation: IsolationArgs,
+}
+
+impl CheckArgs {
+    /// The run that `--connect` asks for.
+    pub fn into_plan(self, no_color: bool) -> RunPlan {
+        // its steps go to a person, and its one answer to a program
+        let look = Look { json: false, quiet: self.json, no_color };
+        plan_of_check(self.config, self.connectors, self.place, self.isolation, look)
+    }
 }
 
 /// Checks a configuration. The exit code is 1 where a run would fail.

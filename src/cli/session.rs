@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::common::Printed;
+use super::connections::{Asked, connections};
 use super::ending::{Ending, Failed, RunFacts, StateFacts};
 use super::exit::{exit_code, status_of};
 use super::findings::Finding;
@@ -97,6 +99,13 @@ impl Session {
             notice: None,
             facts,
         }
+    }
+
+    /// What source and storage have said of a run that was not one.
+    pub fn connections(&self, asked: &Asked) -> Printed {
+        let mut printed = connections(&self.config, asked, self.stdout);
+        printed.stdout = self.facts.fitted(&printed.stdout, self.facts.stdout && asked.answer.is_none());
+        printed
     }
 
     /// Whether there is a line that changes.

@@ -30,10 +30,15 @@ class TikTokApi {
   #config;
   #base;
   #token;
+  #attempts;
 
-  /** @param {import('../../Core/AbstractConfig').AbstractConfig} config */
-  constructor(config) {
+  /**
+   * @param {import('../../Core/AbstractConfig').AbstractConfig} config
+   * @param {{ attempts?: number }} [options] how often to ask for one page; `MaxAttempts` by default
+   */
+  constructor(config, { attempts = config.getValue('MaxAttempts') } = {}) {
     this.#config = config;
+    this.#attempts = attempts;
     this.#base = baseOf(config.getValue('BaseUrl'));
     this.#token = tokenOf(config.getValue('AccessToken'));
   }
@@ -76,7 +81,7 @@ class TikTokApi {
         headers: { 'access-token': this.#token, accept: 'application/json' },
         redirect: 'manual',
         judge: (answer) => refusalIn(answer, subject),
-        attempts: this.#config.getValue('MaxAttempts'),
+        attempts: this.#attempts,
         timeoutMs: this.#config.getValue('TimeoutSeconds') * 1000,
         wait: async (ms, problem) => {
           this.#config.log(this.#hide(`Asking again in ${(ms / 1000).toFixed(1)} s. ${problem}`));

@@ -1,6 +1,8 @@
 'use strict';
 
-const { rm } = require('node:fs/promises');
+const { randomUUID } = require('node:crypto');
+const { existsSync } = require('node:fs');
+const { mkdir, rm } = require('node:fs/promises');
 const { availableParallelism } = require('node:os');
 const { isAbsolute } = require('node:path');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
@@ -36,12 +38,45 @@ class DuckDbStorage extends AbstractStorage {
   }
 
   async open() {
-    const path = this.config.getValue('DatabasePath');
-    if (!isAbsolute(path)) {
-      throw new ConnectorError(
-        `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`,
-      );
+    await this.#connect(this.#path());
+    // The lock on the database is ours, so what lies there is of a run that was killed.
+    await rm(this.#stagingFolder(), { recursive: true, force: true });
+    // Days of moments are days in UTC, here as in the sources.
+    await this.#connection.run("SET TimeZone = 'UTC'");
+  }
+
+  /** A database that is not there yet is tried under another name, so that none is made. */
+  async check() {
+    const path = this.#path();
+    const isThere = existsSync(path);
+    const trial = `${path}.owox-check-${randomUUID()}`;
+    try {
+      await this.#connect(isThere ? path : trial);
+      await this.#connection.run('BEGIN TRANSACTION');
+      await this.#connection.run(`CREATE TABLE ${quote(`owox_check_${randomUUID()}`)} (n INTEGER)`);
+      await this.#connection.run('ROLLBACK');
+      // Rows are staged beside it.
+      if (isThere) await mkdir(trial);
+    } catch (cause) {
+      if (cause instanceof ConnectorError) throw cause;
+      throw new ConnectorError(`Cannot write ${path}: ${reasonOf(cause)}`, { cause });
+    } finally {
+      await this.close();
+      await rm(trial, { recursive: true, force: true });
+      await rm(`${trial}.wal`, { force: true });
     }
+    return isThere ? `${path} can be written` : `${path} is not there yet, and can be made`;
+  }
+
+  #path() {
+    const path = this.config.getValue('DatabasePath');
+    if (isAbsolute(path)) return path;
+    throw new ConnectorError(
+      `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`,
+    );
+  }
+
+  async #connect(path) {
     // Not at the top: the manifest's parameters can be read without DuckDB.
     this.#api = require('@duckdb/node-api');
     try {
@@ -50,10 +85,6 @@ class DuckDbStorage extends AbstractStorage {
       throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause)}`, { cause });
     }
     this.#connection = await this.#instance.connect();
-    // The lock on the database is ours, so what lies there is of a run that was killed.
-    await rm(this.#stagingFolder(), { recursive: true, force: true });
-    // Days of moments are days in UTC, here as in the sources.
-    await this.#connection.run("SET TimeZone = 'UTC'");
   }
 
   async begin(plan) {
