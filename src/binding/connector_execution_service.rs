@@ -263,7 +263,7 @@ async fn run_watched(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
-                let granted = granted_by(&connectors.catalog, &variables, &options.isolation);
+                let granted = granted_by(&connectors.catalog, &variables, &options.isolation, host);
                 if let Some(facts) = facts {
                     facts.found(&connectors.package, marked, secrets.clone());
                 }

@@ -1,12 +1,13 @@
 'use strict';
 
 const { randomUUID } = require('node:crypto');
-const { existsSync } = require('node:fs');
+const { existsSync, realpathSync } = require('node:fs');
 const { mkdir, rm } = require('node:fs/promises');
 const { availableParallelism } = require('node:os');
 const { isAbsolute } = require('node:path');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
+const { isolationRemedy } = require('../../Core/isolation');
 const { Publication } = require('./Publication');
 const { quote } = require('./sql');
 const { Staging } = require('./Staging');
@@ -59,7 +60,7 @@ class DuckDbStorage extends AbstractStorage {
       if (isThere) await mkdir(trial);
     } catch (cause) {
       if (cause instanceof ConnectorError) throw cause;
-      throw new ConnectorError(`Cannot write ${path}: ${reasonOf(cause)}`, { cause });
+      throw new ConnectorError(`Cannot write ${path}: ${reasonOf(cause, path)}`, { cause });
     } finally {
       await this.close();
       await rm(trial, { recursive: true, force: true });
@@ -70,7 +71,8 @@ class DuckDbStorage extends AbstractStorage {
 
   #path() {
     const path = this.config.getValue('DatabasePath');
-    if (isAbsolute(path)) return path;
+    // Its files lie beside the database, wherever a link to that lies.
+    if (isAbsolute(path)) return existsSync(path) ? realpathSync(path) : path;
     throw new ConnectorError(
       `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`,
     );
@@ -82,7 +84,7 @@ class DuckDbStorage extends AbstractStorage {
     try {
       this.#instance = await this.#api.DuckDBInstance.create(path, this.#options());
     } catch (cause) {
-      throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause)}`, { cause });
+      throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause, path)}`, { cause });
     }
     this.#connection = await this.#instance.connect();
   }
@@ -138,7 +140,7 @@ class DuckDbStorage extends AbstractStorage {
   }
 
   #stagingFolder() {
-    return `${this.config.getValue('DatabasePath')}.owox-staging`;
+    return `${this.#path()}.owox-staging`;
   }
 
   #options() {
@@ -154,8 +156,11 @@ class DuckDbStorage extends AbstractStorage {
   }
 }
 
-function reasonOf({ message }) {
+function reasonOf({ message }, path) {
   const [firstLine] = message.split('\n');
+  const isRefused = /permission denied|EACCES|EPERM|ERR_ACCESS_DENIED/i.test(message);
+  const byIsolation = isRefused ? isolationRemedy(path, 'write') : null;
+  if (byIsolation !== null) return byIsolation;
   if (/set lock|being used by another process/.test(message)) {
     // 0 is one that cannot be seen from within the run
     const process = /PID ([1-9]\d*)/.exec(message);
