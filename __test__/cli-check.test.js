@@ -277,8 +277,9 @@ test('dependencies that npm cannot install are found, with --online also by aski
   });
   const bin = writeFiles(tempFolder(t), {
     npm: `#!/bin/sh
-case "$2" in
-  there@*) echo 1.2.3 ;;
+for last; do :; done
+case "$last" in
+  there@*) echo 'added 1 package' ;;
   gone@*) echo 'npm error code E404' >&2; exit 1 ;;
   *) echo 'npm error code ENOTFOUND' >&2; exit 1 ;;
 esac\n`,
@@ -305,6 +306,9 @@ esac\n`,
   assert.match((await ask('Git'))[0], /^warning: dependency "x" asks for "github:a\/b"/);
   assert.deepEqual(await ask('Gone'), []);
   assert.deepEqual(await ask('Fine', '--online'), []);
-  assert.match((await ask('Gone', '--online'))[0], /^error: needs gone@9\.9\.9, which npm/);
+  assert.match(
+    (await ask('Gone', '--online'))[0],
+    /^error: needs gone@9\.9\.9, which npm's registry does not have.*E404$/,
+  );
   assert.match((await ask('Offline', '--online'))[0], /^warning: .*could not tell: .*ENOTFOUND/);
 });

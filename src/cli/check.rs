@@ -105,8 +105,9 @@ async fn dependencies<'a>(
         let Some(host) = online.filter(|_| origin(version) == Some(Origin::Registry)) else { continue };
         let (severity, message) = match published(name, version, host).await? {
             Published::Yes => continue,
-            Published::No => {
-                (Severity::Error, format!("needs {name}@{version}, which npm's registry does not have"))
+            Published::No(why) => {
+                let has_not = "which npm's registry does not have, or not all that it needs";
+                (Severity::Error, format!("needs {name}@{version}, {has_not}: {why}"))
             }
             Published::Unknown(why) => {
                 (Severity::Warning, format!("needs {name}@{version}, of which npm could not tell: {why}"))

@@ -21,16 +21,22 @@ const MAY_BUILD: [&str; 1] = ["@kaciras/deasync"];
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
 /// connectors package, since a linked one would leave its own dependencies out.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 7] = [
     "--ignore-scripts",
     "--install-links",
     "--omit=dev",
-    "--prefer-offline",
     "--no-audit",
     "--no-fund",
     "--no-progress",
     "--no-update-notifier",
 ];
+
+/// What npm has in its cache is taken unasked, as old as it may be: most environments are made so
+/// without a word to the registry.
+const CACHED: &str = "--prefer-offline";
+
+/// The registry is asked, also for what is in the cache.
+const FRESH: &str = "--prefer-online";
 
 /// From SIGTERM to SIGKILL for npm, which needs no time to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -88,8 +94,14 @@ pub async fn install(
     cancellation: &Cancellation,
 ) -> Result<Vec<LayerReport>> {
     let command = if how.pinned { "ci" } else { "install" };
-    let args: Vec<_> = std::iter::once(command).chain(FLAGS).collect();
-    let layers = run(&args, directory, how, host, cancellation).await?;
+    let args = |metadata| -> Vec<_> { std::iter::once(command).chain(FLAGS).chain([metadata]).collect() };
+    let layers = match run(&args(CACHED), directory, how, host, cancellation).await {
+        // what the cache knows of a package may be older than the version that is wanted
+        Err(error) if !how.pinned && error.hint.as_deref().is_some_and(is_unknown) => {
+            run(&args(FRESH), directory, how, host, cancellation).await?
+        }
+        ran => ran?,
+    };
     for package in MAY_BUILD.into_iter().chain(how.scripts.iter().map(String::as_str)) {
         if directory.join("node_modules").join(package).join("package.json").is_file() {
             build(package, directory, how, host, cancellation).await?;
@@ -126,13 +138,19 @@ async fn build(
 pub enum Published {
     /// There is such a version.
     Yes,
-    /// There is none.
-    No,
+    /// There is none, or none of something that it needs; with what npm says.
+    No(String),
     /// npm could not tell; with the end of its output.
     Unknown(String),
 }
 
-/// Asks npm's registry for `name@version`.
+/// Whether npm says that there is no such package or version.
+fn is_unknown(output: &str) -> bool {
+    ["E404", "ETARGET", "notarget"].iter().any(|code| output.contains(code))
+}
+
+/// Asks npm's registry for `name@version` and all that it needs, as an install does: what a registry
+/// answers to other questions, or the cache, may be of another time.
 ///
 /// # Errors
 /// `INSTALL_FAILED` where there is no npm, or it cannot be started.
@@ -141,15 +159,20 @@ pub async fn published(name: &str, version: &str, host: &Host) -> Result<Publish
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(failed)?;
     let wanted = format!("{name}@{version}");
-    let args = ["view", &wanted, "version"];
+    let only = ["install", "--package-lock-only"];
+    let args: Vec<_> = only.into_iter().chain(FLAGS).chain([FRESH, &wanted]).collect();
     let (how, nobody) = (Install::default(), Cancellation::default());
     let Ended { exit, output, .. } = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
     let output = output.trim();
+    // the first line that has the first of these words that any has
+    let line_with = |words: &[&str]| {
+        let lines = || output.lines().map(|line| line.trim_start_matches("npm error").trim());
+        words.iter().find_map(|word| lines().find(|line| line.contains(word))).unwrap_or_default().to_owned()
+    };
     Ok(match exit.code {
-        Some(0) if output.is_empty() => Published::No,
         Some(0) => Published::Yes,
-        _ if output.contains("E404") || output.contains("ETARGET") => Published::No,
-        _ => Published::Unknown(output.lines().next().unwrap_or_default().to_owned()),
+        _ if is_unknown(output) => Published::No(line_with(&["No matching version", "404 Not Found", "404"])),
+        _ => Published::Unknown(line_with(&[""])),
     })
 }
 
