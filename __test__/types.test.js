@@ -102,6 +102,7 @@ const DIFFERENCES = {
     hidden: [
       'begun',
       'completeConfig',
+      'connections',
       'explain',
       'failed',
       'isLive',

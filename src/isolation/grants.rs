@@ -118,7 +118,7 @@ struct Granted {
 }
 
 impl Granted {
-    fn nothing(why: String) -> Self {
+    fn nothing(why: &str) -> Self {
         Self { path: None, warning: Some(format!("grants nothing: {why}")) }
     }
 }
@@ -133,11 +133,12 @@ fn grant_of(value: &str, access: Access, writable: &[PathBuf]) -> Granted {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Granted::default() };
     let Some(folder) = follow(folder, writable, Last::Folder) else { return Granted::default() };
     if let Some(link) = folder.leads_out(writable) {
-        return Granted::nothing(format!("{}; {}", link, remedy(access, &folder.path)));
+        return Granted::nothing(&format!("{}; {}", link, remedy(access, &folder.path)));
     }
     let folder = folder.path;
     let file = follow(&folder.join(name), writable, Last::File);
-    let outside = file.as_ref().and_then(|file| file.leads_out(&[writable, &[folder.clone()]].concat()));
+    let outside =
+        file.as_ref().and_then(|file| file.leads_out(&[writable, std::slice::from_ref(&folder)].concat()));
     match (access, file, outside) {
         (Access::Write, Some(file), Some(link)) => {
             let target = file.path.parent().unwrap_or(&file.path);
@@ -146,16 +147,16 @@ fn grant_of(value: &str, access: Access, writable: &[PathBuf]) -> Granted {
             Granted { path: Some(folder), warning }
         }
         // where nobody writes, an administrator has linked it: what it leads to is meant
-        (Access::Write, Some(file), None) if file.path.is_file() => {
+        (Access::Write, Some(file), None) if !file.is_doubtful() && file.path.is_file() => {
             Granted { path: file.path.parent().map(Path::to_owned), warning: None }
         }
         (Access::Write, ..) => Granted { path: Some(folder), warning: None },
         (Access::Read, None, _) => Granted::default(),
         (Access::Read, Some(file), Some(link)) => {
-            Granted::nothing(format!("{link}; {}", remedy(access, &file.path)))
+            Granted::nothing(&format!("{link}; {}", remedy(access, &file.path)))
         }
         (Access::Read, Some(file), None) if file.path.is_dir() => {
-            Granted::nothing(format!("{} is a folder", file.path.display()))
+            Granted::nothing(&format!("{} is a folder", file.path.display()))
         }
         (Access::Read, Some(file), None) => Granted { path: Some(file.path), warning: None },
     }

@@ -30,6 +30,11 @@ pub struct Followed {
 }
 
 impl Followed {
+    /// Whether a run may have made a link on the way.
+    pub fn is_doubtful(&self) -> bool {
+        self.doubtful.is_some()
+    }
+
     /// What is said of a path that leaves these folders by a link that a run may have made; `None` where
     /// it does not.
     pub fn leads_out(&self, writable: &[PathBuf]) -> Option<String> {
