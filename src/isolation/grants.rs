@@ -137,8 +137,10 @@ fn grant_of(value: &str, access: Access, writable: &[PathBuf]) -> Granted {
     }
     let folder = folder.path;
     let file = follow(&folder.join(name), writable, Last::File);
-    let outside =
-        file.as_ref().and_then(|file| file.leads_out(&[writable, std::slice::from_ref(&folder)].concat()));
+    let mut within = writable.to_vec();
+    // what is read is granted alone, and not what lies beside it
+    within.extend((access == Access::Write).then(|| folder.clone()));
+    let outside = file.as_ref().and_then(|file| file.leads_out(&within));
     match (access, file, outside) {
         (Access::Write, Some(file), Some(link)) => {
             let target = file.path.parent().unwrap_or(&file.path);
@@ -316,6 +318,11 @@ mod tests {
         }
         let (found, warnings) = grants(&none, &db("data/in/db"));
         assert_eq!((found.len(), warnings.len()), (1, 0), "nothing else is written there");
+
+        // nor one in a folder that others write, to what lies below it
+        symlink("secret/x.csv", root.join("x.csv")).unwrap();
+        let (found, warnings) = grants(&csv("x.csv"), &none);
+        assert!(found.is_empty() && warnings[0].contains("grants nothing"), "{found:?} {warnings:?}");
 
         // a link that stays where the run writes anyway
         symlink("new", root.join("data/same")).unwrap();
