@@ -34,6 +34,14 @@ export default [
   // __DEPENDENCIES__ is replaced by a list when the file is written for a run
   {
     files: ['src/template/main.js'],
-    languageOptions: { globals: { __DEPENDENCIES__: 'readonly', __EAGER__: 'readonly' } },
+    languageOptions: {
+      globals: { __DEPENDENCIES__: 'readonly', __EAGER__: 'readonly', __EVERY_STACK__: 'readonly' },
+    },
+  },
+  // it is written after main.js into one file
+  {
+    files: ['src/template/check.js'],
+    languageOptions: { globals: { inspect: 'readonly', isExpected: 'readonly' } },
+    rules: { strict: 'off', 'no-unused-vars': ['error', { varsIgnorePattern: '^prove$' }] },
   },
 ];

@@ -485,7 +485,14 @@ export interface RunnerOptions extends RunOptions {
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;
   /**
-   * Packages whose install scripts may run; none by default, and no others do. `'name'` or `'name@1.2.3'` means the registry's package of that name. One from elsewhere
+   * With which errors the connector's stderr has their stacks: `'all'`, the default, or
+   * `'unexpected'`: those that are a `ConnectorError` of the connectors package, whose message says
+   * the cause and the remedy, have their message alone.
+   */
+  stacks?: 'all' | 'unexpected';
+  /**
+   * Packages whose install scripts may run; none by default, and no others do. `'name'` or
+   * `'name@1.2.3'` means the registry's package of that name. One from elsewhere
    * is named with its place, as the error or warning about it has it: `'name@file:/absolute/path'`,
    * `'name@git+https://host/repository.git'`, `'name@https://host/archive.tgz'`.
    */

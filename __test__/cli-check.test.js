@@ -163,6 +163,94 @@ test('missing parts and unknown names', async (t) => {
   ]);
 });
 
+test('what JSON loses, and what an example has left, is an error with line and column', async (t) => {
+  const text = `{
+  "name": "x",
+  "source": {
+    "name": "Weather",
+    "config": {
+      "City": "YOUR_CITY",
+      "Days": 7012345678901234567,
+      "City": { "value": "s3://YOUR_BUCKET/x" },
+      "Extra": { "value": { "a": [1e400, { "b": 1, "b": 2 }] } }
+    }
+  },
+  "storage": { "name": "Null", "config": {} }
+}`;
+  const { stdout, code } = await check(t, text);
+  assert.equal(code, 1);
+  assert.deepEqual(stdout.split('\n'), [
+    "config.json:6:15: error: source.config.City: still has the example's YOUR_CITY; put your own value there",
+    'config.json:7:15: error: source.config.Days: has more digits than a number keeps and would arrive as another one; put it in quotes',
+    'config.json:8:7: error: source.config.City: stands twice: the one on line 6, column 7 would be ignored; remove one of them',
+    "config.json:8:26: error: source.config.City.value: still has the example's YOUR_BUCKET; put your own value there",
+    'config.json:9:35: error: source.config.Extra.value.a[0]: is too large for a number and would arrive as nothing; put it in quotes',
+    'config.json:9:52: error: source.config.Extra.value.a[1].b: stands twice: the one on line 9, column 44 would be ignored; remove one of them',
+    'config.json has 6 errors',
+    '',
+  ]);
+});
+
+test('a class that is constructed can only raise doubts', async (t) => {
+  const constructed = {
+    sources: { Odd: 'run() {}' },
+    before: `class Known {
+      constructor(config) {
+        config.mergeParameters({
+          Needed: { isRequired: true, requiredType: 'number' },
+          Days: { requiredType: 'number' },
+        });
+      }
+    }`,
+    after: `Core.AbstractConfig.prototype.mergeParameters = function () { return this; };
+      Connectors.Odd.OddSource = Known;`,
+  };
+  const folder = connectorsPackage(t, constructed);
+  const ask = async (config) => {
+    const files = { 'config.json': weather({}, { source: { name: 'Odd', config } }) };
+    const options = {
+      cwd: writeFiles(tempFolder(t), files),
+      env: { ...env, OWOX_CONNECTORS_PACKAGE: folder },
+    };
+    const args = ['check', 'config.json', '--json'];
+    const { stdout } = await runScript('src/cli-wrapper.js', args, options);
+    return JSON.parse(stdout).findings.map(({ severity, path: at }) => `${severity} ${at}`);
+  };
+  assert.deepEqual(await ask({ Days: 'many', Other: 1 }), [
+    'warning source.config.Days',
+    'warning source.config.Other',
+    'warning source.config.Needed',
+  ]);
+  assert.deepEqual(await ask({ Needed: null }), ['error source.config.Needed']);
+});
+
+test('every placeholder of the examples and documents is found', async (t) => {
+  const texts = [];
+  for (const folder of ['examples', 'docs', 'docs/storages', '.', 'packages/connectors']) {
+    for (const name of fs.readdirSync(path.join(root, folder))) {
+      const file = path.join(root, folder, name);
+      if (name.endsWith('.json') && folder === 'examples')
+        texts.push(fs.readFileSync(file, 'utf8'));
+      if (!name.endsWith('.md')) continue;
+      for (const [, block] of fs.readFileSync(file, 'utf8').matchAll(/```json\n(.*?)```/gs)) {
+        if (/"(source|storage)"/.test(block)) texts.push(block);
+      }
+    }
+  }
+  const wanted = [];
+  for (const text of texts) {
+    for (const [value] of text.matchAll(/"(?:[^"]*[^\w"])?(?:your|<)[^"]*"|"…"/gi)) {
+      wanted.push(JSON.parse(value));
+    }
+  }
+  assert.ok(wanted.length > 25, `${wanted.length}`);
+  const values = [...new Set(wanted)];
+  const Extra = { value: Object.fromEntries(values.map((value, index) => [`k${index}`, value])) };
+  const findings = (await found(t, weather({ City: 'x', Extra }))).join('\n');
+  const missed = values.filter((_, index) => !findings.includes(`value.k${index} still has`));
+  assert.deepEqual(missed, []);
+});
+
 test('malformed JSON and a missing file', async (t) => {
   const { stdout, code } = await check(t, '{\n  "name": "x",\n  "source": }\n');
   assert.equal(code, 1);
@@ -189,8 +277,9 @@ test('dependencies that npm cannot install are found, with --online also by aski
   });
   const bin = writeFiles(tempFolder(t), {
     npm: `#!/bin/sh
-case "$2" in
-  there@*) echo 1.2.3 ;;
+for last; do :; done
+case "$last" in
+  there@*) echo 'added 1 package' ;;
   gone@*) echo 'npm error code E404' >&2; exit 1 ;;
   *) echo 'npm error code ENOTFOUND' >&2; exit 1 ;;
 esac\n`,
@@ -217,6 +306,9 @@ esac\n`,
   assert.match((await ask('Git'))[0], /^warning: dependency "x" asks for "github:a\/b"/);
   assert.deepEqual(await ask('Gone'), []);
   assert.deepEqual(await ask('Fine', '--online'), []);
-  assert.match((await ask('Gone', '--online'))[0], /^error: needs gone@9\.9\.9, which npm/);
+  assert.match(
+    (await ask('Gone', '--online'))[0],
+    /^error: needs gone@9\.9\.9, which npm's registry does not have.*E404$/,
+  );
   assert.match((await ask('Offline', '--online'))[0], /^warning: .*could not tell: .*ENOTFOUND/);
 });

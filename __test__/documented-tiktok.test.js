@@ -1,10 +1,12 @@
 'use strict';
-// The two documented configurations, as the files are: they must get as far as the credentials that
-// their reader has yet to put in, and say so, without asking any server.
+// The two documented configurations, as the files are: they end at the placeholders that their reader
+// has yet to replace, by name, before anything starts. With the placeholders filled in they get as far
+// as the credentials, and say so.
 
 const assert = require('node:assert/strict');
 const { execFile } = require('node:child_process');
-const net = require('node:net');
+const fs = require('node:fs');
+const http = require('node:http');
 const path = require('node:path');
 const { test } = require('node:test');
 
@@ -13,12 +15,16 @@ const { tempFolder, writeFiles } = require('./support/temp');
 
 const referencePackage = path.join(root, 'packages', 'connectors');
 
-/** A server on loopback that every client is pointed to: whoever connects is told of. */
+/** A server on loopback that every client is pointed to. It knows no key, and tells who asked. */
 async function bait(t) {
   const caught = [];
-  const server = net.createServer((socket) => {
-    caught.push(socket.remotePort);
-    socket.destroy();
+  const server = http.createServer((request, response) => {
+    caught.push(`${request.method} ${request.url.split('?')[0]}`);
+    response.writeHead(403, { 'content-type': 'application/xml' });
+    response.end(
+      '<?xml version="1.0" encoding="UTF-8"?><Error><Code>InvalidAccessKeyId</Code><Message>The AWS ' +
+        'Access Key Id you provided does not exist in our records.</Message><RequestId>1</RequestId></Error>',
+    );
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
@@ -33,12 +39,12 @@ if (!/npm/.test(process.argv[1])) {
   };
 }`;
 
-async function run(t, example) {
+async function run(t, config) {
   const { caught, origin } = await bait(t);
   const home = tempFolder(t);
+  const runsDir = tempFolder(t);
   const guard = path.join(writeFiles(tempFolder(t), { 'guard.js': GUARD }), 'guard.js');
   const cli = path.join(root, 'src', 'cli', 'connector-runner-cli.js');
-  const args = [cli, path.join(root, 'examples', example)];
   const given = { ...process.env };
   for (const name of Object.keys(given)) {
     if (/^(AWS|GOOGLE|GCLOUD|GCE|BIGQUERY)_/.test(name)) delete given[name];
@@ -49,7 +55,7 @@ async function run(t, example) {
       env: {
         ...given,
         OWOX_CONNECTORS_PACKAGE: referencePackage,
-        OWOX_RUNNER_RUNS_DIR: tempFolder(t),
+        OWOX_RUNNER_RUNS_DIR: runsDir,
         CLOUDSDK_CONFIG: home,
         METADATA_SERVER_DETECTION: 'none',
         AWS_EC2_METADATA_DISABLED: 'true',
@@ -57,27 +63,54 @@ async function run(t, example) {
         NODE_OPTIONS: `--require ${guard}`,
       },
     };
-    execFile(process.execPath, args, options, (error, stdout, stderr) => {
+    execFile(process.execPath, [cli, config], options, (error, stdout, stderr) => {
       resolve({ code: error?.code ?? 0, stdout, stderr });
     });
   });
-  assert.deepEqual(caught, []);
   assert.doesNotMatch(outcome.stderr, /looked up/);
-  return outcome;
+  return { ...outcome, caught };
 }
 
 const EXAMPLES = {
-  'tiktok-ads-to-google-bigquery.json':
-    /no usable credentials.*set ServiceAccountJson.*GOOGLE_APPLICATION_CREDENTIALS/,
-  'tiktok-ads-to-aws-athena.json':
-    /The example's values are still in AWSAccessKeyId, AWSSecretAccessKey, S3BucketName, AthenaDatabaseName, AthenaOutputLocation: put your own there/,
+  'tiktok-ads-to-google-bigquery.json': {
+    asks: [],
+    message: /no usable credentials.*set ServiceAccountJson.*GOOGLE_APPLICATION_CREDENTIALS/,
+  },
+  'tiktok-ads-to-aws-athena.json': {
+    asks: ['GET /your-own-bucket-name/'],
+    message: /check AWSAccessKeyId and AWSSecretAccessKey/,
+  },
 };
 
-for (const [example, message] of Object.entries(EXAMPLES)) {
-  test(`${example} ends at the storage's credentials`, async (t) => {
-    const { code, stdout, stderr } = await run(t, example);
+for (const [example, { asks, message }] of Object.entries(EXAMPLES)) {
+  const file = path.join(root, 'examples', example);
+  const text = fs.readFileSync(file, 'utf8');
+
+  test(`${example} ends at its placeholders before anything starts`, async (t) => {
+    const { caught, code, stdout, stderr } = await run(t, file);
+    assert.deepEqual([code, stdout, caught], [1, '', []]);
+    const placeholders = [...text.matchAll(/YOUR_[A-Z_]+/g)].map(([name]) => name);
+    const named = [...stderr.matchAll(/still has the example's (YOUR_[A-Z_]+)/g)];
+    assert.deepEqual(
+      named.map(([, name]) => name),
+      placeholders,
+    );
+    assert.match(stderr, /source\.config\.AccessToken\.value: still has/);
+    assert.match(stderr, /INVALID_CONFIG/);
+    assert.doesNotMatch(stderr, /Preparing/);
+  });
+
+  test(`${example} with its placeholders filled in ends at the storage's credentials`, async (t) => {
+    const filled = text.replace(/YOUR_([A-Z_]+)/g, (_, name) =>
+      `your-own-${name}`.replaceAll('_', '-').toLowerCase(),
+    );
+    const { caught, code, stdout, stderr } = await run(
+      t,
+      path.join(writeFiles(tempFolder(t), { 'config.json': filled }), 'config.json'),
+    );
     assert.equal(code, 1);
     assert.match(stdout + stderr, message);
     assert.match(stdout + stderr, /CONNECTOR_FAILED/);
+    assert.deepEqual([...new Set(caught)], asks);
   });
 }

@@ -70,6 +70,16 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     });
   }
 
+  /**
+   * As `execute`, but source and storage only say whether a run could begin: one line each, for the
+   * command line.
+   */
+  async prove(datamartId, runId, config, runConfig, stdio, options) {
+    return observed({ datamartId, runId, config, runConfig }, (watcher) =>
+      this.#execute(watcher, datamartId, runId, config, runConfig, stdio, options, true),
+    );
+  }
+
   /** The options of a run: later ones win. */
   #layers(options) {
     const environment = this.executionEnvironment;
@@ -96,7 +106,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
     }
   }
 
-  async #execute(watcher, datamartId, runId, givenConfig, runConfig, stdio, options) {
+  async #execute(watcher, datamartId, runId, givenConfig, runConfig, stdio, options, proves) {
     const environment = this.executionEnvironment;
     const isBuiltIn = environment instanceof NodeJsEnvironment;
     const layers = this.#layers(options);
@@ -116,6 +126,7 @@ class ConnectorExecutionService extends native.ConnectorExecutionService {
       wantsPid: wantsPid(stdio),
       wantsMessages: watcher.wantsMessages,
       stateRun: options?.[STATE_RUN],
+      proves,
     });
 
     let directory;

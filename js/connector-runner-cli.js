@@ -70,7 +70,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
   async run(argv) {
     const plan = JSON.parse(super.plan([...argv], now()));
     const isRun = plan.action === 'run';
-    const stops = isRun ? catchSignals() : undefined;
+    const stops = isRun || plan.action === 'connect' ? catchSignals() : undefined;
     const isLive = isRun && super.isLive();
     const screen = new Screen(isLive && ((...moment) => super.liveLine(...moment)));
     let exitCode = 0;
@@ -78,15 +78,26 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     try {
       if (isRun) {
         page = (await this.#runConnector(plan, stops, screen)).report;
+      } else if (plan.action === 'connect') {
+        exitCode = await this.#connect(argv, plan, stops, screen);
       } else {
         const printed = plan.action === 'perform' ? await this.#perform(argv) : plan;
         await screen.write([printed.stdout, printed.stderr]);
         ({ exitCode } = printed);
       }
     } catch (error) {
-      const { message = String(error), code, hint, stderrTail, result, run } = error ?? {};
+      const {
+        message = String(error),
+        code,
+        hint,
+        stderrTail,
+        result,
+        run,
+        findings,
+      } = error ?? {};
       const signal = stops?.received();
-      const told = JSON.stringify({ message, code, hint, stderrTail, result, run, signal });
+      const facts = { message, code, hint, stderrTail, result, run, signal, findings };
+      const told = JSON.stringify(facts);
       const failed = JSON.parse(super.failed(told, now()));
       screen.stop();
       await screen.say(failed.texts);
@@ -127,10 +138,49 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     return JSON.parse(value);
   }
 
+  /** `check --connect`: after what can be known without it, source and storage are asked. */
+  async #connect(argv, { config: file, runType: type, options, look }, stops, screen) {
+    const checked = await this.#perform(argv);
+    const isForProgram = look.quiet;
+    if (checked.exitCode !== 0 || !isForProgram) {
+      await screen.write([checked.stdout, checked.stderr]);
+      if (checked.exitCode !== 0) return checked.exitCode;
+    }
+    const read = this.#readConfig(file);
+    const { paths } = await this.#precheck(file, read, options);
+    const config = this.#complete(file, read.given, paths);
+    super.begun(JSON.stringify({ storage: config.storage.name }), now()); // which its steps name
+    const runId = now();
+    let lines = '';
+    const onStdout = (text) => void (lines += text);
+    const onProgress = (step) => void screen.say(super.step(JSON.stringify(step), now()));
+    const service = new ConnectorExecutionService(null, options);
+    stops.force = () => service.cancel(runId, { graceMs: 0 });
+    const asked = { names: [config.source.name, config.storage.name] };
+    if (isForProgram) asked.answer = checked.stdout;
+    try {
+      await service.prove(
+        'cli-runner',
+        runId,
+        config,
+        new RunConfig({ type, data: [], state: {} }),
+        { logCapture: { onStdout, onStderr() {} } },
+        { onProgress, signal: stops.signal },
+      );
+    } catch (error) {
+      if (stops.received()) throw error;
+      asked.error = [error.message, error.stderrTail || error.hint || null];
+    }
+    const printed = JSON.parse(super.connections(JSON.stringify({ ...asked, lines })));
+    await screen.write([printed.stdout, printed.stderr]);
+    return printed.exitCode;
+  }
+
+  /** The configuration, and its text. */
   #readConfig(file) {
     const text = inCallersRealm(() => super.readConfig(request([], { config: file })));
     try {
-      return JSON.parse(text);
+      return { given: JSON.parse(text), text };
     } catch (cause) {
       throw new ConnectorRunError(`${file} is not valid JSON`, {
         code: 'INVALID_CONFIG',
@@ -158,35 +208,47 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
     }
   }
 
+  /** What is known of the configuration before anything starts, or why it is refused then. */
+  async #precheck(file, { given, text }, options) {
+    new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said first
+    const checked = await settle(
+      inCallersRealm(() => super.precheck(request([options], { config: given, file, text }))),
+    );
+    const { refusal, ...known } = JSON.parse(checked.value);
+    if (refusal === undefined || refusal === null) return known;
+    const [message, hint] = refusal;
+    const error = new ConnectorRunError(message, { code: 'INVALID_CONFIG', hint });
+    throw Object.assign(error, { findings: known.findings });
+  }
+
+  /** The configuration as a run gets it. */
+  #complete(file, given, paths, date) {
+    const folder = path.dirname(path.resolve(file));
+    inCallersRealm(() =>
+      super.completeConfig(
+        request([], { config: given, folder, paths: JSON.stringify(paths), date }),
+      ),
+    );
+    return new Config({ datamartId: 'cli-runner', ...given });
+  }
+
   async #runConnector(plan, stops, screen) {
     stops.say = (name) => screen.say(super.stopping(name));
     stops.leave = () => screen.stop();
-    const given = this.#readConfig(plan.config);
-    new Config({ datamartId: 'cli-runner', ...given }); // what is missing is said before anything starts
-
-    const found = await settle(
-      inCallersRealm(() => super.findPathParameters(request([plan.options], { config: given }))),
-    );
-    const { paths, notice, connectors } = JSON.parse(found.value);
-    const folder = path.dirname(path.resolve(plan.config));
-    const taken = await this.#takeState(plan, given, stops, screen);
+    const read = this.#readConfig(plan.config);
+    const checked = await this.#precheck(plan.config, read, plan.options);
+    const taken = await this.#takeState(plan, read.given, stops, screen);
     try {
-      const run = { given, paths, folder, notice, connectors, taken };
-      return await this.#runWithState(plan, run, stops, screen);
+      return await this.#runWithState(plan, { given: read.given, checked, taken }, stops, screen);
     } finally {
       super.endState(taken.token);
     }
   }
 
-  async #runWithState(plan, run, stops, screen) {
+  async #runWithState(plan, { given, checked, taken }, stops, screen) {
     const { runType, data, options } = plan;
-    const { given, paths, folder, notice, connectors, taken } = run;
-    inCallersRealm(() =>
-      super.completeConfig(
-        request([], { config: given, folder, paths: JSON.stringify(paths), date: taken.date }),
-      ),
-    );
-    const config = new Config({ datamartId: 'cli-runner', ...given });
+    const { paths, notice, connectors, findings } = checked;
+    const config = this.#complete(plan.config, given, paths, taken.date);
     const runConfig = new RunConfig({ type: runType, data, state: JSON.parse(taken.state) });
     const runId = now();
     const beginning = {
@@ -199,6 +261,7 @@ class ConnectorRunnerCli extends native.ConnectorRunnerCli {
       stateDate: taken.date,
       noState: taken.none,
       stateNotices: taken.notices,
+      findings,
     };
     await screen.say(super.begun(JSON.stringify(beginning), now()));
 

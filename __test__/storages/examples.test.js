@@ -27,6 +27,10 @@ const VALUES = {
   YOUR_SECRET_ACCESS_KEY: ACCESS.AWSSecretAccessKey,
   YOUR_BUCKET_NAME: BUCKET,
   YOUR_DATABASE_NAME: 'reader',
+  YOUR_ACCESS_TOKEN: 'the-readers-token',
+  YOUR_APP_ID: 'the-readers-app',
+  YOUR_APP_SECRET: 'the-readers-secret',
+  YOUR_ADVERTISER_ID: '7012345678901234567',
 };
 
 /** Writes an example with these values; `base` is the address of TikTok's API. */
@@ -70,7 +74,11 @@ for (const [storage, [csv, tiktok]] of Object.entries(STORAGES)) {
   });
 
   test(`${tiktok} loads what the API serves, twice`, options, async (t) => {
-    const fake = await startTikTok(t, { counts: { campaigns: 1234 } });
+    const fake = await startTikTok(t, {
+      counts: { campaigns: 1234 },
+      token: VALUES.YOUR_ACCESS_TOKEN,
+      advertisers: [VALUES.YOUR_ADVERTISER_ID],
+    });
     fake.throttleEvery = 3;
     const file = filledIn(t, tiktok, fake.base);
     for (let time = 1; time <= 2; time += 1) {

@@ -104,7 +104,7 @@ impl ConnectorRunnerCli {
     #[napi(catch_unwind)]
     pub fn plan(&mut self, argv: Vec<String>, at: String) -> Result<String> {
         let plan = cli::plan(&argv, &self.facts, &at);
-        if let Plan::Run(run) = &plan {
+        if let Plan::Run(run) | Plan::Connect(run) = &plan {
             self.session = Session::new(run, self.facts.clone());
         }
         json(&plan)
@@ -139,16 +139,21 @@ impl ConnectorRunnerCli {
         cli::explain(&text)
     }
 
-    /// Which parameters of `request.config` are paths: JSON of their sections and names.
+    /// What `check --connect` prints of what source and storage have said; `asked` is JSON, and so is
+    /// the answer.
     #[napi(catch_unwind)]
-    pub fn find_path_parameters<'env>(
-        &self,
-        env: &'env Env,
-        request: Object<'env>,
-    ) -> Result<PromiseRaw<'env, String>> {
+    pub fn connections(&self, asked: String) -> Result<String> {
+        json(&self.session.connections(&parsed(&asked)?))
+    }
+
+    /// What is wrong with the text of the configuration in `request.file`, and which parameters of
+    /// `request.config` are paths: JSON of their sections and names.
+    #[napi(catch_unwind)]
+    pub fn precheck<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let options = request.options()?;
         let host = request.host()?;
+        let (file, text) = (request.text("file")?, request.text("text")?);
         let config = request.member("config")?;
         let name_of = |section: &str| -> Result<String> {
             text_of(&request.values.member(&request.values.member(&config, section)?, "name")?)
@@ -156,12 +161,16 @@ impl ConnectorRunnerCli {
         let (source, storage) =
             (name_of("source")?, crate::config::storage_name(&name_of("storage")?).to_owned());
         promise(env, async move {
-            let connectors = find_connectors(options.connectors_package.as_deref(), &host).await?;
+            let package = options.connectors_package.as_deref();
+            let cli::Precheck { connectors, findings, refusal } =
+                cli::precheck(&file, &text, package, &host).await?;
             let paths = cli::path_parameters(&connectors.catalog, &source, &storage);
             let answer = serde_json::json!({
                 "paths": paths,
                 "notice": connectors.package.fallback_notice(),
                 "connectors": connectors.package.title(),
+                "findings": findings,
+                "refusal": refusal.map(|cli::Refusal { message, hint }| [message, hint]),
             });
             Ok::<_, RunnerError>(Some(answer.to_string()))
         })

@@ -107,7 +107,8 @@ impl ConnectorExecutionService {
         let datamart_id = request.id("datamartId", "Datamart ID is required")?;
         let run_id = request.id("runId", "Run ID is required")?;
         let names = names(&request)?;
-        let options = request.options()?;
+        let mut options = request.options()?;
+        options.script.proves = request.flag("proves")?;
         let host = request.host()?;
         let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
         let port = Port::new(port, env)
@@ -272,7 +273,7 @@ async fn run_watched(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
-                let granted = granted_by(&connectors.catalog, &variables, &options.isolation);
+                let granted = granted_by(&connectors.catalog, &variables, &options.isolation, host);
                 if let Some(facts) = facts {
                     facts.found(&connectors.package, marked, secrets.clone());
                 }

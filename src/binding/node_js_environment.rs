@@ -76,7 +76,7 @@ impl NodeJsEnvironment {
                         package: &package,
                         storage_dependencies: &dependencies,
                         node: &node_for(&host.variables, &host),
-                        eager: options.eager,
+                        script: options.script,
                         store: &options.store,
                         host: &host,
                     };
@@ -204,7 +204,7 @@ async fn grants(options: &Options, variables: &Variables, host: &Host) -> (Vec<G
         return (Vec::new(), Vec::new());
     }
     match find_connectors(options.connectors_package.as_deref(), host).await {
-        Ok(connectors) => granted_by(&connectors.catalog, variables, &options.isolation),
+        Ok(connectors) => granted_by(&connectors.catalog, variables, &options.isolation, host),
         Err(_) => (Vec::new(), Vec::new()),
     }
 }

@@ -20,6 +20,6 @@ impl NodeJsTemplateRenderer {
     /// `dependencies` is their JSON.
     #[napi(catch_unwind)]
     pub fn render(&self, dependencies: String) -> Result<String> {
-        Ok(template::render(&parse_dependencies(&dependencies)?, false)?)
+        Ok(template::render(&parse_dependencies(&dependencies)?, template::Script::default())?)
     }
 }

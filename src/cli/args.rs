@@ -64,7 +64,7 @@ enum Command {
     #[command(after_help = after_help())]
     Run(Box<RunArgs>),
     /// Check a configuration without running it
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// List sources and storages and their parameters
     Spec(SpecArgs),
     /// Write a configuration to start from
@@ -85,6 +85,9 @@ pub enum Plan {
     Print(Printed),
     /// Run a connector.
     Run(RunPlan),
+    /// Call [`perform`] with the same arguments, and where that says so, start this run, which only
+    /// says whether it could begin, and show what it said.
+    Connect(RunPlan),
     /// Call [`perform`] with the same arguments.
     Perform,
 }
@@ -169,7 +172,10 @@ pub fn plan(argv: &[String], facts: &Facts, at: &str) -> Plan {
     let no_color = forbids_colours(argv);
     match asked(argv, facts.columns) {
         Asked::Run(run) => Plan::Run(run),
-        Asked::Perform(_) => Plan::Perform,
+        Asked::Perform(cli) => match cli.command {
+            Some(Command::Check(given)) if given.connect => Plan::Connect(given.into_plan(cli.no_color)),
+            _ => Plan::Perform,
+        },
         Asked::Help(help) => {
             let text = help.render();
             let is_painted = facts.colours(facts.stdout, no_color);
@@ -269,7 +275,10 @@ mod tests {
             ]
         );
         assert_eq!(run.state.as_deref(), Some("s.json"));
-        assert_eq!(run.options, json!({ "connectorsPackage": "@owox/connectors", "runsDir": "/r" }));
+        assert_eq!(
+            run.options,
+            json!({ "connectorsPackage": "@owox/connectors", "runsDir": "/r", "stacks": "unexpected" })
+        );
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! What `check` finds, where in the file, and the JSON that it looks at: texts that know their
 //! place.
 
-use serde::Serialize;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use std::fmt::Write as _;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::look::Paint;
+
 /// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// A run would fail, or not do what was meant.
@@ -16,7 +20,7 @@ pub enum Severity {
 }
 
 /// One thing to mend.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
@@ -28,6 +32,37 @@ pub struct Finding {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// Whether it would be an error if a manifest said what a class does: a run tells of it, and goes
+    /// on.
+    #[serde(skip)]
+    pub is_doubt: bool,
+}
+
+impl Finding {
+    /// The finding in one line, with the file's name as it was given.
+    pub fn line(&self, config: &str, paint: Paint) -> String {
+        let severity = match self.severity {
+            Severity::Error => paint.error("error:"),
+            Severity::Warning => paint.warning("warning:"),
+        };
+        let about = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
+        let place = paint.bold(&format!("{config}:{}:{}:", self.line, self.column));
+        format!("{place} {severity} {about}{}\n", self.message)
+    }
+}
+
+/// `2 errors and 1 warning`; nothing of what there is none of.
+pub fn counted(all: &[Finding]) -> String {
+    let mut text = String::new();
+    for (severity, one) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+        let number = all.iter().filter(|finding| finding.severity == severity).count();
+        if number == 0 {
+            continue;
+        }
+        let and = if text.is_empty() { "" } else { " and " };
+        let _ = write!(text, "{and}{number} {one}{}", if number == 1 { "" } else { "s" });
+    }
+    text
 }
 
 /// Collects what is found in one text.
@@ -47,7 +82,15 @@ impl<'a> Findings<'a> {
     /// Adds a finding about a part of the text.
     pub fn add(&mut self, severity: Severity, path: &str, at: &'a str, message: String) {
         let (line, column) = self.place(at);
-        self.all.push(Finding { severity, path: path.to_owned(), message, line, column });
+        self.all.push(Finding { severity, path: path.to_owned(), message, line, column, is_doubt: false });
+    }
+
+    /// Adds a warning that a run tells of as well.
+    pub fn doubt(&mut self, path: &str, at: &'a str, message: String) {
+        self.add(Severity::Warning, path, at, message);
+        if let Some(last) = self.all.last_mut() {
+            last.is_doubt = true;
+        }
     }
 
     /// Whether a run would fail.
@@ -56,7 +99,7 @@ impl<'a> Findings<'a> {
     }
 
     /// Line and column of a part of the text; 1 and 1 for what is no part of it.
-    fn place(&self, part: &str) -> (usize, usize) {
+    pub fn place(&self, part: &str) -> (usize, usize) {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let before = self.text.get(..offset).unwrap_or_default();
         let line = before.matches('\n').count() + 1;

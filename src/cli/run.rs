@@ -45,15 +45,7 @@ pub struct RunArgs {
     connectors: ConnectorsArgs,
 
     #[command(flatten)]
-    environment: EnvironmentArgs,
-
-    /// Install for this run alone, without the store
-    #[arg(long, conflicts_with_all = ["store", "refresh"], help_heading = "Environment")]
-    no_store: bool,
-
-    /// Folder for the run's temporary directory [default: the system's temporary folder]
-    #[arg(long, value_name = "DIR", help_heading = "Environment")]
-    runs_dir: Option<String>,
+    place: PlaceArgs,
 
     /// Write an HTML page about the run, however it ends
     #[arg(long, value_name = "FILE")]
@@ -69,10 +61,71 @@ pub struct RunArgs {
     look: LookArgs,
 }
 
+/// Where a run lives; they become the options of the same names.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    #[command(flatten)]
+    environment: EnvironmentArgs,
+
+    /// Install for this run alone, without the store
+    #[arg(long, conflicts_with_all = ["store", "refresh"], help_heading = "Environment")]
+    no_store: bool,
+
+    /// Folder for the run's temporary directory [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR", help_heading = "Environment")]
+    runs_dir: Option<String>,
+}
+
+impl PlaceArgs {
+    /// The options of a run of this configuration.
+    fn into_options(self, config: &str) -> serde_json::Map<String, serde_json::Value> {
+        let Self { environment, no_store, runs_dir } = self;
+        let mut options = serde_json::Map::new();
+        let texts = [
+            ("runsDir", runs_dir),
+            ("lockfile", environment.lockfile_for(Path::new(config))),
+            ("storeDir", environment.store),
+            ("store", no_store.then(|| "off".to_owned())),
+        ];
+        options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        if environment.refresh {
+            options.insert("refresh".into(), true.into());
+        }
+        for (name, list) in
+            [("allowScripts", environment.allow_scripts), ("allowSpecs", environment.allow_specs)]
+        {
+            if !list.is_empty() {
+                options.insert(name.into(), list.into());
+            }
+        }
+        options
+    }
+}
+
+/// What `check --connect` asks of a run that only says whether it could begin.
+pub fn plan_of_check(
+    config: String,
+    connectors: ConnectorsArgs,
+    place: PlaceArgs,
+    isolation: IsolationArgs,
+    look: Look,
+) -> RunPlan {
+    let mut options = place.into_options(&config);
+    options.extend(connectors.connectors.map(|name| ("connectorsPackage".to_owned(), name.into())));
+    options.extend(isolation.into_option().map(|isolation| ("isolation".to_owned(), isolation)));
+    RunPlan {
+        config,
+        run_type: RunType::Incremental.name().to_owned(),
+        options: options.into(),
+        look,
+        ..RunPlan::default()
+    }
+}
+
 /// They become the option `isolation`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]
-struct IsolationArgs {
+pub struct IsolationArgs {
     /// How strictly the connector is isolated [default: standard]
     #[arg(long = "isolation", value_name = "MODE", value_parser = ["none", "standard", "strict"])]
     mode: Option<String>,
@@ -120,6 +173,10 @@ struct LookArgs {
     /// Print nothing but warnings and errors
     #[arg(long, short)]
     quiet: bool,
+
+    /// Print the stacks of errors that connectors expect as well
+    #[arg(long)]
+    verbose: bool,
 }
 
 /// They become the options of the same names, and are checked there.
@@ -218,14 +275,11 @@ impl RunArgs {
     pub fn into_plan(self, no_color: bool) -> Option<RunPlan> {
         let data = self.data.into_iter();
         let config = self.config?;
-        let mut options = serde_json::Map::new();
+        let mut options = self.place.into_options(&config);
         let texts = [
             ("connectorsPackage", self.connectors.connectors),
-            ("runsDir", self.runs_dir),
-            ("lockfile", self.environment.lockfile_for(Path::new(&config))),
-            ("storeDir", self.environment.store),
-            ("store", self.no_store.then(|| "off".to_owned())),
             ("report", self.report),
+            ("stacks", (!self.look.verbose).then(|| "unexpected".to_owned())),
         ];
         options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
         let limits = [
@@ -238,17 +292,6 @@ impl RunArgs {
         if let Some(isolation) = self.isolation.into_option() {
             options.insert("isolation".into(), isolation);
         }
-        if self.environment.refresh {
-            options.insert("refresh".into(), true.into());
-        }
-        let lists =
-            [("allowScripts", self.environment.allow_scripts), ("allowSpecs", self.environment.allow_specs)];
-        options.extend(
-            lists
-                .into_iter()
-                .filter(|(_, list)| !list.is_empty())
-                .map(|(name, list)| (name.to_owned(), list.into())),
-        );
         Some(RunPlan {
             config,
             run_type: self.run_type.name().to_owned(),

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use super::common::Printed;
+use super::connections::{Asked, connections};
 use super::ending::{Ending, Failed, RunFacts, StateFacts};
 use super::exit::{exit_code, status_of};
+use super::findings::Finding;
 use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
@@ -61,6 +64,8 @@ pub struct Beginning {
     pub no_state: Option<String>,
     /// What has to be said of the state.
     pub state_notices: Vec<String>,
+    /// What is in doubt of the configuration.
+    pub findings: Vec<Finding>,
 }
 
 /// A run, from the command's start to its end.
@@ -113,6 +118,13 @@ impl Session {
         }
     }
 
+    /// What source and storage have said of a run that was not one.
+    pub fn connections(&self, asked: &Asked) -> Printed {
+        let mut printed = connections(&self.config, asked, self.stdout);
+        printed.stdout = self.facts.fitted(&printed.stdout, self.facts.stdout && asked.answer.is_none());
+        printed
+    }
+
     /// Whether there is a line that changes.
     pub fn is_live(&self) -> bool {
         self.facts.can_be_live() && !self.look.quiet
@@ -142,6 +154,7 @@ impl Session {
             let short = notice.split(" (").next().unwrap_or(notice);
             texts.stderr = format!("{}\n", self.stderr.dim(&self.facts.wrapped(short, 0, 0)));
         }
+        texts.stderr.extend(beginning.findings.iter().map(|finding| finding.line(&self.config, self.stderr)));
         for notice in &beginning.state_notices {
             let label = self.stderr.warning("warning:");
             let notice = self.facts.wrapped(&printable(notice, false), "warning: ".len(), 2);
@@ -149,11 +162,14 @@ impl Session {
         }
         self.notices = notice.into_iter().chain(beginning.state_notices).collect();
         if self.look.json {
-            let fields = json!({
+            let mut fields = json!({
                 "runId": run_id, "runType": self.run_type, "config": self.config, "source": source,
                 "storage": storage, "connectors": connectors,
                 "state": { "file": state_file, "date": state_date },
             });
+            if !beginning.findings.is_empty() {
+                fields["findings"] = json!(beginning.findings);
+            }
             texts.stdout = Self::event("start", at, &fields);
         }
         let none = beginning.no_state;
@@ -329,10 +345,13 @@ impl Session {
         if self.look.json {
             let status = status_of(failed.code.as_deref().unwrap_or_default());
             let of = |name: &str| raw.get(name).cloned().unwrap_or_default();
-            let error = json!({
+            let mut error = json!({
                 "code": of("code"), "message": of("message"), "hint": of("hint"), "stderrTail": of("stderrTail"),
                 "run": of("run"),
             });
+            if !failed.findings.is_empty() {
+                error["findings"] = of("findings");
+            }
             let result = of("result");
             let loaded = if failed.tables().is_empty() {
                 (json!(self.seen.rows()), self.summaries())

@@ -16,6 +16,7 @@ use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::options::{OptionValue, Options};
 use crate::run::{Cancellation, find_connectors};
+use crate::template::Script;
 
 /// Arguments of `store`.
 #[derive(Debug, Args)]
@@ -197,7 +198,7 @@ async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, h
         package: &connectors.package,
         storage_dependencies: &dependencies,
         node: &node,
-        eager: false,
+        script: Script::default(),
         store: &store,
         host,
     };

@@ -45,7 +45,7 @@ use crate::manifest::{Dependency, connectors_dependency, package_json};
 use crate::process;
 use crate::run::Cancellation;
 use crate::specifier::AllowedOrigins;
-use crate::template;
+use crate::template::{self, Script};
 use sources::Allowed;
 use store::{Lease, Recipe, Store, Terms, Wanted};
 
@@ -116,8 +116,8 @@ pub struct Purpose<'a> {
     pub storage_dependencies: &'a [Dependency],
     /// The `node` that will run.
     pub node: &'a Path,
-    /// Whether all modules are loaded at start.
-    pub eager: bool,
+    /// What its script does.
+    pub script: Script,
     /// Where it comes from.
     pub store: &'a StoreOptions,
     /// The host.
@@ -218,7 +218,7 @@ pub async fn prepare<P: Progress>(
 ) -> Result<Prepared> {
     let directory = folder.path();
     let all = purpose.dependencies()?;
-    let script = template::render(&all, purpose.eager)?;
+    let script = template::render(&all, purpose.script)?;
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
     let prepared = if purpose.store.off {

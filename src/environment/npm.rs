@@ -21,11 +21,10 @@ use crate::specifier::Origin;
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the
 /// connectors package, since a linked one would leave its own dependencies out.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 7] = [
     "--ignore-scripts",
     "--install-links",
     "--omit=dev",
-    "--prefer-offline",
     "--no-audit",
     "--no-fund",
     "--no-progress",
@@ -35,6 +34,13 @@ const FLAGS: [&str; 8] = [
 /// What npm starts for git where repositories are not allowed: versions that do not know
 /// `--allow-git` would otherwise start what a repository's own settings name.
 const NO_GIT: &str = "/repositories-are-not-allowed";
+
+/// What npm has in its cache is taken unasked, as old as it may be: most environments are made so
+/// without a word to the registry.
+const CACHED: &str = "--prefer-offline";
+
+/// The registry is asked, also for what is in the cache.
+const FRESH: &str = "--prefer-online";
 
 /// From SIGTERM to SIGKILL for npm, which needs no time to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -122,8 +128,7 @@ pub async fn install(
         }
         args.extend(flags_of(allowed));
     }
-    let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let layers = run(&args, directory, how, host, cancellation).await.map_err(explain)?;
+    let layers = run_twice(&args, directory, how, host, cancellation).await.map_err(explain)?;
     let installed = match how.allowed {
         Some(allowed) => {
             let installed = sources::installed(directory)?;
@@ -141,6 +146,24 @@ pub async fn install(
         build(package, directory, how, host, cancellation).await?;
     }
     Ok(Done { layers, warnings: choice.warnings })
+}
+
+/// Runs npm with what it has in its cache, and asks the registry where that is older than the version
+/// that is wanted.
+async fn run_twice(
+    args: &[String],
+    directory: &Path,
+    how: Install<'_>,
+    host: &Host,
+    cancellation: &Cancellation,
+) -> Result<Vec<LayerReport>> {
+    let with = |metadata| -> Vec<&str> { args.iter().map(String::as_str).chain([metadata]).collect() };
+    match run(&with(CACHED), directory, how, host, cancellation).await {
+        Err(error) if !how.pinned && error.hint.as_deref().is_some_and(is_unknown) => {
+            run(&with(FRESH), directory, how, host, cancellation).await
+        }
+        ran => ran,
+    }
 }
 
 /// What keeps npm itself from repositories that are not allowed: to look at one it starts git, and
@@ -201,8 +224,8 @@ async fn build(
 pub enum Published {
     /// There is such a version.
     Yes,
-    /// There is none.
-    No,
+    /// There is none, or none of something that it needs; with what npm says.
+    No(String),
     /// npm could not tell; with the end of its output.
     Unknown(String),
 }
@@ -223,7 +246,13 @@ pub fn missing_version(output: &str) -> Option<(String, String)> {
     Some((name.to_owned(), version.trim_start_matches('@').to_owned()))
 }
 
-/// Asks npm's registry for `name@version`.
+/// Whether npm says that there is no such package or version.
+fn is_unknown(output: &str) -> bool {
+    ["E404", "ETARGET", "notarget"].iter().any(|code| output.contains(code))
+}
+
+/// Asks npm's registry for `name@version` and all that it needs, as an install does: what a registry
+/// answers to other questions, or the cache, may be of another time.
 ///
 /// # Errors
 /// `INSTALL_FAILED` where there is no npm, or it cannot be started.
@@ -232,15 +261,20 @@ pub async fn published(name: &str, version: &str, host: &Host) -> Result<Publish
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let directory = Scratch::new(&host.temporary_folder(), Remover::of(host)).map_err(failed)?;
     let wanted = format!("{name}@{version}");
-    let args = ["view", &wanted, "version"];
+    let only = ["install", "--package-lock-only"];
+    let args: Vec<_> = only.into_iter().chain(FLAGS).chain([FRESH, &wanted]).collect();
     let (how, nobody) = (Install::default(), Cancellation::default());
     let Ended { exit, output, .. } = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
     let output = output.trim();
+    // the first line that has the first of these words that any has
+    let line_with = |words: &[&str]| {
+        let lines = || output.lines().map(|line| line.trim_start_matches("npm error").trim());
+        words.iter().find_map(|word| lines().find(|line| line.contains(word))).unwrap_or_default().to_owned()
+    };
     Ok(match exit.code {
-        Some(0) if output.is_empty() => Published::No,
         Some(0) => Published::Yes,
-        _ if output.contains("E404") || output.contains("ETARGET") => Published::No,
-        _ => Published::Unknown(output.lines().next().unwrap_or_default().to_owned()),
+        _ if is_unknown(output) => Published::No(line_with(&["No matching version", "404 Not Found", "404"])),
+        _ => Published::Unknown(line_with(&[""])),
     })
 }
 

@@ -9,7 +9,9 @@ use crate::context::Variables;
 use crate::output::redact::json::{Value, parse};
 use crate::output::redact::percent_decoded;
 
+use super::links::{Last, follow};
 use super::{Isolation, Mode};
+use crate::host::Host;
 
 /// What is granted of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,26 +34,37 @@ pub struct Grant {
 }
 
 /// What the path parameters of a configuration (`OW_CONFIG`) grant, and what is said of those that
-/// grant nothing.
-pub fn manifest_grants(catalog: &Catalog, config: &str) -> (Vec<Grant>, Vec<String>) {
+/// grant less than they seem to. `writable`: folders that the caller lets runs write.
+pub fn manifest_grants(
+    catalog: &Catalog,
+    config: &str,
+    writable: &[PathBuf],
+) -> (Vec<Grant>, Vec<(Access, String)>) {
     let (mut grants, mut warnings) = (Vec::new(), Vec::new());
     let Some(config) = parse(config) else { return (grants, warnings) };
-    for (section, manifests) in [("source", &catalog.sources), ("storage", &catalog.storages)] {
-        let Some(section) = config.member(section) else { continue };
-        let (Some(Value::Text(name)), Some(given)) = (section.member("name"), section.member("config"))
-        else {
-            continue;
-        };
-        let known = parameters(manifests, name);
-        walk(given, &known, &mut |name, parameter, value| {
-            let access =
-                if parameter.access.as_deref() == Some("write") { Access::Write } else { Access::Read };
-            match grant_of(value, access) {
-                Ok(Some(path)) => grants.push(Grant { path, access, parameter: name.to_owned() }),
-                Ok(None) => {}
-                Err(why) => warnings.push(format!("{name} grants nothing: {why}")),
-            }
-        });
+    let mut writable = writable.to_vec();
+    // what is written comes first: a link that lies there leads nowhere
+    for wanted in [Access::Write, Access::Read] {
+        for (section, manifests) in [("source", &catalog.sources), ("storage", &catalog.storages)] {
+            let Some(section) = config.member(section) else { continue };
+            let (Some(Value::Text(name)), Some(given)) = (section.member("name"), section.member("config"))
+            else {
+                continue;
+            };
+            walk(given, &parameters(manifests, name), &mut |name, parameter, value| {
+                let is_written = parameter.access.as_deref() == Some("write");
+                let access = if is_written { Access::Write } else { Access::Read };
+                if access != wanted {
+                    return;
+                }
+                let Granted { path, warning } = grant_of(value, access, &writable);
+                if let Some(path) = path {
+                    writable.extend(is_written.then(|| path.clone()));
+                    grants.push(Grant { path, access, parameter: name.to_owned() });
+                }
+                warnings.extend(warning.map(|why| (access, format!("{name} {why}"))));
+            });
+        }
     }
     (grants, warnings)
 }
@@ -62,14 +75,19 @@ pub fn granted_by(
     catalog: &Catalog,
     variables: &Variables,
     isolation: &Isolation,
+    host: &Host,
 ) -> (Vec<Grant>, Vec<String>) {
+    let writable: Vec<_> =
+        isolation.write.iter().filter_map(|path| fs::canonicalize(host.absolute(path)).ok()).collect();
     let config = variables.iter().rev().find(|(name, _)| name == "OW_CONFIG");
     let (grants, mut warnings) =
-        config.map(|(_, config)| manifest_grants(catalog, config)).unwrap_or_default();
-    if isolation.mode != Mode::Strict {
-        warnings.clear();
-    }
-    (grants, warnings)
+        config.map(|(_, config)| manifest_grants(catalog, config, &writable)).unwrap_or_default();
+    warnings.retain(|(access, _)| match isolation.mode {
+        Mode::None => false,
+        Mode::Standard => *access == Access::Write,
+        Mode::Strict => true,
+    });
+    (grants, warnings.into_iter().map(|(_, warning)| warning).collect())
 }
 
 /// Visits each path parameter that has a text, those of choices included.
@@ -92,28 +110,66 @@ fn walk(
     }
 }
 
-/// The path to grant; `None` for what is none on this machine, or is not there: then the connector
+/// What a parameter grants, and what its user should know of it.
+#[derive(Debug, Default)]
+struct Granted {
+    path: Option<PathBuf>,
+    warning: Option<String>,
+}
+
+impl Granted {
+    fn nothing(why: &str) -> Self {
+        Self { path: None, warning: Some(format!("grants nothing: {why}")) }
+    }
+}
+
+/// The path to grant; none for what is no path of this machine, or is not there: then the connector
 /// has its own words for it.
-fn grant_of(value: &str, access: Access) -> Result<Option<PathBuf>, String> {
-    let Some(path) = local_path(value) else { return Ok(None) };
+fn grant_of(value: &str, access: Access, writable: &[PathBuf]) -> Granted {
+    let Some(path) = local_path(value) else { return Granted::default() };
     if path.as_os_str().as_encoded_bytes().contains(&0) || !path.is_absolute() {
-        return Ok(None);
+        return Granted::default();
     }
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
-    let Ok(folder) = fs::canonicalize(folder) else { return Ok(None) };
-    if access == Access::Write {
-        return Ok(Some(folder));
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Granted::default() };
+    let Some(folder) = follow(folder, writable, Last::Folder) else { return Granted::default() };
+    if let Some(link) = folder.leads_out(writable) {
+        return Granted::nothing(&format!("{}; {}", link, remedy(access, &folder.path)));
     }
-    let file = folder.join(name);
-    match fs::symlink_metadata(&file) {
-        // An earlier run may have put it where it could write, to be led elsewhere by this one.
-        Ok(metadata) if metadata.is_symlink() => {
-            Err(format!("{} is a symbolic link; name the file it leads to", file.display()))
+    let folder = folder.path;
+    let file = follow(&folder.join(name), writable, Last::File);
+    let mut within = writable.to_vec();
+    // what is read is granted alone, and not what lies beside it
+    within.extend((access == Access::Write).then(|| folder.clone()));
+    let outside = file.as_ref().and_then(|file| file.leads_out(&within));
+    match (access, file, outside) {
+        (Access::Write, Some(file), Some(link)) => {
+            let target = file.path.parent().unwrap_or(&file.path);
+            let warning =
+                Some(format!("grants {} alone: {link}; {}", folder.display(), remedy(access, target)));
+            Granted { path: Some(folder), warning }
         }
-        Ok(metadata) if metadata.is_dir() => Err(format!("{} is a folder", file.display())),
-        Ok(_) => Ok(Some(file)),
-        Err(_) => Ok(None),
+        // where nobody writes, an administrator has linked it: what it leads to is meant
+        (Access::Write, Some(file), None) if !file.is_doubtful() && file.path.is_file() => {
+            Granted { path: file.path.parent().map(Path::to_owned), warning: None }
+        }
+        (Access::Write, ..) => Granted { path: Some(folder), warning: None },
+        (Access::Read, None, _) => Granted::default(),
+        (Access::Read, Some(file), Some(link)) => {
+            Granted::nothing(&format!("{link}; {}", remedy(access, &file.path)))
+        }
+        (Access::Read, Some(file), None) if file.path.is_dir() => {
+            Granted::nothing(&format!("{} is a folder", file.path.display()))
+        }
+        (Access::Read, Some(file), None) => Granted { path: Some(file.path), warning: None },
     }
+}
+
+fn remedy(access: Access, path: &Path) -> String {
+    let (option, flag) = match access {
+        Access::Read => ("isolation.read", "--allow-read"),
+        Access::Write => ("isolation.write", "--allow-write"),
+    };
+    format!("name the file that is meant, or grant {} by {option} ({flag})", path.display())
 }
 
 /// The path in a parameter that may also be a URL.
@@ -155,7 +211,8 @@ mod tests {
         let config = serde_json::json!({
             "source": { "name": "S", "config": source }, "storage": { "name": "T", "config": storage },
         });
-        let (grants, warnings) = manifest_grants(&catalog(), &config.to_string());
+        let (grants, warnings) = manifest_grants(&catalog(), &config.to_string(), &[]);
+        let warnings = warnings.into_iter().map(|(_, warning)| warning).collect();
         (grants.into_iter().map(|grant| (grant.parameter, grant.path, grant.access)).collect(), warnings)
     }
 
@@ -178,9 +235,9 @@ mod tests {
                 &serde_json::json!({ "File": { "value": root.join("new.duckdb") } }),
             );
             let expected = [
+                ("File".to_owned(), root.clone(), Access::Write),
                 ("KeyFile".to_owned(), key.clone(), Access::Read),
                 ("Path".to_owned(), file.clone(), Access::Read),
-                ("File".to_owned(), root.clone(), Access::Write),
             ];
             assert_eq!((found.as_slice(), warnings.len()), (expected.as_slice(), 0));
         }
@@ -223,5 +280,56 @@ mod tests {
         let (found, warnings) =
             grants(&serde_json::json!({ "Path": { "value": root } }), &serde_json::json!({}));
         assert!(found.is_empty() && warnings[0].contains("folder"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_link_grants_what_it_leads_to_only_where_no_run_can_have_put_it() {
+        let root = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(root.path()).unwrap();
+        for folder in ["real", "data", "secret"] {
+            fs::create_dir(root.join(folder)).unwrap();
+        }
+        fs::write(root.join("secret/x.csv"), "").unwrap();
+        fs::write(root.join("real/db"), "").unwrap();
+        let db = |path: &str| serde_json::json!({ "File": { "value": root.join(path) } });
+        let csv = |path: &str| serde_json::json!({ "Path": { "value": root.join(path) } });
+        let none = serde_json::json!({});
+
+        // an administrator's link to a folder
+        symlink("real", root.join("admin")).unwrap();
+        let (found, warnings) = grants(&none, &db("admin/db"));
+        assert_eq!((found[0].1.clone(), warnings.len()), (root.join("real"), 0));
+
+        // what a run may have put in place of its database
+        symlink("../real/db", root.join("data/db")).unwrap();
+        let (found, warnings) = grants(&none, &db("data/db"));
+        assert_eq!((found.len(), found[0].1.clone()), (1, root.join("data")));
+        let real = root.join("real").display().to_string();
+        assert!(warnings[0].contains("symbolic link") && warnings[0].contains(&real), "{warnings:?}");
+        assert!(warnings[0].contains("--allow-write"), "{warnings:?}");
+
+        // or beside it
+        symlink("../secret", root.join("data/in")).unwrap();
+        symlink("../secret/x.csv", root.join("data/x.csv")).unwrap();
+        for path in ["data/in/x.csv", "data/x.csv"] {
+            let (found, warnings) = grants(&csv(path), &db("data/new"));
+            assert_eq!(found.len(), 1, "{path}: {found:?}");
+            assert!(warnings[0].contains("--allow-read"), "{warnings:?}");
+        }
+        let (found, warnings) = grants(&none, &db("data/in/db"));
+        assert_eq!((found.len(), warnings.len()), (1, 0), "nothing else is written there");
+
+        // nor one in a folder that others write, to what lies below it
+        symlink("secret/x.csv", root.join("x.csv")).unwrap();
+        let (found, warnings) = grants(&csv("x.csv"), &none);
+        assert!(found.is_empty() && warnings[0].contains("grants nothing"), "{found:?} {warnings:?}");
+
+        // a link that stays where the run writes anyway
+        symlink("new", root.join("data/same")).unwrap();
+        fs::write(root.join("data/new"), "").unwrap();
+        assert_eq!(
+            grants(&none, &db("data/same")),
+            (vec![("File".into(), root.join("data"), Access::Write)], vec![])
+        );
     }
 }

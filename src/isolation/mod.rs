@@ -1,6 +1,7 @@
 //! Isolation: what is asked for, by mode and layer, and what of the file system a run gets.
 
 mod grants;
+mod links;
 mod paths;
 mod policy;
 mod probe;

@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::isolation::{Isolation, Mode};
 use crate::output::redact::Redaction;
 use crate::process::{EnvPolicy, Supervision};
+use crate::template::Script;
 
 /// What a caller has asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +34,8 @@ pub struct Options {
     pub listeners: Listeners,
     /// Where a report of the run is written.
     pub report: Option<String>,
-    /// Whether all modules are loaded at start, instead of at first use.
-    pub eager: bool,
+    /// What the run's script does.
+    pub script: Script,
     /// Where dependencies come from.
     pub store: StoreOptions,
     /// What is replaced in everything that leaves a run.

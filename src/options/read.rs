@@ -57,6 +57,7 @@ const KNOWN: &[&str] = &[
     "allowScripts",
     "allowSpecs",
     "eager",
+    "stacks",
     "signal",
     "timeoutMs",
     "stallTimeoutMs",
@@ -105,8 +106,12 @@ impl Options {
             ("storeDir", OptionValue::Text(text)) if !text.is_empty() => self.store.dir = Some(text),
             ("storeDir", _) => return Err(invalid("option storeDir must be the path of a folder".into())),
             ("refresh", OptionValue::Flag(refresh)) => self.store.refresh = refresh,
-            ("eager", OptionValue::Flag(eager)) => self.eager = eager,
+            ("eager", OptionValue::Flag(eager)) => self.script.eager = eager,
             ("eager", _) => return Err(invalid("option eager must be true or false".into())),
+            ("stacks", OptionValue::Text(text)) if ["all", "unexpected"].contains(&text.as_str()) => {
+                self.script.short_stacks = text == "unexpected";
+            }
+            ("stacks", _) => return Err(invalid("option stacks must be 'all' or 'unexpected'".into())),
             ("refresh", _) => return Err(invalid("option refresh must be true or false".into())),
             ("storeMaxAgeDays", OptionValue::Number(days)) if days > 0.0 && days.is_finite() => {
                 self.store.max_age = Duration::try_from_secs_f64(days * SECONDS_A_DAY).ok();

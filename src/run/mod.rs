@@ -36,6 +36,7 @@ use crate::options::Options;
 use crate::output::Observer;
 use crate::output::redact::Secrets;
 use crate::process::Reserved;
+use crate::template::Script;
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -149,8 +150,8 @@ pub struct NodeEnvironment<'a, O> {
     pub package: &'a Package,
     /// Where directories are made.
     pub runs_root: PathBuf,
-    /// Whether all modules are loaded at start, instead of at first use.
-    pub eager: bool,
+    /// What its script does.
+    pub script: Script,
     /// Where dependencies come from.
     pub store: &'a StoreOptions,
     /// The data mart's id and the run's.
@@ -199,7 +200,7 @@ impl<'a, O: Observer> NodeEnvironment<'a, O> {
             observer,
             package,
             runs_root,
-            eager: options.eager,
+            script: options.script,
             store: &options.store,
             ids,
             variables,
@@ -231,7 +232,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             package: self.package,
             storage_dependencies: dependencies,
             node: &environment::node_for(&self.variables, self.host),
-            eager: self.eager,
+            script: self.script,
             store: self.store,
             host: self.host,
         };

@@ -16,6 +16,9 @@ const load = nodeModule.createRequire(path.join(__dirname, 'node_modules', 'main
 /** Whether modules are loaded now, instead of at first use. */
 const eager = __EAGER__;
 
+/** Whether errors that connectors expect are printed with their stacks as well. */
+const everyStack = __EVERY_STACK__;
+
 /** Node would add to what was compiled when the environment was installed: only where it cannot. */
 function useCompiledCode() {
   if (process.getuid() === 0 || !nodeModule.enableCompileCache) return;
@@ -67,12 +70,23 @@ function defineMembers(members, areGroups) {
 /** Stack and causes of whatever was thrown, which may be anything. */
 function describe(thrown, depth = 0) {
   if (typeof thrown?.message !== 'string') return `Thrown: ${inspect(thrown)}`;
-  let text = thrown.stack || `${thrown.name}: ${thrown.message}`;
+  const short = `${thrown.name}: ${thrown.message}`;
+  if (!everyStack && isExpected(thrown)) return short;
+  let text = thrown.stack || short;
   if (/^ERR_REQUIRE_(ESM|ASYNC)/.test(thrown.code)) {
     text += `\nrequire() of Node.js ${process.version} cannot load it, and until run() nothing can wait.`;
   }
   const hasCause = thrown.cause !== undefined && depth < 5;
   return hasCause ? `${text}\nCaused by: ${describe(thrown.cause, depth + 1)}` : text;
+}
+
+/** An error whose message says all that a person needs. */
+function isExpected(thrown) {
+  try {
+    return thrown instanceof globalThis.OWOX.Core.ConnectorError;
+  } catch {
+    return false; // there is no such class
+  }
 }
 
 /** Ends the process with exit code 1 once everything that was printed has left it. */

@@ -22,7 +22,8 @@ impl Ending<'_> {
         let title = self.paint.error("Error running connector:");
         let message = printable(&as_typed(&failed.message), false);
         let message = self.facts.wrapped(&message, "Error running connector: ".len(), 2);
-        let text = format!("{title} {message}\n");
+        let mut text = format!("{title} {message}\n");
+        text.extend(failed.findings.iter().map(|finding| finding.line(self.config, self.paint)));
         let mut block = Block { text, paint: self.paint, facts: self.facts };
         let (why, remedy) = self.why_and_remedy(code, failed);
         if let Some(why) = why {
@@ -73,6 +74,9 @@ impl Ending<'_> {
         let hint = failed.hint.as_deref().map(str::trim_end).filter(|hint| !hint.trim().is_empty());
         let config = self.config;
         let (why, remedy) = match code {
+            _ if !failed.findings.is_empty() => {
+                (None, Some(format!("mend these places of {config}, and run the same command again")))
+            }
             "CONNECTOR_FAILED" => {
                 let words = failed.stderr_tail.as_deref().and_then(last_words);
                 let why = words.or_else(|| self.seen.error.clone());
@@ -203,6 +207,7 @@ mod tests {
             result: stderr.map(|_| run()),
             run: None,
             signal: None,
+            findings: Vec::new(),
         }
     }
 

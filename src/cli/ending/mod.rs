@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
+use super::findings::Finding;
 use super::look::{Facts, Paint};
 use super::seen::Seen;
 use crate::output::Table;
@@ -115,6 +116,8 @@ pub struct Failed {
     pub run: Option<FailedFacts>,
     /// The signal by which the command was asked to stop.
     pub signal: Option<String>,
+    /// What is wrong with the configuration, where that is why nothing was started.
+    pub findings: Vec<Finding>,
 }
 
 /// Of a `FailedRun`, what the block tells.

@@ -55,6 +55,18 @@ class AbstractSource {
   fetch(_table, _range) {
     throw new NotImplementedError(this, 'fetch');
   }
+
+  /**
+   * Proves that a run could begin, for `check --connect`, without yielding a row: the address can be
+   * reached, the credentials are accepted, what is asked for is there. It has the run's own grants and
+   * a minute; it should ask once and not wait for what may pass. Optional to write.
+   *
+   * @returns {Promise<string | null>} what was found, in a few words; `null`: it cannot tell
+   * @throws {ConnectorError} with cause and remedy
+   */
+  async check() {
+    return null;
+  }
 }
 
 module.exports = { AbstractSource };

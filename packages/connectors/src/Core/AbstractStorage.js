@@ -101,6 +101,19 @@ class AbstractStorage {
     throw new NotImplementedError(this, 'discard');
   }
 
+  /**
+   * Proves that a run could begin, for `check --connect`, without moving a row: the service can be
+   * reached, the credentials are accepted, what holds the tables is there and may be written. It leaves
+   * nothing behind, has the run's own grants and a minute. Optional to write; called on an instance of
+   * its own, without `open()`.
+   *
+   * @returns {Promise<string | null>} what was found, in a few words; `null`: it cannot tell
+   * @throws {ConnectorError} with cause and remedy
+   */
+  async check() {
+    return null;
+  }
+
   /** Drops what was not committed and lets go of everything. Never throws. */
   async close() {}
 }

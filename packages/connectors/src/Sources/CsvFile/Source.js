@@ -3,7 +3,7 @@
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
 const { toDay } = require('../../Core/dates');
-const { unescape } = require('../../Core/http');
+const { shown, unescape } = require('../../Core/http');
 const { TextRows } = require('../../Core/TextRows');
 const { CsvLayout } = require('./CsvLayout');
 const { CsvParser } = require('./CsvParser');
@@ -68,6 +68,23 @@ class CsvFileSource extends AbstractSource {
     if (layout === null) {
       throw new ConnectorError('The CSV file is empty, without even a header: check Path');
     }
+  }
+
+  /** Reads no further than the first line, by which a server is known to let it be read, too. */
+  async check() {
+    const value = (name) => this.config.getValue(name);
+    const parser = new CsvParser({ delimiter: this.#delimiter() });
+    const found = ({ fields, line }) => {
+      this.#layoutOf({ fields, line });
+      return `${shown(value('Path'))} can be read, and its first line has ${fields.length} columns`;
+    };
+    for await (const chunk of readText(value('Path'), value('Encoding'), { attempts: 1 })) {
+      const [first] = parser.write(chunk);
+      if (first !== undefined) return found(first);
+    }
+    const [first] = parser.end();
+    if (first !== undefined) return found(first);
+    throw new ConnectorError('The CSV file is empty, without even a header: check Path');
   }
 
   async *#records() {

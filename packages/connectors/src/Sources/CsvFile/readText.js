@@ -5,6 +5,7 @@ const { isAbsolute } = require('node:path');
 const { fileURLToPath } = require('node:url');
 const { ConnectorError } = require('../../Core/errors');
 const { shown } = require('../../Core/http');
+const { isolationRemedy } = require('../../Core/isolation');
 const { Download } = require('./download');
 
 /**
@@ -89,8 +90,10 @@ async function* readFile(path) {
   try {
     yield* createReadStream(path);
   } catch (cause) {
-    if (cause.syscall === undefined) throw cause;
-    const reason = FILE_ERRORS[cause.code] ?? cause.message;
+    if (cause.syscall === undefined && cause.code !== 'ERR_ACCESS_DENIED') throw cause;
+    const isRefused = ['EACCES', 'EPERM', 'ERR_ACCESS_DENIED'].includes(cause.code);
+    const byIsolation = isRefused ? isolationRemedy(path, 'read') : null;
+    const reason = byIsolation ?? FILE_ERRORS[cause.code] ?? cause.message;
     throw new ConnectorError(`Cannot read ${path}: ${reason}`, { cause });
   }
 }

@@ -81,6 +81,16 @@ class HttpJsonSource extends AbstractSource {
     }
   }
 
+  /** Asks for the first page, of one day where the address asks for days. */
+  async check() {
+    const day = this.config.getValue('StartDate') ?? today();
+    const { url, authorization } = separateUser(this.#address({ start: day, end: day }));
+    const page = firstPage(this.config, url);
+    const { body } = await fetchJson(page.url, { ...this.#options(authorization), attempts: 1 });
+    const { length } = this.#records(body, page.url);
+    return `${shown(page.url)} answers, with ${length} records on its first page`;
+  }
+
   /** The address with the days that a run loads. */
   #address({ start, end }) {
     const url = this.config.getValue('Url');

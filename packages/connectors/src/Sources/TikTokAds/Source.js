@@ -42,9 +42,44 @@ class TikTokAdsSource extends AbstractSource {
     }
   }
 
+  /** Asks for one record of each object of each advertiser: what a run needs, and no more. */
+  async check() {
+    const api = new TikTokApi(this.config, { attempts: 1 });
+    const objects = selectionOf(this.config);
+    const advertisers = this.#advertiserIds();
+    const day = today();
+    const one = { page: '1', page_size: '1' };
+    for (const advertiser of advertisers) {
+      for (const object of objects) {
+        const { name, path, columns } = object;
+        if (name === 'advertiser') {
+          await this.#advertisers(api, object, [advertiser]).next();
+          continue;
+        }
+        const query =
+          name === REPORT
+            ? {
+                ...reportQuery(this.config.getValue('DataLevel'), columns),
+                start_date: day,
+                end_date: day,
+              }
+            : fieldsQuery(columns);
+        const asked = { advertiser_id: advertiser, ...query, ...one };
+        await api.get(path, asked, { object: name, advertiser });
+      }
+    }
+    const names = objects.map(({ name }) => name).join(', ');
+    const { length } = advertisers;
+    return `TikTok gives ${names} of ${length} ${length === 1 ? 'advertiser' : 'advertisers'}`;
+  }
+
+  #advertiserIds() {
+    return [...new Set(this.config.getValue('AdvertiserIDs').map(String))];
+  }
+
   #records(object, range) {
     const api = new TikTokApi(this.config);
-    const advertisers = [...new Set(this.config.getValue('AdvertiserIDs').map(String))];
+    const advertisers = this.#advertiserIds();
     if (object.name === REPORT) return this.#report(api, object, advertisers, range);
     return object.name === 'advertiser'
       ? this.#advertisers(api, object, advertisers)

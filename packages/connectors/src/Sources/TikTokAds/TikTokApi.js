@@ -29,10 +29,15 @@ class TikTokApi {
   #config;
   #base;
   #token;
+  #attempts;
 
-  /** @param {import('../../Core/AbstractConfig').AbstractConfig} config */
-  constructor(config) {
+  /**
+   * @param {import('../../Core/AbstractConfig').AbstractConfig} config
+   * @param {{ attempts?: number }} [options] how often to ask for one page; `MaxAttempts` by default
+   */
+  constructor(config, { attempts = config.getValue('MaxAttempts') } = {}) {
     this.#config = config;
+    this.#attempts = attempts;
     this.#base = baseOf(config.getValue('BaseUrl'));
     this.#token = tokenOf(config.getValue('AccessToken'));
   }
@@ -75,7 +80,7 @@ class TikTokApi {
         headers: { 'access-token': this.#token, accept: 'application/json' },
         redirect: 'manual',
         judge: (answer) => refusalIn(answer, subject),
-        attempts: this.#config.getValue('MaxAttempts'),
+        attempts: this.#attempts,
         timeoutMs: this.#config.getValue('TimeoutSeconds') * 1000,
         wait: async (ms, problem) => {
           const reason = this.#hide(problem);

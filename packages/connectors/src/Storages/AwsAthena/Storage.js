@@ -34,6 +34,49 @@ class AwsAthenaStorage extends AbstractStorage {
   }
 
   async open() {
+    const files = await this.#connect(8);
+    await this.#explained('Athena', async () => {
+      const { database } = this.#place;
+      if (!(await this.#hasDatabase())) {
+        await this.#athena.run(`CREATE DATABASE IF NOT EXISTS ${quoteDdl(database)}`);
+      }
+      await this.#dropLeftBehind(files);
+    });
+  }
+
+  /** Stages no rows: a file and a table of them, which are deleted again. */
+  async check() {
+    try {
+      await this.#connect(2);
+      const { database, folder } = this.#place;
+      const options = { database, maxRows: 1, below: folder };
+      const staging = new Staging(this.#athena, this.#bucket, options);
+      let isThere;
+      let left = '';
+      try {
+        isThere = await this.#explained('Athena', () => this.#hasDatabase());
+        await this.#explained('S3', () => staging.send(''));
+        if (isThere) await this.#explained('Athena', () => staging.finish());
+      } finally {
+        await staging.drop().catch((cause) => {
+          left = `; but what is staged cannot be deleted (${cause.message}): allow s3:DeleteObject and glue:DeleteTable`;
+        });
+      }
+      const bucket = `bucket "${this.#bucket.name}" can be written`;
+      return isThere
+        ? `database "${database}" and ${bucket}${left}`
+        : `${bucket}; database "${database}" is not there yet, and the first run makes it, where the key may${left}`;
+    } finally {
+      this.#bucket?.destroy();
+      this.#athena?.destroy();
+    }
+  }
+
+  /**
+   * @param {number} maxAttempts
+   * @returns {Promise<{ key: string, modified: Date }[]>} what runs have left
+   */
+  async #connect(maxAttempts) {
     const value = (name) => this.config.getValue(name);
     refusePlaceholders(this.config, [...KEYS, ...PLACES]);
     const output = value('AthenaOutputLocation');
@@ -61,7 +104,7 @@ class AwsAthenaStorage extends AbstractStorage {
         throwOnRequestTimeout: true,
       },
     };
-    const many = { ...options, maxAttempts: 8, retryMode: 'adaptive' };
+    const many = { ...options, maxAttempts, retryMode: 'adaptive' };
     const { AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 } = process.env;
     // A server of one's own has no name for each bucket.
     const path = { forcePathStyle: Boolean(AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL) };
@@ -76,16 +119,12 @@ class AwsAthenaStorage extends AbstractStorage {
 
     // Asked with few attempts, so that a wrong setting shows at once.
     const impatient = new s3.S3Client({ ...options, ...path, maxAttempts: 2 });
-    const files = await this.#explained('S3', async () => {
+    return this.#explained('S3', async () => {
       try {
         return await new Bucket(impatient, name, modules).list(`${folder}owox_staging_`);
       } finally {
         impatient.destroy();
       }
-    });
-    await this.#explained('Athena', async () => {
-      await this.#ensureDatabase();
-      await this.#dropLeftBehind(files);
     });
   }
 
@@ -159,13 +198,12 @@ class AwsAthenaStorage extends AbstractStorage {
   }
 
   /** Asked first, because a key that may only use the database may not make it. */
-  async #ensureDatabase() {
+  async #hasDatabase() {
     const { database } = this.#place;
     const found = await this.#athena.rows(
       `SELECT schema_name FROM information_schema.schemata WHERE schema_name = ${text(database)}`,
     );
-    if (found.length > 0) return;
-    await this.#athena.run(`CREATE DATABASE IF NOT EXISTS ${quoteDdl(database)}`);
+    return found.length > 0;
   }
 
   /** A killed run cannot clean up after itself. */

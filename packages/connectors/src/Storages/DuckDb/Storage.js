@@ -1,10 +1,13 @@
 'use strict';
 
-const { rm } = require('node:fs/promises');
+const { randomUUID } = require('node:crypto');
+const { existsSync, realpathSync } = require('node:fs');
+const { mkdir, rm } = require('node:fs/promises');
 const { availableParallelism } = require('node:os');
 const { isAbsolute } = require('node:path');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
+const { isolationRemedy } = require('../../Core/isolation');
 const { Publication } = require('./Publication');
 const { quote } = require('./sql');
 const { Staging } = require('./Staging');
@@ -36,24 +39,54 @@ class DuckDbStorage extends AbstractStorage {
   }
 
   async open() {
-    const path = this.config.getValue('DatabasePath');
-    if (!isAbsolute(path)) {
-      throw new ConnectorError(
-        `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`,
-      );
+    await this.#connect(this.#path());
+    // The lock on the database is ours, so what lies there is of a run that was killed.
+    await rm(this.#stagingFolder(), { recursive: true, force: true });
+    // Days of moments are days in UTC, here as in the sources.
+    await this.#connection.run("SET TimeZone = 'UTC'");
+  }
+
+  /** A database that is not there yet is tried under another name, so that none is made. */
+  async check() {
+    const path = this.#path();
+    const isThere = existsSync(path);
+    const trial = `${path}.owox-check-${randomUUID()}`;
+    try {
+      await this.#connect(isThere ? path : trial);
+      await this.#connection.run('BEGIN TRANSACTION');
+      await this.#connection.run(`CREATE TABLE ${quote(`owox_check_${randomUUID()}`)} (n INTEGER)`);
+      await this.#connection.run('ROLLBACK');
+      // Rows are staged beside it.
+      if (isThere) await mkdir(trial);
+    } catch (cause) {
+      if (cause instanceof ConnectorError) throw cause;
+      throw new ConnectorError(`Cannot write ${path}: ${reasonOf(cause, path)}`, { cause });
+    } finally {
+      await this.close();
+      await rm(trial, { recursive: true, force: true });
+      await rm(`${trial}.wal`, { force: true });
     }
+    return isThere ? `${path} can be written` : `${path} is not there yet, and can be made`;
+  }
+
+  #path() {
+    const path = this.config.getValue('DatabasePath');
+    // Its files lie beside the database, wherever a link to that lies.
+    if (isAbsolute(path)) return existsSync(path) ? realpathSync(path) : path;
+    throw new ConnectorError(
+      `DatabasePath "${path}" is relative, but a run has a folder of its own: give the absolute path`,
+    );
+  }
+
+  async #connect(path) {
     // Not at the top: the manifest's parameters can be read without DuckDB.
     this.#api = require('@duckdb/node-api');
     try {
       this.#instance = await this.#api.DuckDBInstance.create(path, this.#options());
     } catch (cause) {
-      throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause)}`, { cause });
+      throw new ConnectorError(`Cannot open ${path}: ${reasonOf(cause, path)}`, { cause });
     }
     this.#connection = await this.#instance.connect();
-    // The lock on the database is ours, so what lies there is of a run that was killed.
-    await rm(this.#stagingFolder(), { recursive: true, force: true });
-    // Days of moments are days in UTC, here as in the sources.
-    await this.#connection.run("SET TimeZone = 'UTC'");
   }
 
   async hasRows(name) {
@@ -119,7 +152,7 @@ class DuckDbStorage extends AbstractStorage {
   }
 
   #stagingFolder() {
-    return `${this.config.getValue('DatabasePath')}.owox-staging`;
+    return `${this.#path()}.owox-staging`;
   }
 
   #options() {
@@ -135,8 +168,11 @@ class DuckDbStorage extends AbstractStorage {
   }
 }
 
-function reasonOf({ message }) {
+function reasonOf({ message }, path) {
   const [firstLine] = message.split('\n');
+  const isRefused = /permission denied|EACCES|EPERM|ERR_ACCESS_DENIED/i.test(message);
+  const byIsolation = isRefused ? isolationRemedy(path, 'write') : null;
+  if (byIsolation !== null) return byIsolation;
   if (/set lock|being used by another process/.test(message)) {
     // 0 is one that cannot be seen from within the run
     const process = /PID ([1-9]\d*)/.exec(message);

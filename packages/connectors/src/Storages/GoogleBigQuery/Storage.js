@@ -1,5 +1,6 @@
 'use strict';
 
+const { randomUUID } = require('node:crypto');
 const { createRequire } = require('node:module');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
@@ -9,6 +10,8 @@ const { Staging } = require('./Staging');
 const manifest = require('./manifest.json');
 
 const FIRST_ANSWER_MS = 20_000;
+/** A check that is killed cannot drop its table. */
+const CHECK_EXPIRES_AFTER_MS = 60 * 60 * 1000;
 const PLACES = [
   'ProjectID',
   'DestinationProjectID',
@@ -33,6 +36,38 @@ class GoogleBigQueryStorage extends AbstractStorage {
   }
 
   async open() {
+    const { impatient, location } = await this.#connect();
+    await this.#explained(async () => {
+      const [exists] = await answerOf(impatient.exists());
+      if (!exists) await this.#dataset.create({ location });
+    });
+  }
+
+  /** A dry run needs the right to run jobs, and a table that is made and dropped the one to write. */
+  async check() {
+    const { impatient, location } = await this.#connect();
+    const id = `${impatient.projectId}.${impatient.id}`;
+    return this.#explained(async () => {
+      const [exists] = await answerOf(impatient.exists());
+      const job = { query: 'SELECT 1', dryRun: true, location };
+      await answerOf(impatient.bigQuery.createQueryJob(job));
+      if (!exists) {
+        return (
+          `BigQuery accepts the credentials; dataset ${id} is not there yet, and the first run makes it ` +
+          `in ${location}, where the account may`
+        );
+      }
+      const table = impatient.table(`owox_check_${randomUUID().replaceAll('-', '')}`);
+      const expirationTime = String(Date.now() + CHECK_EXPIRES_AFTER_MS);
+      const schema = { fields: [{ name: 'n', type: 'INTEGER' }] };
+      await answerOf(table.create({ schema, expirationTime }));
+      await answerOf(table.delete({ ignoreNotFound: true }));
+      return `dataset ${id} can be written`;
+    });
+  }
+
+  /** @returns {Promise<object>} the dataset by a client that asks with few attempts, and its location */
+  async #connect() {
     const credentials = this.#credentials();
     const { jobs, project, name } = this.#place(credentials);
     const location = this.config.getValue('DestinationLocation');
@@ -45,12 +80,8 @@ class GoogleBigQueryStorage extends AbstractStorage {
     this.#dataset = this.#client.dataset(name, { projectId: project, location });
 
     // Asked with few attempts, so that a wrong setting shows at once.
-    const impatient = new BigQuery({ ...options, maxRetries: 1 });
-    await this.#explained(async () => {
-      const dataset = impatient.dataset(name, { projectId: project, location });
-      const [exists] = await answerOf(dataset.exists());
-      if (!exists) await this.#dataset.create({ location });
-    });
+    const client = new BigQuery({ ...options, maxRetries: 1 });
+    return { impatient: client.dataset(name, { projectId: project, location }), location };
   }
 
   async hasRows(name) {
