@@ -84,7 +84,8 @@ impl Ending<'_> {
         match (first, last) {
             (Some(first), Some(last)) => block.row("Dates", &format!("{first} to {last}")),
             _ => {
-                if let Some(date) = self.state.to.as_deref() {
+                // of a run that does not move the state, what it said
+                if let Some(date) = self.state.to.as_deref().or(self.seen.date.as_deref()) {
                     block.row("Dates", &format!("up to {}", day(date)));
                 }
             }
