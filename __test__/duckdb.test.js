@@ -40,7 +40,7 @@ function project(t, csv, source = {}, name = 'data') {
     const stdio = { logCapture: { onStdout }, onSpawn };
     const runConfig = new RunConfig({ type, data, state });
     const result = await runner.run('id', 'run', config, runConfig, stdio);
-    return { ...result, summary: messages.at(-1).summary };
+    return { ...result, summary: messages.findLast(({ summary }) => summary)?.summary };
   };
   return { database, folder, run, write, rows: (sql) => query(database, sql) };
 }

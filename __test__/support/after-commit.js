@@ -29,7 +29,7 @@ function gatedPackage(t) {
     'package.json': {
       name: '@test/gated',
       version: '1.0.0',
-      main: 'index.js',
+      exports: './index.js',
       owox: { runnerDependencies: [] },
     },
     'index.js': `'use strict';
@@ -37,6 +37,10 @@ const fs = require('node:fs');
 const reference = require('./src');
 const { CsvFile } = reference.Connectors;
 const { Core } = reference;
+
+const { parameters } = CsvFile.manifest;
+const text = { type: 'string' };
+const manifest = { ...CsvFile.manifest, parameters: { ...parameters, Gate: text, Fill: text } };
 
 class GatedSource extends CsvFile.CsvFileSource {
   constructor(config) {
@@ -84,7 +88,7 @@ class GatedConnector extends Core.AbstractConnector {
   }
 }
 
-const Gated = { ...CsvFile, GatedSource, GatedConnector };
+const Gated = { ...CsvFile, manifest, GatedSource, GatedConnector };
 module.exports = { ...reference, Connectors: { ...reference.Connectors, Gated } };
 `,
   });

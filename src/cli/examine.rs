@@ -64,7 +64,16 @@ impl<'a> Checker<'a, '_> {
         if self.is_declared {
             self.error(path, at, message);
         } else {
-            self.findings.doubt(path, at, message);
+            self.findings.doubt(Severity::Warning, path, at, message);
+        }
+    }
+
+    /// An error: of a run only where a manifest says so, since a class may not mean it.
+    fn missing(&mut self, path: &str, at: &'a str, message: String) {
+        if self.is_declared {
+            self.error(path, at, message);
+        } else {
+            self.findings.doubt(Severity::Error, path, at, message);
         }
     }
 
@@ -192,7 +201,7 @@ impl<'a> Checker<'a, '_> {
                 let (path, about) = (format!("{path}.{name}"), about.unwrap_or_default());
                 // what a class asks of its configuration its connector may set itself
                 if self.is_declared || choices {
-                    self.wrong(&path, at, format!("is missing{about}"));
+                    self.missing(&path, at, format!("is missing{about}"));
                 } else {
                     self.warning(
                         &path,
@@ -223,9 +232,12 @@ impl<'a> Checker<'a, '_> {
             );
         }
         if value == "null" {
-            if parameter.required {
-                // what `init` writes where something is to be filled in
-                self.error(path, member.at, "must have a value".into());
+            // what `init` writes where something is to be filled in
+            let message = "must have a value".to_owned();
+            match (parameter.required, self.is_declared || choices) {
+                (true, true) => self.missing(path, member.at, message),
+                (true, false) => self.warning(path, member.at, message),
+                (false, _) => {}
             }
             return;
         }

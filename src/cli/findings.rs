@@ -85,9 +85,9 @@ impl<'a> Findings<'a> {
         self.all.push(Finding { severity, path: path.to_owned(), message, line, column, is_doubt: false });
     }
 
-    /// Adds a warning that a run tells of as well.
-    pub fn doubt(&mut self, path: &str, at: &'a str, message: String) {
-        self.add(Severity::Warning, path, at, message);
+    /// Adds a finding that never refuses a run, which tells of it as a warning.
+    pub fn doubt(&mut self, severity: Severity, path: &str, at: &'a str, message: String) {
+        self.add(severity, path, at, message);
         if let Some(last) = self.all.last_mut() {
             last.is_doubt = true;
         }

@@ -46,9 +46,11 @@ pub async fn precheck(config: &str, text: &str, package: Option<&str>, host: &Ho
     } else {
         examine(text, folder, &connectors).findings.all
     };
-    let refuses = |one: &Finding| one.severity == Severity::Error && !is_structure(&one.path);
+    let refuses =
+        |one: &Finding| one.severity == Severity::Error && !one.is_doubt && !is_structure(&one.path);
     if !all.iter().any(refuses) {
-        let findings = all.into_iter().filter(|one| one.is_doubt).collect();
+        let doubts = all.into_iter().filter(|one| one.is_doubt);
+        let findings = doubts.map(|one| Finding { severity: Severity::Warning, ..one }).collect();
         return Ok(Precheck { connectors, findings, refusal: None });
     }
     let refusal = Refusal {

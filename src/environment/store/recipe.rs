@@ -168,7 +168,7 @@ mod tests {
         assert!(keys.iter().all(|key| key.len() == KEY_DIGITS));
         keys.sort_unstable();
         keys.dedup();
-        assert_eq!(keys.len(), 7);
+        assert_eq!(keys.len(), 8);
     }
 
     #[test]
