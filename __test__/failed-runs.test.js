@@ -119,7 +119,8 @@ for (const [what, given, code, phase, status = 'failed'] of [
     const seen = await failing(t, given);
     const { error } = seen;
     assert.deepEqual([error.code, error.result], [code, undefined]);
-    const { durationMs, timings, ...rest } = error.run;
+    const { durationMs, timings, report, ...rest } = error.run;
+    assert.match(report, /run\.html$/);
     const runIds = { ...ids, ...(given.datamartId === '' && { datamartId: '' }) };
     assert.deepEqual(rest, { ...runIds, status, ...(phase && { phase }) });
     if (phase) {
@@ -155,7 +156,7 @@ test('a run that had a process: the same facts as its result', async (t) => {
   const { result, run } = seen.error;
   assert.deepEqual(run, {
     ...{ ...ids, status: 'failed', phase: 'execution' },
-    ...{ durationMs: result.durationMs, timings: result.timings },
+    ...{ durationMs: result.durationMs, timings: result.timings, report: result.report },
   });
   assertSeen(seen);
   const stopped = await failing(t, { config: configOf('Waits'), timeoutMs: 3000, graceMs: 0 });

@@ -38,7 +38,7 @@ test('the CLI says on stderr that it uses the reference package', { skip }, asyn
   const cwd = writeFiles(tempFolder(t), { 'config.json': configOf('Nope', {}, 'DuckDb') });
   const { stdout, stderr, code } = await runScript('src/cli-wrapper.js', ['config.json'], { cwd });
   assert.deepEqual({ stdout, code }, { stdout: '', code: 1 });
-  const [notice] = stderr.split('\n');
+  const notice = stderr.replace(/\s+/g, ' ');
   assert.match(notice, /@owox\/connectors is not installed/);
   assert.match(notice, /@owox\/connectors-local/);
 });

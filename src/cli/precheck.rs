@@ -9,6 +9,7 @@ use crate::config::storage_name;
 use crate::connectors::{Depth, parameters};
 use crate::error::Result;
 use crate::host::Host;
+use crate::manifest::CONNECTORS_PACKAGE;
 use crate::run::{Connectors, describe_connectors, find_connectors};
 
 /// What a run goes by.
@@ -53,8 +54,13 @@ pub async fn precheck(config: &str, text: &str, package: Option<&str>, host: &Ho
         let findings = doubts.map(|one| Finding { severity: Severity::Warning, ..one }).collect();
         return Ok(Precheck { connectors, findings, refusal: None });
     }
+    // or what is missing may be of a package that was not meant
+    let by = connectors.package.is_fallback.then(|| {
+        let title = connectors.package.title();
+        format!(" by the reference package {title}, since {CONNECTORS_PACKAGE} is not installed")
+    });
     let refusal = Refusal {
-        message: format!("{config} has {}", counted(&all)),
+        message: format!("{config} has {}{}", counted(&all), by.unwrap_or_default()),
         hint: all.iter().map(|one| one.line(config, Paint::default())).collect(),
     };
     Ok(Precheck { connectors, findings: all, refusal: Some(refusal) })

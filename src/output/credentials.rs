@@ -18,12 +18,11 @@ const TYPE: &str = "updateCredentials";
 /// What stands for what is not shown.
 const MARK: &[u8] = b"***";
 
-/// Bytes of the longest line that is held back to see what it is.
-const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
-
 /// Masks the messages of a stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Credentials {
+    /// Bytes of the longest line that is held back to see what it is.
+    max_line: usize,
     /// The beginning of a line that may become messages.
     held: Vec<u8>,
     line: Line,
@@ -127,6 +126,11 @@ fn may_hold_one(bytes: &[u8]) -> bool {
 }
 
 impl Credentials {
+    /// Lines are held back up to so many bytes.
+    pub fn new(max_line: usize) -> Self {
+        Self { max_line, held: Vec::new(), line: Line::default(), whole: VecDeque::new() }
+    }
+
     /// Takes what was read, and gives it with its messages masked. The whole ones are `found`.
     pub fn push<'a>(&mut self, bytes: &'a [u8], found: &mut Vec<String>) -> Cow<'a, [u8]> {
         let is_plain = self.held.is_empty() && self.line != Line::TooLong && !may_hold_one(bytes);
@@ -182,7 +186,7 @@ impl Credentials {
                 } else if !may_become_json(&self.held) {
                     passed.append(&mut self.held);
                     self.line = Line::Text;
-                } else if self.held.len() > MAX_LINE_BYTES {
+                } else if self.held.len() > self.max_line {
                     if may_hold_one(&self.held) {
                         self.held = Vec::new();
                         passed.extend_from_slice(MARK);
@@ -271,10 +275,12 @@ fn may_become_json(beginning: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::MAX_LINE_BYTES;
 
     /// What passes of a stream that comes in these pieces, the same for the caller, and what was found.
     fn pass(pieces: &[&[u8]]) -> (String, String, Vec<String>) {
-        let (mut credentials, mut found, mut shown) = (Credentials::default(), Vec::new(), Vec::new());
+        let (mut credentials, mut found, mut shown) =
+            (Credentials::new(MAX_LINE_BYTES), Vec::new(), Vec::new());
         for piece in pieces {
             shown.extend_from_slice(&credentials.push(piece, &mut found));
         }
@@ -337,7 +343,7 @@ mod tests {
 
     #[test]
     fn everything_else_passes_as_it_comes() {
-        let mut credentials = Credentials::default();
+        let mut credentials = Credentials::new(MAX_LINE_BYTES);
         let mut push = |text: &'static str| {
             String::from_utf8(credentials.push(text.as_bytes(), &mut Vec::new()).into_owned()).unwrap()
         };

@@ -158,7 +158,7 @@ pub async fn pump<O: Observer>(
         observer,
         kind: stream,
         sink,
-        credentials: (stream == StreamKind::Stdout).then(Credentials::default),
+        credentials: (stream == StreamKind::Stdout).then(|| Credentials::new(max_line)),
         secrets: secrets.clone(),
         life: progress.is_watched().then(Life::default),
         redactor: Redactor::new(secrets).with_max_line(max_line),
