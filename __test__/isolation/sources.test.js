@@ -64,7 +64,7 @@ async function setUp(t, user, { packages = [], extra = {} } = {}) {
    * Runs a connectors package with these fields of package.json, files and links (path → target)
    * in it; gives what its connector has seen, or the error's code and message.
    */
-  async function play(content, options = {}, { PATH = process.env.PATH } = {}) {
+  async function play(content, options = {}, variables = {}) {
     count += 1;
     const folder = path.join(home, `package-${count}`);
     const { links = {}, storage = [], ...fields } = content;
@@ -99,7 +99,7 @@ async function setUp(t, user, { packages = [], extra = {} } = {}) {
       JSON.stringify(given),
     ];
     const [program, ...args] = asUser(user, command);
-    const env = { ...process.env, ...npmVariables(url, home), PATH };
+    const env = { ...process.env, ...npmVariables(url, home), ...variables };
     const { stdout, stderr } = await ended(spawn(program, args, { cwd: home, env }));
     assert.equal(stderr, '');
     const seen = JSON.parse(stdout);
@@ -382,23 +382,31 @@ for (const user of users) {
       files: { 'evil/package.json': { name, version: '1.1.0', scripts } },
     });
     const deasync = '@kaciras/deasync';
+    // whoever wants it from npm has its script run, of what the registry has under this name only
+    const original = { OWOX_RUNNER_ORIGINALS: deasync };
 
+    await t.test('the built-in name: the runner brings its own', async () => {
+      const seen = await play(vendored(deasync));
+      assert.deepEqual([seen.ran, seen.warnings], [[], []], JSON.stringify(seen));
+    });
     await t.test('the built-in name, from a folder', async () => {
       const folder = next();
-      const seen = await play(vendored(deasync));
+      const seen = await play(vendored(deasync), {}, original);
       assert.deepEqual(seen.ran, [], JSON.stringify(seen));
       const permit = `${deasync}@file:${folder}/evil`;
       assert.match(seen.warnings.join(), new RegExp(`install script of ${deasync} 1.1.0`));
       assert.ok(seen.warnings.join().includes(`allowScripts: ["${permit}"]`), seen.warnings);
       const allowed = [`${deasync}@file:${next()}/evil`];
-      assert.deepEqual((await play(vendored(deasync), { allowScripts: allowed })).ran, [deasync]);
+      const ran = await play(vendored(deasync), { allowScripts: allowed }, original);
+      assert.deepEqual(ran.ran, [deasync]);
     });
     await t.test('the built-in name, from a registry that has another of it', async () => {
       const content = { packageJson: { dependencies: { [deasync]: '1.1.0' } } };
-      const seen = await play(content);
+      const seen = await play(content, {}, original);
       assert.deepEqual(seen.ran, []);
       assert.ok(seen.warnings.join().includes(`allowScripts: ["${deasync}"]`), seen.warnings);
-      assert.deepEqual((await play(content, { allowScripts: [deasync] })).ran, [deasync]);
+      const ran = await play(content, { allowScripts: [deasync] }, original);
+      assert.deepEqual(ran.ran, [deasync]);
     });
     await t.test('a name that was allowed, from a folder', async () => {
       const folder = next();
