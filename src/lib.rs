@@ -10,6 +10,7 @@
 
 #[cfg(feature = "napi")]
 mod binding;
+pub mod cancellation;
 pub mod cli;
 pub mod config;
 pub mod connectors;

@@ -14,9 +14,9 @@ use common::{
     ALL, FINDING, Lines, Mode, PATIENCE, SUPERVISOR, Script, install_program, kill_supervisor_of, nowhere,
     pipe, state_of, wait_until,
 };
+use owox_connector_runner::cancellation::{Cancellation, StopReason};
 use owox_connector_runner::process::protocol::{Opening, StartRequest, frame};
 use owox_connector_runner::process::{Cause, Exit, Running};
-use owox_connector_runner::run::{Cancellation, StopReason};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 /// A child, a child in a session of its own, and a daemon that ignores signals; each says that it

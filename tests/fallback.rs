@@ -11,8 +11,8 @@ use common::{
     FINDING, Mode, SUPERVISOR, Script, install_program, kill_supervisor_of, nowhere, pipe, start_program,
     wait_until,
 };
+use owox_connector_runner::cancellation::{Cancellation, StopReason};
 use owox_connector_runner::process::{Cause, Containment, Exit};
-use owox_connector_runner::run::{Cancellation, StopReason};
 
 /// What stays of a tree when nobody ends it: a child in a session of its own.
 const TREE: &str = "trap '' TERM; setsid sh -c 'echo child >&3; exec sleep 1000' & echo main >&3; \

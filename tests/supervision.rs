@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{ALL, Mode, PATIENCE, Script, nothing, nowhere, pipe, start_program, wait_until};
+use owox_connector_runner::cancellation::{Cancellation, StopReason};
 use owox_connector_runner::error::{Code, RunnerError};
 use owox_connector_runner::process::{Cause, Exit, Running, Sample, Start, start};
-use owox_connector_runner::run::{Cancellation, StopReason};
 
 async fn exit_of(mode: Mode, script: &str) -> Exit {
     let script = Script::new(mode, script);

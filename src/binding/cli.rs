@@ -15,12 +15,13 @@ use super::outcome::promise;
 use super::refusal::report_refusal;
 use super::request::Request;
 use super::state_runs;
+use crate::cancellation::{Cancellation, StopReason};
 use crate::cli::{self, Facts, Plan, Session, Texts};
 use crate::config::{Kind, Values};
 use crate::context::Variables;
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
-use crate::run::{Cancellation, Connectors, StopReason, find_connectors};
+use crate::run::{Connectors, find_connectors};
 use crate::state::{Began, NoState, StateRun, Wanted};
 
 #[napi]

@@ -17,6 +17,7 @@ use super::refusal::report_refusal;
 use super::request::{Request, read_options};
 use super::run_context::read_variables;
 use super::state_runs;
+use crate::cancellation::Cancellation;
 use crate::config::Values;
 use crate::connectors::{Catalog, check_source, parameters, secret_names, storage_dependencies};
 use crate::environment::runs_root;
@@ -30,8 +31,8 @@ use crate::output::redact::{Marked, Secrets};
 use crate::process::Reserved;
 use crate::report::{self, Facts, Recorded, Reporting};
 use crate::run::{
-    Cancellation, Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Phase, Place,
-    find_connectors, lifecycle, run_in_node,
+    Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Phase, Place, find_connectors,
+    lifecycle, run_in_node,
 };
 use crate::state::StateRun;
 

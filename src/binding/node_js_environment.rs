@@ -14,6 +14,7 @@ use super::outcome::promise;
 use super::port::{Payload, Port, PortFunction, listening};
 use super::request::Request;
 use super::run_context::read_variables;
+use crate::cancellation::Cancellation;
 use crate::config::{Kind, Values};
 use crate::connectors::locate;
 use crate::context::Variables;
@@ -26,7 +27,7 @@ use crate::isolation::{Grant, granted_by};
 use crate::options::Options;
 use crate::output::redact::{Marked, Secrets};
 use crate::report::{self, Facts, Recorded, Reporting};
-use crate::run::{Cancellation, Failure, Job, Outcome, execute, find_connectors};
+use crate::run::{Failure, Job, Outcome, execute, find_connectors};
 
 #[napi]
 pub struct NodeJsEnvironment;

@@ -9,11 +9,11 @@ use super::connector_runner::check_options;
 use super::js_values::MakeObject;
 use super::outcome::promise;
 use super::request::Request;
+use crate::cancellation::Cancellation;
 use crate::connectors::locate;
 use crate::environment::{Install, install};
 use crate::error::{Code, RunnerError};
 use crate::manifest::{Dependency, default_dependencies, package_json};
-use crate::run::Cancellation;
 
 #[napi]
 pub struct NpmDependencyManager;

@@ -13,11 +13,12 @@ use napi_derive::napi;
 use tokio::sync::oneshot;
 
 use super::door::Door;
+use crate::cancellation::{Cancellation, StopReason};
 use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
 use crate::output::{Batch, Observer, StreamKind, Whole};
 use crate::process::Sample;
-use crate::run::{Cancellation, Course, Failure, Phase, StopReason};
+use crate::run::{Course, Failure, Phase};
 
 /// What is handed over with a call.
 pub enum Payload {

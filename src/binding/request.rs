@@ -10,12 +10,12 @@ use napi::{JsValue, ValueType};
 use super::catch::{LetThrough, Result};
 use super::js_values::{JsValues, as_object, is_truthy, text_of};
 use super::run_context::read_variables;
+use crate::cancellation::{Cancellation, StopReason};
 use crate::config::{Kind, Values};
 use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::options::{OptionValue, Options};
 use crate::process::{Reserved, Source, StdioSpec};
-use crate::run::{Cancellation, StopReason};
 
 /// Access to one request object.
 pub struct Request<'env> {

@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use super::common::{ConnectorsArgs, EnvironmentArgs, Printed, Terminal, lockfile_beside};
 use super::look::grouped;
+use crate::cancellation::Cancellation;
 use crate::connectors::storage_dependencies;
 use crate::environment::store::{Checked, Lease, Limits, Pruned, Store, Stored, store_root};
 use crate::environment::{Purpose, Remover, StoreOptions, node_for, portable_lockfile};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::options::{OptionValue, Options};
-use crate::run::{Cancellation, find_connectors};
+use crate::run::find_connectors;
 use crate::template::Script;
 
 /// Arguments of `store`.

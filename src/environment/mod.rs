@@ -36,6 +36,7 @@ pub use provided::Provided;
 pub use scripts::Permit;
 pub use tree::{Remover, Scratch};
 
+use crate::cancellation::Cancellation;
 use crate::connectors::Package;
 use crate::error::{Code, Result, RunnerError};
 use crate::foreign::read_text;
@@ -43,7 +44,6 @@ use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
 use crate::process;
-use crate::run::Cancellation;
 use crate::specifier::AllowedOrigins;
 use crate::template::{self, Script};
 use sources::Allowed;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::for_helper;
 use crate::process::{self, EnvPolicy, HELPER_MEMORY_BYTES, Start};
-use crate::run::Cancellation;
 
 /// A program file, when it was changed, and what it was asked.
 type Question = (PathBuf, Option<SystemTime>, &'static [&'static str]);

@@ -10,13 +10,13 @@ use super::provided::{BUILT_ORIGINAL, Provided};
 use super::sources::{self, Allowed};
 use super::tree::{Remover, Scratch};
 use super::{npmrc, own_folder, scripts};
+use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Confined, LayerReport, for_helper};
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Cause, Exit, Start};
-use crate::run::Cancellation;
 use crate::specifier::Origin;
 
 /// Flags of every install. Scripts of dependencies do not run; `--install-links` copies the

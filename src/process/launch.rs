@@ -21,8 +21,8 @@ use super::protocol::{
     Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Missing, Opening, Report, Sample, StartRequest,
     Supervision, Usage, frame, frame_length,
 };
+use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
-use crate::run::Cancellation;
 
 /// What to start.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::cancel::{Cancellation, StopReason};
+use crate::cancellation::{Cancellation, StopReason};
 use crate::error::{Code, Result, RunnerError};
 
 /// What the runs of one runner share. Clones are the same.

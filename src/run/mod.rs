@@ -1,7 +1,6 @@
 //! The story of a run: find the connectors package, check what is asked of it, make an
 //! environment, run the connector in it, clean up, and say how it ended.
 
-mod cancel;
 mod control;
 mod course;
 mod endless_wait;
@@ -17,7 +16,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use cancel::{Cancellation, Stop, StopReason};
 pub use control::{Control, Place, Registered, Turn};
 pub use course::{Course, FailedRun};
 pub use execute::{Execution, Job, execute};
@@ -25,6 +23,7 @@ pub use phase::Phase;
 pub use report::{Report, Resources, Timings};
 pub use verdict::{Evidence, Status, verdict};
 
+use crate::cancellation::Cancellation;
 use crate::connectors::{self, Catalog, Depth, Package};
 use crate::environment::store::Lease;
 use crate::environment::{self, EnvironmentInfo, Progress, Purpose, Remover, RunFolder, StoreOptions};

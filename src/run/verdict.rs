@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::cancel::Stop;
 use super::report::signal_name;
+use crate::cancellation::{Stop, StopReason};
 use crate::error::{Code, RunnerError};
 use crate::process::{Cause, Exit, Usage};
 
@@ -33,6 +33,17 @@ pub enum Status {
     Cancelled,
     /// It needed more memory than it may have, or than there was.
     MemoryLimit,
+}
+
+impl StopReason {
+    /// The status of a run that was ended for it.
+    pub fn status(self) -> Status {
+        match self {
+            Self::Cancelled => Status::Cancelled,
+            Self::Timeout(_) => Status::Timeout,
+            Self::Stalled(_) => Status::Stalled,
+        }
+    }
 }
 
 /// What is known of a run whose process has ended.
@@ -136,7 +147,6 @@ fn megabytes(bytes: u64) -> u64 {
 mod tests {
     use std::time::Duration;
 
-    use super::super::cancel::StopReason;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -39,10 +39,10 @@ pub use recipe::{Recipe, Wanted, platform};
 
 use super::lock::{FileLock, Hold};
 use super::{Progress, Remover, Step};
+use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::LayerReport;
-use crate::run::Cancellation;
 use listing::Listing;
 
 /// Version of the layout and of the rules by which environments are filled, part of the path: another

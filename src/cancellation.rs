@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::verdict::Status;
 use crate::error::{Code, Result, RunnerError};
 
 /// Why a run has to stop.
@@ -21,15 +20,6 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// The status of a run that was ended for it.
-    pub fn status(self) -> Status {
-        match self {
-            Self::Cancelled => Status::Cancelled,
-            Self::Timeout(_) => Status::Timeout,
-            Self::Stalled(_) => Status::Stalled,
-        }
-    }
-
     /// What the caller is told.
     pub fn error(self) -> RunnerError {
         match self {
