@@ -13,7 +13,7 @@ use crate::cli::{Facts, RunPlan, Session, explain};
 use crate::connectors::{Catalog, parameters, secret_names};
 use crate::output::redact::{Marked, Redaction, Secrets, is_secret_variable};
 use crate::output::{BatchKind, Framer, Inspector, StreamKind, is_json_objects, messages};
-use crate::process::protocol::{Command, Opening, Report, StartRequest, frame, frame_length, read_content};
+use crate::protocol::{Command, Opening, Report, StartRequest, frame, frame_length, read_content};
 use crate::report::Recorder;
 
 /// So many cases, or as many as `FUZZ_CASES` says where that is more. Failing cases are printed,

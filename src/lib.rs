@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod options;
 pub mod output;
 pub mod process;
+pub mod protocol;
 mod removal;
 pub mod report;
 pub mod run;

@@ -15,8 +15,8 @@ use common::{
     pipe, state_of, wait_until,
 };
 use owox_connector_runner::cancellation::{Cancellation, StopReason};
-use owox_connector_runner::process::protocol::{Opening, StartRequest, frame};
 use owox_connector_runner::process::{Cause, Exit, Running};
+use owox_connector_runner::protocol::{Opening, StartRequest, frame};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 /// A child, a child in a session of its own, and a daemon that ignores signals; each says that it

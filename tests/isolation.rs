@@ -11,7 +11,7 @@ use owox_connector_runner::error::{Code, RunnerError};
 use owox_connector_runner::host::Host;
 use owox_connector_runner::isolation::{IsolationReport, probe};
 use owox_connector_runner::process::Namespace;
-use owox_connector_runner::process::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
+use owox_connector_runner::protocol::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 
 fn host() -> Host {
     Host { supervisor: PathBuf::from(common::SUPERVISOR), ..Host::default() }

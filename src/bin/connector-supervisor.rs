@@ -3,9 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-#[path = "../process/policy.rs"]
-pub mod policy;
-#[path = "../process/protocol.rs"]
+#[path = "../protocol/mod.rs"]
 pub mod protocol;
 #[path = "../removal.rs"]
 mod removal;

@@ -17,7 +17,7 @@ pub use seat_belt::SeatBelt;
 use crate::error::{Code, Result, RunnerError};
 use crate::options::OptionValue;
 use crate::process::Namespace;
-use crate::process::policy::{Demand, Layer};
+use crate::protocol::policy::{Demand, Layer};
 
 /// How strictly a run is isolated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use crate::context::Variables;
 use crate::environment::{Remover, Scratch, is_in_other_run, lock_beside};
 use crate::error::Result;
 use crate::host::Host;
-use crate::process::policy::{Demand, Layer, PerLayer, Policy};
+use crate::protocol::policy::{Demand, Layer, PerLayer, Policy};
 
 /// What a run stands on.
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::{Ground, Isolation, IsolationReport, LayerReport, for_helper};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::process::policy::Policy;
 use crate::process::{self, Namespace, Running, Start, Supervision};
+use crate::protocol::policy::Policy;
 
 /// The helper's word for doing nothing.
 const NOTHING: &str = "nothing";

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::Isolation;
-use crate::process::policy::{Demand, Enforced, Layer, Measured, PerLayer};
 use crate::process::{Containment, Running};
+use crate::protocol::policy::{Demand, Enforced, Layer, Measured, PerLayer};
 
 /// What was asked of isolation, and what was found to be enforced.
 #[derive(Debug, Clone, Serialize)]

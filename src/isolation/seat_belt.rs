@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::environment::node_help;
 use crate::host::Host;
-use crate::process::policy::{Demand, Enforced, Layer, Measured, Policy};
+use crate::protocol::policy::{Demand, Enforced, Layer, Measured, Policy};
 
 /// Its name in reports.
 const MECHANISM: &str = "Node.js permission model (seat belt)";
@@ -111,7 +111,7 @@ fn allow<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::policy::PerLayer;
+    use crate::protocol::policy::PerLayer;
 
     const HELP: &str = "  --allow-addons              allow use of addons when any\n  --allow-fs-read=...  x\n  \
                         --allow-fs-write=...  x\n  --allow-worker   x\n  --disable-warning=...  x\n  \

@@ -16,13 +16,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
-use super::policy::{Measured, PerLayer, Policy};
-use super::protocol::{
+use crate::cancellation::Cancellation;
+use crate::error::{Code, Result, RunnerError};
+use crate::protocol::policy::{Measured, PerLayer, Policy};
+use crate::protocol::{
     Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Missing, Opening, Report, Sample, StartRequest,
     Supervision, Usage, frame, frame_length,
 };
-use crate::cancellation::Cancellation;
-use crate::error::{Code, Result, RunnerError};
 
 /// What to start.
 #[derive(Debug)]

@@ -6,16 +6,14 @@
 //! anything of the run. The socket is also the lifeline: when the host dies, it closes.
 
 mod launch;
-pub mod policy;
 mod programs;
-pub mod protocol;
 mod stdio;
 mod variables;
 mod wiring;
 
+pub use crate::protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use launch::{Exit, HELPER_MEMORY_BYTES, Running, Start, start, watch_helper};
 pub use programs::{find_node, find_npm};
-pub use protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use stdio::{Source, Stdio, StdioSpec};
 pub use variables::EnvPolicy;
 pub use wiring::{Output, Reserved, Wiring};

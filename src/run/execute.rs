@@ -20,8 +20,8 @@ use crate::isolation::{Confined, Grant, Ground, IsolationReport, SeatBelt};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Observer, Progress, StreamKind, StreamReport, pump, saved_rows};
-use crate::process::policy::Layer;
 use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
+use crate::protocol::policy::Layer;
 use crate::state::moves_state;
 
 /// What is run.

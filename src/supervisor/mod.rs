@@ -25,7 +25,7 @@ use std::time::Duration;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use rustix::process::{DumpableBehavior, Pid};
 
-use crate::policy::Layer;
+use crate::protocol::policy::Layer;
 use crate::protocol::{
     MAX_DESCRIPTORS, MAX_HELD, Missing, Namespace, Opening, Report, StartRequest, read_content,
 };

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use owox_connector_runner::error::RunnerError;
-use owox_connector_runner::process::policy::Policy;
 use owox_connector_runner::process::{Namespace, Running, Start, Supervision, start};
+use owox_connector_runner::protocol::policy::Policy;
 use rustix::process::{Pid, Signal};
 
 /// The helper that Cargo has built.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::host::Host;
-use crate::process::policy::Layer;
+use crate::protocol::policy::Layer;
 
 /// What of a system stands in the way of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

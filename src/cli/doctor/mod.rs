@@ -12,7 +12,7 @@ use crate::environment::{node_for, store::platform};
 use crate::host::Host;
 use crate::isolation::{Isolation, LayerReport, Mode, SeatBelt, probe, probe_helper};
 use crate::output::redact::is_secret_variable;
-use crate::process::policy::{Demand, Layer, Measured, PerLayer, Policy};
+use crate::protocol::policy::{Demand, Layer, Measured, PerLayer, Policy};
 use machine::Machine;
 
 /// Arguments of `doctor`.

@@ -22,8 +22,8 @@ use rustix::net::{
 };
 use rustix::process::{Resource, Rlimit, Signal, setrlimit};
 
-use crate::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 use crate::protocol::Missing;
+use crate::protocol::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 use plan::Plan;
 
 /// What is tried between fork and exec: first the mechanisms, then a canary for each layer.

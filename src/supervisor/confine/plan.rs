@@ -9,8 +9,8 @@ use libc::sock_filter;
 
 use super::landlock::{self, Ruleset};
 use super::{BY_LANDLOCK, BY_SECCOMP, GOOD, LANDLOCK, PRIVILEGES, SECCOMP, UNTRIED, seccomp};
-use crate::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 use crate::protocol::Missing;
+use crate::protocol::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 
 /// What `/proc` tells of the machine, for a process that does not see one of its own.
 const OF_THE_MACHINE: [&str; 8] = [

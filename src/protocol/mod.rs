@@ -1,11 +1,13 @@
 //! What host and supervisor say to each other over their socket: frames of a length (four bytes,
 //! little-endian) and JSON.
 
+pub mod policy;
+
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 
-use super::policy::{Layer, Measured, PerLayer, Policy};
+use policy::{Layer, Measured, PerLayer, Policy};
 
 /// Largest frame, in bytes. The variables of a run may be several megabytes.
 const MAX_FRAME_BYTES: usize = 256 * 1024 * 1024;
