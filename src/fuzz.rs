@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::cli::{Facts, RunPlan, Session, explain};
 use crate::connectors::{Catalog, parameters, secret_names};
+use crate::observer::{BatchKind, StreamKind};
 use crate::output::redact::{Marked, Redaction, Secrets, is_secret_variable};
-use crate::output::{BatchKind, Framer, Inspector, StreamKind, is_json_objects, messages};
+use crate::output::{Framer, Inspector, is_json_objects, messages};
 use crate::protocol::{Command, Opening, Report, StartRequest, frame, frame_length, read_content};
 use crate::report::Recorder;
 
@@ -150,7 +151,7 @@ fn arrived<T: for<'de> serde::Deserialize<'de>>(bytes: &[u8]) -> std::io::Result
 }
 
 /// The batches of a stream that arrives in these pieces.
-fn frame_lines(pieces: &[&[u8]]) -> Vec<crate::output::Batch> {
+fn frame_lines(pieces: &[&[u8]]) -> Vec<crate::observer::Batch> {
     let mut framer = Framer::default();
     let mut batches = Vec::new();
     for piece in pieces {

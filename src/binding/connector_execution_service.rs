@@ -25,14 +25,15 @@ use crate::error::{Code, RunnerError};
 use crate::host::Host;
 use crate::isolation::granted_by;
 use crate::manifest::Dependency;
+use crate::observer::Observer;
+use crate::observer::Phase;
 use crate::options::{Limits, Options};
-use crate::output::Observer;
 use crate::output::redact::{Marked, Secrets};
 use crate::process::Reserved;
 use crate::report::{self, Facts, Recorded, Reporting};
 use crate::run::{
-    Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Phase, Place, find_connectors,
-    lifecycle, run_in_node,
+    Control, ExecutionEnvironment, Failure, NodeEnvironment, Outcome, Place, find_connectors, lifecycle,
+    run_in_node,
 };
 use crate::state::StateRun;
 

@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 
 use super::door::Door;
 use crate::cancellation::{Cancellation, StopReason};
-use crate::environment::{Progress, Step};
 use crate::error::{Code, RunnerError};
-use crate::output::{Batch, Observer, StreamKind, Whole};
+use crate::observer::Phase;
+use crate::observer::{Batch, Observer, StreamKind, Whole};
+use crate::observer::{Progress, Step};
 use crate::process::Sample;
-use crate::run::{Course, Failure, Phase};
+use crate::run::{Course, Failure};
 
 /// What is handed over with a call.
 pub enum Payload {

@@ -17,7 +17,8 @@ use super::run::{Look, RunPlan};
 use super::seen::{Said, Seen, Summary};
 use super::stack::frame;
 use crate::error::RunnerError;
-use crate::output::{Batch, BatchKind, Message, StreamKind, Table, is_json_objects, messages};
+use crate::observer::{Batch, BatchKind, StreamKind};
+use crate::output::{Message, Table, is_json_objects, messages};
 use crate::state::Wanted;
 
 /// Clears the line that the cursor is on.

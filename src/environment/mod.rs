@@ -23,8 +23,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
-
 use folder::refused;
 pub use folder::{Lock, RunFolder, discard, is_in_other_run, lock_beside, runs_root};
 pub use leftovers::{cleanup, sweep};
@@ -43,6 +41,7 @@ use crate::foreign::read_text;
 use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
+use crate::observer::{Progress, Step};
 use crate::process;
 use crate::specifier::AllowedOrigins;
 use crate::template::{self, Script};
@@ -56,34 +55,6 @@ pub struct EnvironmentInfo {
     pub key: String,
     /// Whether it was there already.
     pub cached: bool,
-}
-
-/// What takes time before a connector can start.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "phase", rename_all = "camelCase")]
-pub enum Step {
-    /// npm installs the environment.
-    Installing,
-    /// Another run installs the same environment.
-    Waiting {
-        /// The process that does, where it is known.
-        pid: Option<u32>,
-        /// For how long already.
-        seconds: u64,
-    },
-    /// Every file of the environment is read: the machine or a host has crashed.
-    Verifying,
-}
-
-/// Whoever wants to know of these steps.
-pub trait Progress: Sync {
-    /// Called at the beginning of a step, and each second while waiting.
-    fn report(&self, step: Step) -> impl Future<Output = ()> + Send;
-}
-
-/// Nobody.
-impl Progress for () {
-    async fn report(&self, _: Step) {}
 }
 
 /// Where environments come from.

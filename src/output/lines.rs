@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::inspect::holds_json_objects;
 use super::is_json_objects;
+use crate::observer::{Batch, BatchKind};
 
 /// Size at which a batch of several lines is handed over, in bytes. Above 128 KiB, V8 puts a
 /// string into its large-object space, which costs four times as much.
@@ -19,24 +20,6 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
 
 /// The same where nobody takes them, and they are only looked at.
 pub const MAX_SEEN_LINE_BYTES: usize = 4 * 1024 * 1024;
-
-/// What the lines of a batch are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchKind {
-    /// Each line is one or more JSON objects.
-    Json,
-    /// No line is.
-    Text,
-}
-
-/// Whole lines of one kind, with their line ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// What the lines are.
-    pub kind: BatchKind,
-    /// The lines; bytes that are not UTF-8 are replaced by U+FFFD.
-    pub text: String,
-}
 
 /// Collects bytes and gives batches.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use super::{Batch, BatchKind, StreamKind};
+use crate::observer::{Batch, BatchKind, StreamKind};
 
 /// A line, or what is left of one, that is no message.
 #[derive(Serialize)]

@@ -15,9 +15,9 @@ mod tail;
 
 pub use fields::Message;
 pub use inspect::{Inspector, MAX_WARNINGS, is_json_objects};
-pub use lines::{Batch, BatchKind, Framer, MAX_LINE_BYTES, MAX_SEEN_LINE_BYTES};
+pub use lines::{Framer, MAX_LINE_BYTES, MAX_SEEN_LINE_BYTES};
 pub use messages::messages;
 pub use progress::Progress;
-pub use pump::{Observer, Sink, StreamKind, StreamReport, Whole, pump};
+pub use pump::{StreamReport, pump};
 pub use tables::{Table, Tables, saved_rows};
 pub use tail::Tail;

@@ -1,7 +1,6 @@
 //! Moves one stream of a connector to whoever wants it, at the pace of the slowest reader.
 
 use std::borrow::Cow;
-use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -15,9 +14,8 @@ use super::credentials::Credentials;
 use super::life::Life;
 use super::progress::Progress;
 use super::redact::{Redactor, Secrets};
-use super::{Batch, BatchKind, Framer, Inspector, MAX_LINE_BYTES, MAX_SEEN_LINE_BYTES, Tail, messages};
-use crate::process::Sample;
-use crate::run::Phase;
+use super::{Framer, Inspector, MAX_LINE_BYTES, MAX_SEEN_LINE_BYTES, Tail, messages};
+use crate::observer::{Batch, BatchKind, Observer, Sink, StreamKind, Whole};
 
 /// Bytes read at once: several batches, since each way to JavaScript and back wakes two threads.
 const READ_BYTES: usize = 256 * 1024;
@@ -46,83 +44,6 @@ const SILENCE_AFTER_END: Duration = Duration::from_millis(300);
 
 /// Bytes of stderr that go into an error report.
 const TAIL_BYTES: usize = 16 * 1024;
-
-/// Which of the two output streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamKind {
-    /// Descriptor 1.
-    Stdout,
-    /// Descriptor 2.
-    Stderr,
-}
-
-/// Where a stream goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sink {
-    /// To the observer, in batches of whole lines.
-    Observer,
-    /// To the host's own descriptor of the same number, as it comes.
-    Host,
-    /// Nowhere; it is read all the same, so that the child never blocks.
-    Nowhere,
-}
-
-/// Output that holds credentials: as all may have it, and whole.
-#[derive(Debug, Default)]
-pub struct Whole {
-    /// Lines, where they go to the observer.
-    pub lines: Option<[String; 2]>,
-    /// The same as JSON arrays of messages, where those are wanted.
-    pub messages: Option<[String; 2]>,
-}
-
-impl Whole {
-    fn texts(&self) -> impl Iterator<Item = &String> {
-        self.lines.iter().chain(&self.messages).flatten()
-    }
-}
-
-/// Whoever watches a run.
-pub trait Observer: Send + Sync {
-    /// Takes batches. The stream waits until the future is done: that is the back-pressure.
-    fn output(&self, stream: StreamKind, batches: Vec<Batch>) -> impl Future<Output = ()> + Send;
-    /// Whether [`Observer::messages`] is to be called; where not, nothing is split for it.
-    fn wants_messages(&self) -> bool {
-        false
-    }
-    /// Takes messages, each text a JSON array of them, wherever the stream itself goes. The
-    /// stream waits for this as well.
-    fn messages(&self, arrays: Vec<String>) -> impl Future<Output = ()> + Send {
-        let _ = arrays;
-        async {}
-    }
-    /// Takes what only a library's caller may have whole: credentials that it has to save. Each text
-    /// comes first as everybody else may have it.
-    fn whole(&self, whole: Whole) -> impl Future<Output = ()> + Send {
-        let _ = whole;
-        async {}
-    }
-    /// What the run's processes use, where the options ask for it.
-    fn usage(&self, sample: Sample) -> impl Future<Output = ()> + Send {
-        let _ = sample;
-        async {}
-    }
-    /// The process has started, and leads a session and process group of its own.
-    fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
-    /// Sees all output of a stream that is read here, wherever it goes; must not block.
-    fn passes(&self, stream: StreamKind, batches: &[Batch]) {
-        let _ = (stream, batches);
-    }
-    /// Sees every sample of what the processes use; must not block.
-    fn sampled(&self, sample: Sample) {
-        let _ = sample;
-    }
-    /// A phase of the run begins.
-    fn phase(&self, phase: Phase) -> impl Future<Output = ()> + Send {
-        let _ = phase;
-        async {}
-    }
-}
 
 /// What was learnt from one stream.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 use super::{Stdio, StdioSpec};
 use crate::error::{Code, Result, RunnerError};
-use crate::output::{Sink, StreamKind};
+use crate::observer::{Sink, StreamKind};
 
 /// What a pipe's buffer should hold, in bytes: few wake-ups for much output.
 const PIPE_BYTES: usize = 1024 * 1024;

@@ -7,8 +7,8 @@ use super::chart::{Chart, Shape, nice, nice_count};
 use super::html::Html;
 use super::page::{Page, section};
 use super::text;
+use crate::observer::Phase;
 use crate::process::Sample;
-use crate::run::Phase;
 
 /// Shortest time, in milliseconds, over which the use of the CPU is averaged: the system counts it
 /// in hundredths of a second.

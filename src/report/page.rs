@@ -8,9 +8,10 @@ use super::html::Html;
 use super::record::Recording;
 use super::settings::{self, Settings};
 use super::{Facts, text};
-use crate::environment::Step;
 use crate::error::{Code, RunnerError};
-use crate::run::{Failure, Outcome, Phase, Status};
+use crate::observer::Phase;
+use crate::observer::Step;
+use crate::run::{Failure, Outcome, Status};
 use crate::state::State;
 
 const STYLE: &str = include_str!("style.css");

@@ -6,7 +6,7 @@ use super::html::Html;
 use super::page::{Page, section};
 use super::record::{Entry, Kind, Recording};
 use super::text;
-use crate::output::StreamKind;
+use crate::observer::StreamKind;
 use crate::run::Outcome;
 
 impl Page<'_> {

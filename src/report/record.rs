@@ -8,10 +8,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::bounded::{Ends, Thinned};
-use crate::environment::{Progress, Step};
-use crate::output::{Batch, BatchKind, Message, Observer, StreamKind, Whole};
+use crate::observer::Phase;
+use crate::observer::{Batch, BatchKind, Observer, StreamKind, Whole};
+use crate::observer::{Progress, Step};
+use crate::output::Message;
 use crate::process::Sample;
-use crate::run::Phase;
 
 /// Warnings, and errors, that are kept: the last ones.
 const MOST_EVENTS: usize = 100;

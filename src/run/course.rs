@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::report::{Report, Timings};
 use super::verdict::Status;
-use super::{Failure, Outcome, Phase};
+use super::{Failure, Outcome};
 use crate::error::Code;
+use crate::observer::Phase;
 use crate::output::Table;
 use crate::state::State;
 

@@ -11,14 +11,15 @@ use sha2::{Digest, Sha256};
 use super::listing::{Listing, make_read_only};
 use super::{FILES, Lease, MANIFEST, Manifest, Pointer, Recipe, Store, Wanted, boot_id, hex};
 use crate::cancellation::Cancellation;
+use crate::environment::Remover;
 use crate::environment::lock::{FileLock, Hold};
 use crate::environment::node;
 use crate::environment::npm::{self, Done, Install};
 use crate::environment::sources::Allowed;
 use crate::environment::tree::Removal;
-use crate::environment::{Progress, Remover, Step};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::observer::{Progress, Step};
 
 /// How often to begin again when the connectors package changes while it is copied.
 const ATTEMPTS: usize = 3;

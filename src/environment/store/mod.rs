@@ -37,12 +37,13 @@ pub use collect::{Checked, Limits, Pruned, Stored};
 pub use location::store_root;
 pub use recipe::{Recipe, Wanted, platform};
 
+use super::Remover;
 use super::lock::{FileLock, Hold};
-use super::{Progress, Remover, Step};
 use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::LayerReport;
+use crate::observer::{Progress, Step};
 use listing::Listing;
 
 /// Version of the layout and of the rules by which environments are filled, part of the path: another
