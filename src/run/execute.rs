@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::notices::Notices;
-use super::report::{Environment, Report, Resources, Timings, signal_name};
+use super::report::{Environment, Report, Resources, Timings};
 use super::verdict::{Evidence, Status, verdict};
 use super::{Failure, Outcome, endless_wait, milliseconds, secrets};
 use crate::cancellation::{Cancellation, Stop, StopReason};
@@ -21,7 +21,7 @@ use crate::observer::{Observer, Phase, StreamKind};
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::output::{Inspector, Progress, StreamReport, pump, saved_rows};
-use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage};
+use crate::process::{self, Cause, Exit, Output, Reserved, Running, Sample, Start, Usage, signal_name};
 use crate::protocol::policy::Layer;
 use crate::state::moves_state;
 

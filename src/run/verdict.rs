@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::report::signal_name;
 use crate::cancellation::{Stop, StopReason};
 use crate::error::{Code, RunnerError};
-use crate::process::{Cause, Exit, Usage};
+use crate::process::{Cause, Exit, Usage, signal_name};
 
 /// The statuses that a connector prints while it imports, and when it has failed.
 const STATUS_IMPORTING: i64 = 1;
