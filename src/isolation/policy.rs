@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use tempfile::TempPath;
 
 use super::paths::{DEVICES, OF_THE_SYSTEM, WRITABLE_DEVICES, named_by};
-use super::{Access, Grant, Isolation, Mode, invalid};
+use super::{Access, Grant, Isolation, Mode};
 use crate::context::Variables;
 use crate::environment::{Remover, Scratch, is_in_other_run, lock_beside};
-use crate::error::Result;
+use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::protocol::policy::{Demand, Layer, PerLayer, Policy};
 
@@ -45,6 +45,10 @@ pub struct Confined {
     temporary: Option<Scratch>,
     /// The file that the process must fail to open; held for its drop.
     sentinel: Option<TempPath>,
+}
+
+fn invalid(message: String) -> RunnerError {
+    RunnerError::new(Code::InvalidConfig, message)
 }
 
 impl Isolation {

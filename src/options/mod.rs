@@ -1,6 +1,7 @@
 //! Options of the runner and of a run (contract, section 11), and the only place for their
 //! defaults.
 
+mod isolation;
 mod read;
 
 use std::time::Duration;

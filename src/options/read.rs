@@ -68,7 +68,7 @@ const KNOWN: &[&str] = &[
 
 const SECONDS_A_DAY: f64 = 86_400.0;
 
-fn invalid(message: String) -> RunnerError {
+pub(super) fn invalid(message: String) -> RunnerError {
     RunnerError::new(Code::InvalidConfig, message)
 }
 
