@@ -23,6 +23,7 @@ mod fuzz;
 pub mod host;
 pub mod isolation;
 pub mod manifest;
+mod numbers;
 pub mod observer;
 pub mod options;
 pub mod output;

@@ -17,8 +17,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "environment",
         "a run's folder for temporary files, and what is another run's; `node --help`",
     ),
-    ("output", "report", "numbers as a person reads them"),
-    ("output", "state", "the state that a connector prints"),
 ];
 
 /// Files that tie the modules together, or test several of them.

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::state::State;
 use super::tables::Tables;
 use crate::foreign::cut;
-use crate::state::State;
 
 /// Warnings kept of one run; more are counted, not kept.
 pub const MAX_WARNINGS: usize = 1000;

@@ -9,7 +9,9 @@ mod lines;
 mod messages;
 mod progress;
 mod pump;
+mod reached;
 pub mod redact;
+mod state;
 mod tables;
 mod tail;
 
@@ -19,5 +21,6 @@ pub use lines::{Framer, MAX_LINE_BYTES, MAX_SEEN_LINE_BYTES};
 pub use messages::messages;
 pub use progress::Progress;
 pub use pump::{StreamReport, pump};
+pub use state::{Rest, State, TableState, incremental_date};
 pub use tables::{Table, Tables, saved_rows};
 pub use tail::Tail;

@@ -94,7 +94,7 @@ pub fn saved_rows(tables: &[Table]) -> Option<u64> {
 impl Table {
     /// What became of it, for a person.
     pub fn sentence(&self) -> String {
-        let counted = |rows: u64| crate::report::counted(rows, "row");
+        let counted = |rows: u64| crate::numbers::counted(rows, "row");
         match (self.committed, self.rows, self.read) {
             (Some(true), rows, _) => format!("{} saved", counted(rows.unwrap_or_default())),
             (None, ..) => "was being saved: look whether its rows are there".to_owned(),

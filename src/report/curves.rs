@@ -7,6 +7,7 @@ use super::chart::{Chart, Shape, nice, nice_count};
 use super::html::Html;
 use super::page::{Page, section};
 use super::text;
+use crate::numbers;
 use crate::observer::Phase;
 use crate::process::Sample;
 
@@ -128,7 +129,7 @@ impl Page<'_> {
                 id,
                 class: "rows",
                 title,
-                summary: format!("{} in the end.", text::counted(all, what)),
+                summary: format!("{} in the end.", numbers::counted(all, what)),
                 shape: Shape::Steps,
                 points: by_time(points),
                 until,

@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 pub use file::{Target, UNWRITTEN};
 pub use record::{Recorded, Recorder};
-pub use text::counted;
 
 use crate::connectors::Package;
 use crate::context::Variables;

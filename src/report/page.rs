@@ -9,6 +9,7 @@ use super::record::Recording;
 use super::settings::{self, Settings};
 use super::{Facts, text};
 use crate::error::{Code, RunnerError};
+use crate::numbers;
 use crate::observer::Phase;
 use crate::observer::Step;
 use crate::run::{Failure, Outcome, Status};
@@ -145,7 +146,7 @@ impl Page<'_> {
         fact(html, "Time", &text::duration(recording.elapsed), &of_it.unwrap_or_default());
         let rows = report.and_then(|report| report.rows);
         if let Some(rows) = rows {
-            fact(html, "Rows saved", &text::count(rows), "");
+            fact(html, "Rows saved", &numbers::count(rows), "");
         }
         let day = |state: &State| match &state.date {
             Some(date) => text::days(date).map_or_else(|| date.clone(), text::date),
@@ -170,8 +171,8 @@ impl Page<'_> {
             fact(html, ended, &how, "");
         }
         let (warnings, errors) = (self.warning_count(), recording.errors.count());
-        fact(html, "Warnings", &text::count(warnings), "");
-        fact(html, "Errors", &text::count(errors), "");
+        fact(html, "Warnings", &numbers::count(warnings), "");
+        fact(html, "Errors", &numbers::count(errors), "");
         html.raw("</dl>\n");
     }
 
@@ -341,7 +342,7 @@ pub(super) fn section(html: &mut Html, title: &'static str) {
 
 fn left_out(html: &mut Html, count: u64, what: &'static str) {
     if count > 0 {
-        html.raw(", and ").text(&text::count(count)).raw(" ").raw(what);
+        html.raw(", and ").text(&numbers::count(count)).raw(" ").raw(what);
     }
 }
 
@@ -365,7 +366,7 @@ fn settings_table(html: &mut Html, settings: &Settings) {
     }
     html.raw("</tbody></table>\n");
     if settings.left_out > 0 {
-        html.raw("<p class=\"more\">").text(&text::count(settings.left_out as u64));
+        html.raw("<p class=\"more\">").text(&numbers::count(settings.left_out as u64));
         html.raw(" more are left out.</p>\n");
     }
 }

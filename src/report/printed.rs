@@ -6,6 +6,7 @@ use super::html::Html;
 use super::page::{Page, section};
 use super::record::{Entry, Kind, Recording};
 use super::text;
+use crate::numbers;
 use crate::observer::StreamKind;
 use crate::run::Outcome;
 
@@ -79,7 +80,7 @@ impl Page<'_> {
 
     fn event_list(&self, html: &mut Html, entries: &Ends<Entry>) {
         if entries.left_out() > 0 {
-            html.raw("<p class=\"more\">").text(&text::count(entries.left_out()));
+            html.raw("<p class=\"more\">").text(&numbers::count(entries.left_out()));
             html.raw(" earlier ones are left out; these are the last ")
                 .integer(entries.tail().count() as u64);
             html.raw(".</p>\n");
@@ -105,8 +106,8 @@ impl Page<'_> {
     pub(super) fn log(&self, html: &mut Html) {
         let Recording { log, lines, .. } = self.recording;
         section(html, "Log");
-        html.raw("<p class=\"quiet\">").text(&text::counted(lines.0, "line")).raw(" on stdout, ");
-        html.text(&text::count(lines.1)).raw(" on stderr; times count from the call.</p>\n");
+        html.raw("<p class=\"quiet\">").text(&numbers::counted(lines.0, "line")).raw(" on stdout, ");
+        html.text(&numbers::count(lines.1)).raw(" on stderr; times count from the call.</p>\n");
         if log.count() == 0 {
             html.raw(if self.facts.is_read {
                 "<p>Nothing was printed.</p>\n"
@@ -119,7 +120,7 @@ impl Page<'_> {
             log.head().iter().for_each(|entry| log_line(html, entry, &mut seen));
             if log.left_out() > 0 {
                 html.raw("<li class=\"more\">");
-                html.text(&text::count(log.left_out())).raw(" lines are left out here</li>\n");
+                html.text(&numbers::count(log.left_out())).raw(" lines are left out here</li>\n");
             }
             log.tail().for_each(|entry| log_line(html, entry, &mut seen));
             html.raw("</ol>\n");
@@ -150,13 +151,13 @@ fn line_id(html: &mut Html, entry: &Entry) {
 }
 
 fn place(html: &mut Html, entry: &Entry) {
-    html.raw(stream_name(entry.place.stream)).raw(" line ").text(&text::count(entry.place.line));
+    html.raw(stream_name(entry.place.stream)).raw(" line ").text(&numbers::count(entry.place.line));
 }
 
 fn entry_text(html: &mut Html, entry: &Entry) {
     html.text(&entry.text);
     if entry.cut > 0 {
-        html.raw(" <span class=\"care\">\u{2026} and ").text(&text::count(entry.cut as u64));
+        html.raw(" <span class=\"care\">\u{2026} and ").text(&numbers::count(entry.cut as u64));
         html.raw(" more characters</span>");
     }
 }
@@ -172,7 +173,10 @@ fn log_line(html: &mut Html, entry: &Entry, seen: &mut Option<(StreamKind, u64)>
         *seen = Some(line);
     }
     html.raw("><span class=\"place\">");
-    html.raw(stream_name(entry.place.stream)).raw(" ").text(&text::count(entry.place.line)).raw(" \u{b7} ");
+    html.raw(stream_name(entry.place.stream))
+        .raw(" ")
+        .text(&numbers::count(entry.place.line))
+        .raw(" \u{b7} ");
     html.text(&text::duration(entry.place.at)).raw("</span><span class=\"text");
     html.raw(match entry.kind {
         Kind::Warning => " care\">warning: ",

@@ -34,19 +34,6 @@ pub fn bytes(bytes: f64) -> String {
     }
 }
 
-/// 1234567 as 1,234,567.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// What a connector's status means (contract, section 10).
 pub fn status(status: i64) -> String {
     match status {
@@ -57,11 +44,6 @@ pub fn status(status: i64) -> String {
         5 => "error".into(),
         other => format!("status {other}"),
     }
-}
-
-/// `1 line`, `2 lines`.
-pub fn counted(number: u64, what: &str) -> String {
-    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A number on an axis: `950`, `12.5k`, `3M`.
@@ -145,13 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_numbers_are_readable() {
+    fn sizes_and_axes_are_readable() {
         assert_eq!(
             [0.0, 45.4, 10_239.0, 20_480.0].map(|mb| bytes(mb * 1_048_576.0)),
             ["0 MB", "45 MB", "10239 MB", "20.0 GB"]
         );
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([counted(1, "row"), counted(2000, "row")], ["1 row", "2,000 rows"]);
         assert_eq!(
             [0.0, 950.0, 2500.0, 12_500.0, 3e6, 2.5e9].map(short),
             ["0", "950", "2500", "12.5k", "3M", "2.5B"]

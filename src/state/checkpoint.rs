@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::value::State;
+use crate::output::State;
 
 /// A checkpoint, and the run that it is of: only the same one goes on from it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

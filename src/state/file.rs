@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint::Checkpoint;
 use super::fingerprint::{Fingerprint, Parts};
-use super::value::State;
 use crate::foreign::nesting;
+use crate::output::State;
 
 /// The member that is ours.
 const OURS: &str = "connectorRunner";

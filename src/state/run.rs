@@ -12,10 +12,10 @@ use super::fingerprint::Fingerprint;
 use super::identity::NoState;
 use super::lock::{RunLock, Taken};
 use super::store::{Moved, Store};
-use super::value::State;
 use crate::connectors::Catalog;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::output::State;
 
 /// Run types that may move the state. A backfill loads the past, and a custom run whatever was
 /// asked for.

@@ -8,9 +8,9 @@ use super::fingerprint::Fingerprint;
 use super::identity::{NoState, own_file, state_folder};
 use super::lock::editing;
 use super::place::{MAX_BYTES, Place, unavailable};
-use super::value::State;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::output::State;
 
 /// The states of a configuration.
 #[derive(Debug, Clone)]
