@@ -107,6 +107,13 @@ pub struct StoreOptions {
     pub specs: AllowedOrigins,
 }
 
+impl StoreOptions {
+    /// Whether versions are the registry's: those in npm's cache may be of any age.
+    fn is_fresh(&self) -> bool {
+        self.refresh || self.max_age.is_some()
+    }
+}
+
 /// What an environment is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Purpose<'a> {
@@ -180,6 +187,7 @@ impl Purpose<'_> {
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
             provided: &provided,
+            is_fresh: self.store.is_fresh(),
         };
         let root = store::store_root(self.store.dir.as_deref(), self.host)?;
         let store = Store::open(&root, Remover::of(self.host))?;
@@ -278,6 +286,7 @@ async fn install_here<P: Progress>(
     let provided = Provided::by(purpose.host);
     let how = Install {
         pinned: lockfile.is_some(),
+        is_fresh: purpose.store.is_fresh(),
         scripts: &purpose.store.scripts,
         allowed: Some(Allowed { connectors_root: &purpose.package.root, origins: &purpose.store.specs }),
         provided: Some(&provided),
@@ -295,6 +304,7 @@ async fn install_here<P: Progress>(
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
         provided: &provided,
+        is_fresh: purpose.store.is_fresh(),
     };
     let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
     let mut warnings = done.warnings;
