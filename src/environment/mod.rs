@@ -9,6 +9,7 @@ mod lock;
 mod lockfile;
 mod node;
 mod npm;
+mod npm_settings;
 mod npmrc;
 mod own_folder;
 mod provided;

@@ -9,7 +9,7 @@ use tokio::net::unix::pipe;
 use super::provided::{BUILT_ORIGINAL, Provided};
 use super::sources::{self, Allowed};
 use super::tree::{Remover, Scratch};
-use super::{npmrc, own_folder, scripts};
+use super::{npm_settings, npmrc, own_folder, scripts};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Confined, LayerReport, for_helper};
@@ -207,7 +207,13 @@ async fn build(
 ) -> Result<()> {
     let folder = format!("./{package}");
     // versions that ask for a permission of their own would leave it out
-    let args = ["rebuild", "--foreground-scripts", "--dangerously-allow-all-scripts", &folder];
+    let args = [
+        "rebuild",
+        "--ignore-scripts=false",
+        "--foreground-scripts",
+        "--dangerously-allow-all-scripts",
+        &folder,
+    ];
     let built = run(&args, directory, how, host, cancellation).await;
     let package = package.rsplit("node_modules/").next().unwrap_or(package);
     cancellation.check()?;
@@ -347,7 +353,7 @@ async fn capture(
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: npm,
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        args: args.iter().map(|arg| (*arg).to_owned()).chain(npm_settings::arguments(args)).collect(),
         directory,
         variables: npmrc::variables(host, temporary.path(), how.is_free),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
