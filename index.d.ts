@@ -473,7 +473,10 @@ export interface RunnerOptions extends RunOptions {
   store?: 'shared' | 'off';
   /** Folder of the store. By default `OWOX_RUNNER_STORE`, then the user's cache folder. */
   storeDir?: string;
-  /** Resolves versions anew even where the store has the environment; false by default. */
+  /**
+   * Resolves versions anew, as the registry has them now, even where the store has the environment;
+   * false by default.
+   */
   refresh?: boolean;
   /**
    * Days after which versions are resolved anew; never by default. Where that fails, the old

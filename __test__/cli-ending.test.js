@@ -1,5 +1,5 @@
 'use strict';
-// The command line: exit codes of the verdicts that are new, and what SIGINT and SIGTERM do.
+// The command line: exit codes of the verdicts that are new, and what SIGINT, SIGTERM and SIGHUP do.
 
 const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
@@ -60,6 +60,7 @@ function start(t, source, more = {}, ...args) {
 for (const [signal, exitCode] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
+  ['SIGHUP', 129],
 ]) {
   test(`${signal} lets the connector end by itself, and exits ${exitCode}`, async (t) => {
     const { child, end, said, processes } = start(t, 'Clean');
@@ -73,6 +74,35 @@ for (const [signal, exitCode] of [
     assert.deepEqual(processes(), []);
   });
 }
+
+test('a closed terminal, SIGHUP, leaves the state untouched, and report and answer are written', async (t) => {
+  const folder = tempFolder(t);
+  const [state, page] = [path.join(folder, 'state.json'), path.join(folder, 'page.html')];
+  const before = JSON.stringify({ state: { date: '2026-01-01' } });
+  writeFileSync(state, before);
+  const file = path.join(writeFiles(folder, { 'c.json': configOf('Clean') }), 'c.json');
+  const { variables, processes } = mark(t);
+  const child = spawn(
+    process.execPath,
+    ['src/cli-wrapper.js', file, '--state', state, '--report', page, '--json'],
+    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...env, ...variables } },
+  );
+  let text = '';
+  child.stdout.on('data', (chunk) => {
+    text += chunk;
+  });
+  const end = ended(child);
+  await until(() => text.includes('ready'), 'ready', 60_000);
+  child.stderr.destroy(); // nobody reads any more what is said to a person
+  child.kill('SIGHUP');
+  const { code, stdout } = await end;
+  assert.equal(code, 129);
+  const last = JSON.parse(stdout.trim().split('\n').at(-1));
+  assert.deepEqual([last.error.code, last.exitCode, last.status], ['ABORT_ERR', 129, 'cancelled']);
+  assert.equal(readFileSync(state, 'utf8'), before);
+  assert.match(readFileSync(page, 'utf8'), /cancelled/i);
+  assert.deepEqual(processes(), []);
+});
 
 test('a second signal kills a connector that does not end', async (t) => {
   const { child, end, said, processes } = start(t, 'Stubborn', {}, '--grace-ms', '600000');

@@ -3,14 +3,14 @@
 // than it says: `check --online` asks as an install does, and an install asks anew before it gives up.
 
 const assert = require('node:assert/strict');
-const { execFileSync } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
 const { test } = require('node:test');
 
 const { configOf, connectorsPackage } = require('./support/connectors');
-const { runScript } = require('./support/host');
+const { ended, root, runScript } = require('./support/host');
 const { tempFolder, writeFiles } = require('./support/temp');
 
 /** The archive of a package. */
@@ -62,7 +62,7 @@ async function registry(t) {
 }
 
 async function world(t) {
-  const { packages, origin } = await registry(t);
+  const { packages, asked, origin } = await registry(t);
   const dependency = (name, version) => ({ name, version, global: ['x'], global_is: true });
   const storage = (...given) => ({
     environment: { node: { enabled: true, dependencies: [dependency(...given)] } },
@@ -73,6 +73,11 @@ async function world(t) {
       New: storage('moving', '2.0.0'),
       Deep: storage('deep', '1.0.0'),
       Gone: storage('gone', '1.0.0'),
+      Range: storage('moving', '^1.0.0'),
+    },
+    sources: {
+      Ok: 'run() {}',
+      Version: `run() { console.log(require('moving/package.json').version); }`,
     },
   });
   const env = {
@@ -84,7 +89,8 @@ async function world(t) {
     npm_config_fetch_retries: '0',
   };
   const of = async (name, ...args) => {
-    const cwd = writeFiles(tempFolder(t), { 'config.json': configOf('Ok', {}, name) });
+    const source = name === 'Range' ? 'Version' : 'Ok';
+    const cwd = writeFiles(tempFolder(t), { 'config.json': configOf(source, {}, name) });
     return runScript('src/cli-wrapper.js', args, { cwd, env });
   };
   const check = async (name) => {
@@ -92,7 +98,24 @@ async function world(t) {
     return JSON.parse(stdout).findings.map(({ severity, message }) => `${severity}: ${message}`);
   };
   const run = (name) => of(name, 'config.json', '--no-state', '--runs-dir', tempFolder(t));
-  return { packages, check, run };
+  const again = (...args) =>
+    of('Range', 'config.json', '--no-state', '--runs-dir', tempFolder(t), ...args);
+  const warm = (...args) => of('Range', 'store', 'warm', 'config.json', ...args);
+  const script = writeFiles(tempFolder(t), {
+    'host.js': `
+      const { ConnectorRunner } = require(${JSON.stringify(root)});
+      const [options, config] = JSON.parse(process.argv[2]);
+      new ConnectorRunner(options).run('datamart', 'run', config, {}, 'inherit');`,
+  });
+  const library = (options) => {
+    const given = JSON.stringify([
+      { runsDir: tempFolder(t), ...options },
+      configOf('Version', {}, 'Range'),
+    ]);
+    const args = [path.join(script, 'host.js'), given];
+    return ended(spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }));
+  };
+  return { packages, asked, env, check, run, again, warm, library };
 }
 
 test('a version that came after the cache was filled is found, by check and by the run', async (t) => {
@@ -127,4 +150,40 @@ test('what a dependency needs is asked for as well', async (t) => {
     /^error: needs deep@1\.0\.0, .*not all that it needs: .*missing/,
   );
   assert.equal((await run('Deep')).code, 1);
+});
+
+/** What the run printed: the version that the connector found. */
+async function found(running) {
+  const { code, stdout, stderr } = await running;
+  assert.equal(code, 0, stderr);
+  return stdout.trim();
+}
+
+test('--refresh has what the registry has published since', async (t) => {
+  const { packages, asked, again, warm } = await world(t);
+  packages.moving = { '1.0.0': {} };
+  assert.equal(await found(again()), '1.0.0');
+  packages.moving['1.1.0'] = {};
+  asked.length = 0;
+  assert.equal(await found(again()), '1.0.0', 'until it is told to');
+  assert.deepEqual(asked, [], 'and nobody is asked');
+  assert.equal(await found(again('--refresh')), '1.1.0');
+  packages.moving['1.2.0'] = {};
+  assert.equal((await warm('--refresh')).code, 0);
+  assert.equal(await found(again()), '1.2.0', 'store warm --refresh');
+});
+
+test('refresh and storeMaxAgeDays of a program have it too, whatever npm is to prefer', async (t) => {
+  const { packages, library, env } = await world(t);
+  packages.moving = { '1.0.0': {} };
+  assert.equal(await found(library({})), '1.0.0');
+  packages.moving['1.1.0'] = {};
+  env.npm_config_prefer_offline = 'true';
+  assert.equal(await found(library({ refresh: true })), '1.1.0');
+  packages.moving['1.2.0'] = {};
+  const millisecond = 1 / 86_400_000;
+  assert.equal(await found(library({ storeMaxAgeDays: millisecond })), '1.2.0');
+  packages.moving['1.3.0'] = {};
+  assert.equal(await found(library({ store: 'off', refresh: true })), '1.3.0');
+  assert.equal(await found(library({ storeMaxAgeDays: 1 })), '1.2.0', 'young enough');
 });

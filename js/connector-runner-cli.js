@@ -18,11 +18,12 @@ const VARIABLES = ['CI', 'FORCE_COLOR', 'HOME', 'LANG', 'LC_ALL', 'LC_CTYPE', 'N
 const now = () => new Date().toISOString();
 
 /**
- * SIGINT and SIGTERM end the run as everything else does: the first lets the connector end by
- * itself, the second kills it, and a third does not wait for anything.
+ * SIGINT, SIGTERM and SIGHUP end the run as everything else does: the first lets the connector end
+ * by itself, the second kills it, and a third does not wait for anything.
  */
 function catchSignals() {
-  const names = ['SIGINT', 'SIGTERM'];
+  const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 };
+  const names = Object.keys(codes);
   const received = [];
   const controller = new AbortController();
   const stop = (name) => {
@@ -34,7 +35,7 @@ function catchSignals() {
       stops.force();
     } else {
       stops.leave?.();
-      process.exit(name === 'SIGINT' ? 130 : 143);
+      process.exit(codes[name]);
     }
   };
   const stops = {

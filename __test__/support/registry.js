@@ -47,8 +47,9 @@ async function registry(t, packages, extra = {}) {
     const { name, version } = manifest;
     const place = `/${name}/-/${path.basename(name)}-${version}.tgz`;
     archives.set(place, bytes);
-    const document = documents.get(`/${name}`) ?? { name, 'dist-tags': {}, versions: {} };
+    const document = documents.get(`/${name}`) ?? { name, 'dist-tags': {}, versions: {}, time: {} };
     document['dist-tags'].latest = version;
+    document.time[version] = new Date().toISOString();
     const { install, preinstall, postinstall } = manifest.scripts ?? {};
     document.versions[version] = {
       ...manifest,

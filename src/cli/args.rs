@@ -51,7 +51,7 @@ fn after_help() -> String {
          {NAME} config.json --state config.state.json\n  \
          {NAME} config.json --run-type MANUAL_BACKFILL \\\n      --data StartDate=2026-01-01\n\n\
          {}\n\n\
-         The first SIGINT or SIGTERM lets it end within --grace-ms, the second kills it.\n\
+         The first SIGINT, SIGTERM or SIGHUP lets it end within --grace-ms, the second kills it.\n\
          What the connector prints goes to stdout, everything else to stderr.",
         heading("Examples:"),
         super::exit::help(&heading("Exit codes:"))

@@ -30,7 +30,7 @@ pub struct EnvironmentArgs {
     #[arg(long, value_name = "DIR")]
     pub store: Option<String>,
 
-    /// Resolve versions anew, even where an environment is in the store
+    /// Resolve versions anew, as the registry has them now, even where an environment is in the store
     #[arg(long)]
     pub refresh: bool,
 

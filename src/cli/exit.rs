@@ -19,11 +19,12 @@ const fn entry(code: i32, status: &'static str, error: &'static str, meaning: &'
 }
 
 /// Every exit code. Help, documentation and the command itself use this table.
-pub const EXIT_CODES: [ExitCode; 7] = [
+pub const EXIT_CODES: [ExitCode; 8] = [
     entry(0, "success", "", "the connector succeeded"),
     entry(1, "failed", "", "it failed, could not be started or was refused, or the arguments are wrong"),
     entry(124, "timeout", "TIMEOUT", "it took longer than --timeout-ms"),
     entry(125, "stalled", "STALLED", "it printed nothing new for --stall-timeout-ms"),
+    entry(129, "cancelled", "ABORT_ERR", "it was stopped by SIGHUP (its terminal was closed)"),
     entry(130, "cancelled", "ABORT_ERR", "it was stopped by SIGINT (Ctrl-C)"),
     entry(137, "memory_limit", "MEMORY_LIMIT", "it ran out of memory, or of --memory-limit-mb"),
     entry(143, "cancelled", "ABORT_ERR", "it was stopped by SIGTERM"),
@@ -32,13 +33,18 @@ pub const EXIT_CODES: [ExitCode; 7] = [
 /// For everything that has no code of its own.
 const FAILURE: i32 = 1;
 
-/// What a signal makes of a run that was stopped.
-const BY_SIGTERM: i32 = 143;
+/// What signals make of a run that was stopped.
+const BY_SIGNAL: [(&str, i32); 3] = [("SIGHUP", 129), ("SIGINT", 130), ("SIGTERM", 143)];
+
+/// The signal for a run that was stopped by something else.
+const BY_DEFAULT: &str = "SIGINT";
 
 /// The exit code for an error's code; `signal` is what the command itself was asked to stop by.
 pub fn exit_code(error: Option<&str>, signal: Option<&str>) -> i32 {
     let of_error = |entry: &&ExitCode| error == Some(entry.error) && !entry.error.is_empty();
-    let by_signal = |entry: &&ExitCode| (entry.code == BY_SIGTERM) == (signal == Some("SIGTERM"));
+    let code_by = |signal| BY_SIGNAL.iter().find(|(name, _)| *name == signal).map(|(_, code)| *code);
+    let stopped = signal.and_then(code_by).or_else(|| code_by(BY_DEFAULT));
+    let by_signal = |entry: &&ExitCode| stopped == Some(entry.code);
     let mut entries = EXIT_CODES.iter().filter(of_error);
     let first = entries.clone().next();
     entries.find(by_signal).or(first).map_or(FAILURE, |entry| entry.code)
@@ -75,6 +81,9 @@ mod tests {
             (Some("ABORT_ERR"), None, 130),
             (Some("ABORT_ERR"), Some("SIGINT"), 130),
             (Some("ABORT_ERR"), Some("SIGTERM"), 143),
+            (Some("ABORT_ERR"), Some("SIGHUP"), 129),
+            (Some("TIMEOUT"), Some("SIGHUP"), 124),
+            (Some("CONNECTOR_FAILED"), Some("SIGHUP"), 1),
         ] {
             assert_eq!(exit_code(error, signal), code, "{error:?} {signal:?}");
         }

@@ -1,8 +1,11 @@
 //! `run`: its arguments, and what they ask of a run. The run itself is JavaScript's to start,
 //! since output goes to its streams.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
@@ -61,11 +64,55 @@ pub struct RunArgs {
     look: LookArgs,
 }
 
-/// Where a run lives; they become the options of the same names.
+/// They become the option `env`.
+#[derive(Debug, Args)]
+struct EnvArgs {
+    /// Environment variable that the connector gets of this command's, and no other; may be repeated
+    #[arg(long, value_name = "NAME", conflicts_with = "env_mode", value_parser = VariableName, help_heading = "Isolation")]
+    env: Vec<String>,
+
+    /// Environment variables that the connector gets: all, or those that programs need, without secrets
+    /// [default: inherit, in strict minimal]
+    #[arg(long, value_name = "MODE", value_parser = ["inherit", "minimal"], help_heading = "Isolation")]
+    env_mode: Option<String>,
+}
+
+impl EnvArgs {
+    /// The option; none where nothing was said.
+    fn into_option(self) -> Option<serde_json::Value> {
+        if self.env.is_empty() { self.env_mode.map(Into::into) } else { Some(self.env.into()) }
+    }
+}
+
+/// Takes the name of a variable. What is none is not repeated: it may have a secret for its value.
+#[derive(Debug, Clone, Copy)]
+struct VariableName;
+
+impl TypedValueParser for VariableName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        let name = value.to_str().filter(|name| !name.is_empty() && !name.contains('='));
+        name.map(ToOwned::to_owned).ok_or_else(|| {
+            let text = "invalid value for '--env <NAME>': write the name of a variable, without its value\n";
+            clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command)
+        })
+    }
+}
+
+/// Where a run lives, and what it has of the command's own; they become the options of the same names.
 #[derive(Debug, Args)]
 pub struct PlaceArgs {
     #[command(flatten)]
     environment: EnvironmentArgs,
+
+    #[command(flatten)]
+    env: EnvArgs,
 
     /// Install for this run alone, without the store
     #[arg(long, conflicts_with_all = ["store", "refresh"], help_heading = "Environment")]
@@ -79,7 +126,7 @@ pub struct PlaceArgs {
 impl PlaceArgs {
     /// The options of a run of this configuration.
     fn into_options(self, config: &str) -> serde_json::Map<String, serde_json::Value> {
-        let Self { environment, no_store, runs_dir } = self;
+        let Self { environment, env, no_store, runs_dir } = self;
         let mut options = serde_json::Map::new();
         let texts = [
             ("runsDir", runs_dir),
@@ -88,6 +135,7 @@ impl PlaceArgs {
             ("store", no_store.then(|| "off".to_owned())),
         ];
         options.extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
+        options.extend(env.into_option().map(|env| ("env".to_owned(), env)));
         if environment.refresh {
             options.insert("refresh".into(), true.into());
         }

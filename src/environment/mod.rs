@@ -9,6 +9,7 @@ mod lock;
 mod lockfile;
 mod node;
 mod npm;
+mod npm_settings;
 mod npmrc;
 mod own_folder;
 mod provided;
@@ -76,6 +77,13 @@ pub struct StoreOptions {
     pub free_install: bool,
     /// What dependencies may ask for beside versions from the registry.
     pub specs: AllowedOrigins,
+}
+
+impl StoreOptions {
+    /// Whether versions are the registry's: those in npm's cache may be of any age.
+    fn is_fresh(&self) -> bool {
+        self.refresh || self.max_age.is_some()
+    }
 }
 
 /// What an environment is for.
@@ -151,6 +159,7 @@ impl Purpose<'_> {
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
             provided: &provided,
+            is_fresh: self.store.is_fresh(),
         };
         let root = store::store_root(self.store.dir.as_deref(), self.host)?;
         let store = Store::open(&root, Remover::of(self.host))?;
@@ -249,6 +258,7 @@ async fn install_here<P: Progress>(
     let provided = Provided::by(purpose.host);
     let how = Install {
         pinned: lockfile.is_some(),
+        is_fresh: purpose.store.is_fresh(),
         scripts: &purpose.store.scripts,
         allowed: Some(Allowed { connectors_root: &purpose.package.root, origins: &purpose.store.specs }),
         provided: Some(&provided),
@@ -266,6 +276,7 @@ async fn install_here<P: Progress>(
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
         provided: &provided,
+        is_fresh: purpose.store.is_fresh(),
     };
     let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
     let mut warnings = done.warnings;

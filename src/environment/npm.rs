@@ -9,7 +9,7 @@ use tokio::net::unix::pipe;
 use super::provided::{BUILT_ORIGINAL, Provided};
 use super::sources::{self, Allowed};
 use super::tree::{Remover, Scratch};
-use super::{npmrc, own_folder, scripts};
+use super::{npm_settings, npmrc, own_folder, scripts};
 use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
@@ -37,10 +37,10 @@ const NO_GIT: &str = "/repositories-are-not-allowed";
 
 /// What npm has in its cache is taken unasked, as old as it may be: most environments are made so
 /// without a word to the registry.
-const CACHED: &str = "--prefer-offline";
+const CACHED: [&str; 2] = ["--prefer-offline", "--prefer-online=false"];
 
-/// The registry is asked, also for what is in the cache.
-const FRESH: &str = "--prefer-online";
+/// The registry is asked, also for what is in the cache. Where both are set, npm asks nobody.
+const FRESH: [&str; 2] = ["--prefer-online", "--prefer-offline=false"];
 
 /// From SIGTERM to SIGKILL for npm, which needs no time to end.
 const GRACE: Duration = Duration::from_secs(2);
@@ -59,6 +59,8 @@ const OUTPUT_BYTES: usize = 16 * 1024;
 pub struct Install<'a> {
     /// Exactly what the directory's lockfile says.
     pub pinned: bool,
+    /// Whether the registry is asked for versions, also where npm's cache knows some.
+    pub is_fresh: bool,
     /// Packages whose install scripts may run; no others do.
     pub scripts: &'a [String],
     /// What may be installed; in a directory of the caller's own, what it says.
@@ -149,7 +151,7 @@ pub async fn install(
 }
 
 /// Runs npm with what it has in its cache, and asks the registry where that is older than the version
-/// that is wanted.
+/// that is wanted; or at once, where newer versions are. What is pinned is the same everywhere.
 async fn run_twice(
     args: &[String],
     directory: &Path,
@@ -157,7 +159,10 @@ async fn run_twice(
     host: &Host,
     cancellation: &Cancellation,
 ) -> Result<Vec<LayerReport>> {
-    let with = |metadata| -> Vec<&str> { args.iter().map(String::as_str).chain([metadata]).collect() };
+    let with = |metadata| -> Vec<&str> { args.iter().map(String::as_str).chain(metadata).collect() };
+    if how.is_fresh && !how.pinned {
+        return run(&with(FRESH), directory, how, host, cancellation).await;
+    }
     match run(&with(CACHED), directory, how, host, cancellation).await {
         Err(error) if !how.pinned && error.hint.as_deref().is_some_and(is_unknown) => {
             run(&with(FRESH), directory, how, host, cancellation).await
@@ -202,7 +207,13 @@ async fn build(
 ) -> Result<()> {
     let folder = format!("./{package}");
     // versions that ask for a permission of their own would leave it out
-    let args = ["rebuild", "--foreground-scripts", "--dangerously-allow-all-scripts", &folder];
+    let args = [
+        "rebuild",
+        "--ignore-scripts=false",
+        "--foreground-scripts",
+        "--dangerously-allow-all-scripts",
+        &folder,
+    ];
     let built = run(&args, directory, how, host, cancellation).await;
     let package = package.rsplit("node_modules/").next().unwrap_or(package);
     cancellation.check()?;
@@ -262,7 +273,7 @@ pub async fn published(name: &str, version: &str, host: &Host) -> Result<Publish
     let directory = Scratch::new(&host.temporary_folder(), Remover::of(host)).map_err(failed)?;
     let wanted = format!("{name}@{version}");
     let only = ["install", "--package-lock-only"];
-    let args: Vec<_> = only.into_iter().chain(FLAGS).chain([FRESH, &wanted]).collect();
+    let args: Vec<_> = only.into_iter().chain(FLAGS).chain(FRESH).chain([wanted.as_str()]).collect();
     let (how, nobody) = (Install::default(), Cancellation::default());
     let Ended { exit, output, .. } = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
     let output = output.trim();
@@ -342,7 +353,7 @@ async fn capture(
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: npm,
-        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        args: args.iter().map(|arg| (*arg).to_owned()).chain(npm_settings::arguments(args)).collect(),
         directory,
         variables: npmrc::variables(host, temporary.path(), how.is_free),
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::npm_settings;
 use crate::host::Host;
 use crate::process::EnvPolicy;
 
@@ -46,7 +47,9 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
         .variables
         .iter()
         .filter(|variable| passed.contains(variable) || is_wanted(&variable.0))
-        .filter(|(name, _)| !name.starts_with("OW_") && name != "PATH" && name != "TMPDIR")
+        .filter(|(name, _)| {
+            !name.starts_with("OW_") && name != "PATH" && name != "TMPDIR" && !npm_settings::is_ours(name)
+        })
         .cloned()
         .collect();
     let node_folder = host.exec_path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();

@@ -133,6 +133,7 @@ impl Store {
         }
         let how = Install {
             pinned: wanted.lockfile.is_some(),
+            is_fresh: wanted.is_fresh,
             scripts: wanted.scripts,
             allowed: Some(Allowed { connectors_root: &wanted.package.root, origins: wanted.specs }),
             provided: Some(wanted.provided),

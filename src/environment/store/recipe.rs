@@ -67,6 +67,9 @@ pub struct Wanted<'a> {
     pub lockfile: Option<&'a str>,
     /// What takes the place of originals.
     pub provided: &'a Provided,
+    /// Whether the registry is asked for versions, also where npm's cache knows some. It changes only
+    /// how new they are.
+    pub is_fresh: bool,
 }
 
 impl Recipe {
@@ -146,6 +149,7 @@ mod tests {
             specs: &AllowedOrigins::default(),
             free_install: false,
             lockfile: None,
+            is_fresh: false,
             provided: &Provided::default(),
         };
         let without = crate::host::Host {
@@ -186,6 +190,7 @@ mod tests {
                 specs: &AllowedOrigins::default(),
                 free_install: false,
                 lockfile: None,
+                is_fresh: false,
                 provided: &Provided::default(),
             };
             Recipe::of(&wanted).unwrap().key()
