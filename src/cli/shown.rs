@@ -1,6 +1,8 @@
 //! The one exit of all text that is shown to people. Names, dates, messages and manifests are
 //! others' words; on a terminal they are text, and at most coloured.
 
+use std::fmt::Write as _;
+
 /// Bytes of the longest sequence that changes colours: three colours of 24 bits and some styles.
 const LONGEST_SGR: usize = 64;
 
@@ -54,7 +56,7 @@ pub fn escaped(json: &str) -> String {
     for character in json.chars() {
         if is_control(character) {
             // all of them are in the first plane
-            shown.push_str(&format!("\\u{:04x}", u32::from(character)));
+            let _ = write!(shown, "\\u{:04x}", u32::from(character)); // a String takes everything
         } else {
             shown.push(character);
         }

@@ -41,13 +41,12 @@ pub fn is_time(text: &str) -> bool {
     let mut parts = time.splitn(3, ':');
     let (hour, minute) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let mut rest = parts.next();
-    let minute = match rest {
-        Some(_) => minute,
-        None => {
-            let (minute, zone) = minute.split_at(digits(minute).min(2));
-            rest = Some(zone);
-            minute
-        }
+    let minute = if rest.is_some() {
+        minute
+    } else {
+        let (minute, zone) = minute.split_at(digits(minute).min(2));
+        rest = Some(zone);
+        minute
     };
     if hour.len() != 2 || digits(hour) != 2 || minute.len() != 2 || digits(minute) != 2 {
         return false;

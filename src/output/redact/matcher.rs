@@ -31,6 +31,7 @@ pub struct Matcher {
 
 impl Matcher {
     /// A matcher of these needles; shorter ones than 8 bytes are left out.
+    #[expect(clippy::needless_pass_by_value, reason = "secrets are not kept twice")]
     pub fn new(needles: BTreeSet<Vec<u8>>) -> Self {
         let long = needles.iter().filter(|needle| needle.len() >= ANCHOR_BYTES);
         let pieces: BTreeSet<&[u8]> = long.flat_map(|needle| pieces(needle)).collect();
@@ -211,7 +212,7 @@ mod tests {
             );
             assert_eq!(pieces.last().map(|last| place(last) + last.len()), Some(text.len()));
             let found = matcher(&[&text]).ranges(format!("-{text}-").as_bytes(), 0);
-            assert_eq!(found, [1..text.len() + 1]);
+            assert!(found.len() == 1 && found[0] == (1..text.len() + 1));
         }
     }
 }

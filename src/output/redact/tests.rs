@@ -417,6 +417,7 @@ fn a_secret_of_a_million_equal_characters_costs_no_more_than_a_short_one() {
 }
 
 #[test]
+#[expect(clippy::format_collect, reason = "a few lines")]
 fn a_long_secret_is_one_however_it_arrives() {
     let long: String = (0..120).map(|number| format!("{number}é{}\n", number * 7)).collect();
     let text = format!("a {long} b\n{{\"m\":1}}\n");
