@@ -307,3 +307,42 @@ test('a package that is looked at can write nothing', { skip: needs('landlock') 
   assert.match(stdout, /^ {2}Ads$/m);
   assert.equal(fs.existsSync(marker), false);
 });
+
+test('what a manifest says does nothing to a terminal', async (t) => {
+  const evil = 'a\u001b]52;c;cm0=\u0007b\u001b[2Jc\u202ed\u009b2Je\u001b[>4;2mf\u001b]0;g';
+  const hostile = {
+    title: evil,
+    parameters: {
+      Mode: { type: 'string', required: true, description: evil, enum: [evil] },
+      [evil]: { type: 'string', required: true },
+    },
+  };
+  const connectors = connectorsPackage(t, {
+    sources: { Evil: 'run() {}' },
+    storages: { Null: NODE_MANIFEST },
+    after: `Connectors.Evil.manifest = ${JSON.stringify(hostile)};`,
+  });
+  const folder = tempFolder(t);
+  const storage = { name: 'Null', config: {} };
+  writeFiles(folder, {
+    'c.json': JSON.stringify({ source: { name: 'Evil', config: { Mode: 'x' } }, storage }),
+  });
+  const args = [
+    ['spec'],
+    ['spec', 'Evil'],
+    ['spec', 'Evil', '--json'],
+    ['check', path.join(folder, 'c.json')],
+    ['check', path.join(folder, 'c.json'), '--json'],
+  ];
+  for (const color of ['0', '1']) {
+    for (const given of args) {
+      const told = await runScript('src/cli-wrapper.js', given, {
+        env: { ...env, OWOX_CONNECTORS_PACKAGE: connectors, FORCE_COLOR: color },
+      });
+      // eslint-disable-next-line no-control-regex
+      const rest = (told.stdout + told.stderr).replace(/\u001b\[[\d;]*m/g, '');
+      if (!given.includes('--json')) assert.match(rest, /cd2Je/, given.join(' '));
+      assert.doesNotMatch(rest, /[^\P{Cc}\n\t]|\p{Bidi_Control}/u, given.join(' '));
+    }
+  }
+});

@@ -77,14 +77,17 @@ fn parsed<T: for<'de> serde::Deserialize<'de>>(text: &str) -> Result<T> {
         .map_err(|cause| JsError::from(RunnerError::new(Code::Internal, cause.to_string())))
 }
 
-/// Texts for stdout and stderr, in this order.
-fn both(texts: Texts) -> Vec<String> {
-    vec![texts.stdout, texts.stderr]
-}
-
 fn json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value)
         .map_err(|cause| JsError::from(RunnerError::new(Code::Internal, cause.to_string())))
+}
+
+impl ConnectorRunnerCli {
+    /// What is written of texts, for stdout and stderr, in this order.
+    fn both(&self, texts: &Texts) -> Vec<String> {
+        let Texts { stdout, stderr, .. } = self.session.shown(texts);
+        vec![stdout, stderr]
+    }
 }
 
 #[napi]
@@ -267,7 +270,7 @@ impl ConnectorRunnerCli {
     /// What to print where it is waited for a state; `message` says why.
     #[napi(catch_unwind)]
     pub fn waiting(&self, message: String) -> Vec<String> {
-        both(self.session.waiting(&message))
+        self.both(&self.session.waiting(&message))
     }
 
     /// Whether there is a line that changes while a connector runs.
@@ -300,43 +303,50 @@ impl ConnectorRunnerCli {
     /// What to print when a run begins; `beginning` is JSON.
     #[napi(catch_unwind)]
     pub fn begun(&mut self, beginning: String, at: String) -> Result<Vec<String>> {
-        Ok(both(self.session.begin(parsed(&beginning)?, &at)))
+        let texts = self.session.begin(parsed(&beginning)?, &at);
+        Ok(self.both(&texts))
     }
 
     /// What to print of a step before the connector can start; `step` is JSON.
     #[napi(catch_unwind)]
     pub fn step(&mut self, step: String, at: String) -> Vec<String> {
-        both(self.session.step(&step, &at))
+        let texts = self.session.step(&step, &at);
+        self.both(&texts)
     }
 
     /// What to print when the connector has started.
     #[napi(catch_unwind)]
     pub fn spawned(&mut self, pid: u32, at: String) -> Vec<String> {
-        both(self.session.spawned(pid, &at))
+        let texts = self.session.spawned(pid, &at);
+        self.both(&texts)
     }
 
     /// What to print of what its processes use; `usage` is JSON.
     #[napi(catch_unwind)]
     pub fn usage(&mut self, usage: String, at: String) -> Vec<String> {
-        both(self.session.usage(&usage, &at))
+        let texts = self.session.usage(&usage, &at);
+        self.both(&texts)
     }
 
     /// What to print when a signal came.
     #[napi(catch_unwind)]
     pub fn stopping(&mut self, signal: String) -> Vec<String> {
-        both(self.session.stopping(&signal))
+        let texts = self.session.stopping(&signal);
+        self.both(&texts)
     }
 
     /// What to print of a connector's lines; nothing where they are to be printed as they are.
     #[napi(catch_unwind)]
     pub fn stdout(&mut self, lines: String, at: String) -> Option<Vec<String>> {
-        self.session.stdout(&lines, &at).map(both)
+        let texts = self.session.stdout(&lines, &at)?;
+        Some(self.both(&texts))
     }
 
     /// The same for its stderr.
     #[napi(catch_unwind)]
     pub fn stderr(&mut self, text: String, at: String) -> Option<Vec<String>> {
-        self.session.stderr(&text, &at).map(both)
+        let texts = self.session.stderr(&text, &at)?;
+        Some(self.both(&texts))
     }
 
     /// What to print at the end of a successful run; `result` is JSON.
@@ -344,13 +354,15 @@ impl ConnectorRunnerCli {
     pub fn succeeded(&mut self, result: String, at: String) -> Vec<String> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let moved = state.as_ref().is_some_and(|run| run.has_moved());
-        both(self.session.succeed(&result, moved, &at))
+        drop(state);
+        let texts = self.session.succeed(&result, moved, &at);
+        self.both(&texts)
     }
 
     /// What to print when the page about the run, a path, was written.
     #[napi(catch_unwind)]
     pub fn reported(&self, path: String) -> Vec<String> {
-        both(self.session.reported(&path))
+        self.both(&self.session.reported(&path))
     }
 
     /// What to print for a failure, JSON of an error and of the signal that asked to stop; and the
@@ -358,6 +370,6 @@ impl ConnectorRunnerCli {
     #[napi(catch_unwind)]
     pub fn failed(&mut self, error: String, at: String) -> Result<String> {
         let (texts, exit_code) = self.session.fail(&error, &at);
-        json(&serde_json::json!({ "texts": both(texts), "exitCode": exit_code }))
+        json(&serde_json::json!({ "texts": self.both(&texts), "exitCode": exit_code }))
     }
 }

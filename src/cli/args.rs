@@ -182,9 +182,16 @@ pub fn plan(argv: &[String], facts: &Facts, at: &str) -> Plan {
             Plan::Print(Printed::ok(if is_painted { text.ansi().to_string() } else { text.to_string() }))
         }
         Asked::Refused(refused) => {
-            Plan::Print(refused.told(reader(argv, &Cli::command()), facts, no_color, at))
+            let told = refused.told(reader(argv, &Cli::command()), facts, no_color, at);
+            Plan::Print(
+                told.shown(paint(facts, facts.stdout, no_color), paint(facts, facts.stderr, no_color)),
+            )
         }
     }
+}
+
+fn paint(facts: &Facts, is_terminal: bool, no_color: bool) -> Paint {
+    Paint { colours: facts.colours(is_terminal, no_color) }
 }
 
 /// Does what a command other than `run` asks for, and says what to print.
@@ -203,8 +210,9 @@ pub async fn perform(argv: &[String], host: &Host, facts: &Facts) -> Printed {
         Some(Command::Store(given)) => store(&given, host, terminal).await,
         Some(Command::Run(_)) | None => Printed::default(),
     };
-    let paint = Paint { colours: facts.colours(facts.stderr, cli.no_color) };
-    let mut printed = printed.told(paint);
+    let (stdout, stderr) =
+        (paint(facts, facts.stdout, cli.no_color), paint(facts, facts.stderr, cli.no_color));
+    let mut printed = printed.told(stderr);
     printed.stdout = facts.fitted(&printed.stdout, facts.stdout);
     printed.stderr = facts.fitted(&printed.stderr, facts.stderr);
     if let Some(error) = &printed.error
@@ -212,7 +220,7 @@ pub async fn perform(argv: &[String], host: &Host, facts: &Facts) -> Printed {
     {
         printed.stdout = line(Reader::Answer, error, printed.exit_code, "");
     }
-    printed
+    printed.shown(stdout, stderr)
 }
 
 #[cfg(test)]

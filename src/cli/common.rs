@@ -7,7 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::ending::code_row;
-use super::look::Paint;
+use super::look::{Paint, printable};
+use super::shown::answer;
 use crate::error::RunnerError;
 pub use crate::suggest::{nearest, suggestion};
 
@@ -105,6 +106,16 @@ impl From<RunnerError> for Printed {
 }
 
 impl Printed {
+    /// What is written of it: all that a command prints takes this way.
+    #[must_use]
+    pub fn shown(self, stdout: Paint, stderr: Paint) -> Self {
+        Self {
+            stdout: answer(&self.stdout, stdout.colours),
+            stderr: printable(&self.stderr, stderr.colours),
+            ..self
+        }
+    }
+
     /// With what its error says on stderr: message, hint and code.
     #[must_use]
     pub fn told(mut self, paint: Paint) -> Self {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::shown::escape_sequence;
+pub use super::shown::printable;
+
 /// What JavaScript knows of the terminal.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Facts {
@@ -136,50 +139,6 @@ impl Paint {
     pub fn bold(self, text: &str) -> String {
         self.with("1", text)
     }
-}
-
-/// Text of a connector's without what would move the cursor or change the terminal: of control
-/// characters tabs and line ends stay, of escape sequences colours, where they are wanted.
-pub fn printable(text: &str, colours: bool) -> String {
-    if !text.contains(|character: char| character.is_control() && !matches!(character, '\t' | '\n')) {
-        return text.to_owned();
-    }
-    let mut shown = String::with_capacity(text.len());
-    let mut coloured = false;
-    let mut rest = text;
-    while let Some(character) = rest.chars().next() {
-        rest = &rest[character.len_utf8()..];
-        match character {
-            '\u{1b}' => {
-                let (sequence, after) = escape_sequence(rest);
-                if colours && sequence.starts_with('[') && sequence.ends_with('m') {
-                    shown.push('\u{1b}');
-                    shown.push_str(sequence);
-                    coloured = true;
-                }
-                rest = after;
-            }
-            '\t' | '\n' => shown.push(character),
-            control if control.is_control() => {}
-            other => shown.push(other),
-        }
-    }
-    if coloured {
-        shown.push_str("\u{1b}[0m");
-    }
-    shown
-}
-
-/// What follows an escape character: its sequence, and the text after that (ECMA-48).
-fn escape_sequence(text: &str) -> (&str, &str) {
-    let end = match text.as_bytes().first() {
-        Some(b'[') => text[1..].find(|c: char| ('@'..='~').contains(&c)).map(|at| at + 2),
-        // a title or a link, to BEL or ESC \
-        Some(b']' | b'P' | b'_' | b'^') => text.find(['\u{7}', '\u{1b}']).map(|at| at + 1),
-        Some(byte) if byte.is_ascii() => Some(1),
-        _ => Some(0),
-    };
-    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// What is left for the last column, or else it goes on at the left.
@@ -360,22 +319,6 @@ mod tests {
         }
         let json = "{ \"a\": \"some words that are too long for it\" }";
         assert_eq!(fit(json), json);
-    }
-
-    #[test]
-    fn what_would_change_the_terminal_is_left_out() {
-        for (text, with, without) in [
-            ("plain\ttext ✓\n", "plain\ttext ✓\n", "plain\ttext ✓\n"),
-            ("\u{1b}[31mred\u{1b}[0m", "\u{1b}[31mred\u{1b}[0m\u{1b}[0m", "red"),
-            ("a\u{1b}[2J\u{1b}[1;1Hb\r\u{8}c", "abc", "abc"),
-            ("\u{1b}]0;title\u{7}x\u{1b}(By", "xBy", "xBy"),
-            ("\u{1b}", "", ""),
-            ("\u{1b}[31", "", ""),
-            ("\u{9b}2Jx", "2Jx", "2Jx"),
-        ] {
-            assert_eq!(printable(text, true), with, "{text:?}");
-            assert_eq!(printable(text, false), without, "{text:?}");
-        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod refused;
 mod run;
 mod seen;
 mod session;
+mod shown;
 mod spec;
 mod stack;
 mod state;

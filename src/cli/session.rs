@@ -15,6 +15,7 @@ use super::live::{Live, Phase, Step, preparing};
 use super::look::{Facts, Paint, printable};
 use super::run::{Look, RunPlan};
 use super::seen::{Said, Seen, Summary};
+use super::shown::escaped;
 use super::stack::frame;
 use crate::error::RunnerError;
 use crate::observer::{Batch, BatchKind, StreamKind};
@@ -31,6 +32,9 @@ pub struct Texts {
     pub stdout: String,
     /// For stderr.
     pub stderr: String,
+    /// Whether the line that the cursor is on is cleared first.
+    #[serde(skip)]
+    clears: bool,
 }
 
 impl Texts {
@@ -123,7 +127,21 @@ impl Session {
     pub fn connections(&self, asked: &Asked) -> Printed {
         let mut printed = connections(&self.config, asked, self.stdout);
         printed.stdout = self.facts.fitted(&printed.stdout, self.facts.stdout && asked.answer.is_none());
-        printed
+        printed.shown(self.stdout, self.stderr)
+    }
+
+    /// What is written of texts: all that a run prints takes this way, but for what is printed as it
+    /// comes.
+    #[must_use]
+    pub fn shown(&self, texts: &Texts) -> Texts {
+        let stdout = match self.look.json {
+            true if self.facts.stdout => escaped(&texts.stdout),
+            true => texts.stdout.clone(),
+            false => printable(&texts.stdout, self.stdout.colours),
+        };
+        let clear = if texts.clears { CLEAR_LINE } else { "" };
+        let stderr = clear.to_owned() + &printable(&texts.stderr, self.stderr.colours);
+        Texts { stdout, stderr, clears: false }
     }
 
     /// Whether there is a line that changes.
@@ -133,7 +151,7 @@ impl Session {
 
     /// The live line at this moment.
     pub fn line(&self, elapsed_ms: u64, columns: usize) -> String {
-        self.live.line(&self.seen, elapsed_ms, columns)
+        printable(&self.live.line(&self.seen, elapsed_ms, columns), self.stderr.colours).replace('\n', " ")
     }
 
     /// One line of `--json`. `at` is the time, `fields` a JSON object.
@@ -227,8 +245,8 @@ impl Session {
     pub fn stopping(&mut self, signal: &str) -> Texts {
         self.live.phase = Phase::Stopping;
         // the terminal has written ^C where the line was
-        let clear = if self.is_live() { CLEAR_LINE } else { "" };
-        Texts::stderr(format!("{clear}Stopping ({signal}); once more kills the connector\n"))
+        let text = format!("Stopping ({signal}); once more kills the connector\n");
+        Texts { clears: self.is_live(), ..Texts::stderr(text) }
     }
 
     /// Whole lines of the connector's stdout; `None` where they are to be printed as they are.
@@ -511,5 +529,36 @@ mod tests {
         assert!(first.stderr.contains("process 7"), "{first:?}");
         assert_eq!(plain.step("{\"phase\":\"waiting\",\"pid\":7,\"seconds\":2}", AT), Texts::default());
         assert_eq!(session(true, |_| {}).step("{\"phase\":\"installing\"}", AT), Texts::default());
+    }
+
+    #[test]
+    fn nothing_that_is_shown_acts_upon_a_terminal() {
+        let evil = "2026-01-02\u{1b}]52;c;cm0=\u{7}\u{1b}[2J\u{202e}\u{9b}2J";
+        let mut session = session(true, |_| {});
+        let summary = json!({ "summary": { "rows": 1, "table": evil, "firstDate": evil, "lastDate": evil } });
+        session.stdout(&format!("{summary}\n"), AT);
+        let beginning = Beginning { state_date: Some(evil.into()), ..Beginning::default() };
+        let finding = Finding {
+            severity: crate::cli::findings::Severity::Warning,
+            path: evil.into(),
+            message: evil.into(),
+            line: 1,
+            column: 1,
+            is_doubt: false,
+        };
+        let begun = session.begin(Beginning { findings: vec![finding], ..beginning }, AT);
+        let result =
+            json!({ "status": "success", "state": { "date": evil }, "warnings": [evil] }).to_string();
+        let ended = session.succeed(&result, true, AT);
+        let failed = session.fail(&json!({ "message": evil, "code": evil, "hint": evil }).to_string(), AT).0;
+        for texts in [begun, ended, failed, session.reported(evil), session.waiting(evil)] {
+            let shown = session.shown(&texts).stderr;
+            let controls: String = shown.chars().filter(|c| crate::cli::shown::is_control(*c)).collect();
+            assert_eq!(controls.replace('\u{1b}', ""), "", "{shown:?}");
+            assert!(!shown.contains("\u{1b}]") && !shown.contains("\u{1b}[2J"), "{shown:?}");
+        }
+        let mut session = super::tests::session(true, |look| look.json = true);
+        let line = session.stdout("{\"type\":\"log\",\"message\":\"\u{202e}\u{9b}2J\"}\n", AT).unwrap();
+        assert!(session.shown(&line).stdout.contains("\"message\":\"\\u202e\\u009b2J\""), "{line:?}");
     }
 }

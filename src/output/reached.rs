@@ -14,9 +14,11 @@ impl State {
     /// date that hosts pass on is never later than that of any table. None where it says nothing.
     pub fn said(date: Option<&RawValue>, tables: Option<&RawValue>) -> Option<Self> {
         let date: Option<String> = date.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let date = date.filter(|date| is_plain(date));
         let tables: Option<BTreeMap<String, TableState>> =
             tables.and_then(|raw| serde_json::from_str(raw.get()).ok());
-        let tables = tables.filter(|tables| tables.len() <= MOST_TABLES).unwrap_or_default();
+        let mut tables = tables.filter(|tables| tables.len() <= MOST_TABLES).unwrap_or_default();
+        tables.retain(|_, table| is_plain(&table.date));
         if date.is_none() && tables.is_empty() {
             return None;
         }
@@ -35,6 +37,12 @@ impl State {
         let Whole { date, tables } = serde_json::from_str(raw.get()).ok()?;
         Self::said(date, tables)
     }
+}
+
+/// Whether a text could be a date. Its form is the connector's, but one that would act upon a
+/// terminal is not kept for later runs to show.
+fn is_plain(date: &str) -> bool {
+    date.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
 }
 
 /// The date, or that of a table which is behind it. Texts are compared by their days, which sort as
@@ -62,6 +70,9 @@ mod tests {
         assert_eq!(said(r#"{"date":"2026-01-02","x":1}"#).as_deref(), Some(r#"{"date":"2026-01-02"}"#));
         let tables = r#"{"tables":{"a":{"date":"2026-01-02"}}}"#;
         assert_eq!(said(tables).as_deref(), Some(tables));
+        for text in [r#"{"date":"2026-01-02\u001b]0;x\u0007"}"#, r#"{"tables":{"a":{"date":"\u202e"}}}"#] {
+            assert_eq!(said(text), None, "{text}");
+        }
         for text in ["{}", r#"{"date":7}"#, r#"{"tables":{}}"#, r#"{"tables":{"a":5}}"#, "[]", "7"] {
             assert_eq!(said(text), None, "{text}");
         }

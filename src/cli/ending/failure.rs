@@ -1,10 +1,11 @@
 //! Why a run failed, and what to do.
 
-use super::{Block, Ending, Failed, FailedFacts, code_row, day};
+use super::{Block, Ending, Failed, FailedFacts, code_row};
 use crate::cli::common::NAME;
 use crate::cli::config_file::missing_field;
 use crate::cli::exit::exit_code;
 use crate::cli::look::{counted, printable, seconds};
+use crate::cli::shown;
 use crate::output::Table;
 use crate::report::UNWRITTEN;
 
@@ -38,11 +39,11 @@ impl Ending<'_> {
                 block.row("Tables", &tables(failed.tables()));
             }
             if let Some(file) = &self.state.file {
-                let at = self.state.from.as_deref().map(day);
+                let at = self.state.from.as_deref().map(shown::date);
                 let kept = at.map(|at| format!("still {at}, in {}", self.facts.short(file)));
                 block.row("State", &kept.unwrap_or_else(|| "none yet, and none was written".to_owned()));
                 if let Some(reached) = &run.checkpoint {
-                    let to = reached.date.as_deref().map(|date| format!("to {}: ", day(date)));
+                    let to = reached.date.as_deref().map(|date| format!("to {}: ", shown::date(date)));
                     let to = to.unwrap_or_default();
                     block.row("Reached", &format!("{to}the same command with --resume goes on there"));
                 }

@@ -185,11 +185,6 @@ impl Block<'_> {
     }
 }
 
-/// A state's date, without the time where that is midnight.
-fn day(date: &str) -> &str {
-    date.strip_suffix("T00:00:00.000Z").unwrap_or(date)
-}
-
 impl Ending<'_> {
     /// The row below either block, where there is a page about the run.
     pub fn report(&self, path: &str) -> String {

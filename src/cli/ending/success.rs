@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{Block, Ending, Isolation, RunFacts, StateFacts, Timings, day};
+use super::{Block, Ending, Isolation, RunFacts, StateFacts, Timings};
 use crate::cli::common::NAME;
 use crate::cli::look::{grouped, megabytes, printable, seconds};
 use crate::cli::seen::Summary;
+use crate::cli::shown;
 use crate::state::MOVES_STATE;
 
 /// Warnings that the block repeats.
@@ -32,7 +33,7 @@ impl Ending<'_> {
             block.lines("Look", &printable(look, false));
         }
         if self.state.moved && self.run_type == "INCREMENTAL" {
-            let date = self.state.to.as_deref().map(day).unwrap_or_default();
+            let date = self.state.to.as_deref().map(shown::date).unwrap_or_default();
             block.row("Next", &format!("the same command goes on from {date}"));
         }
         for warning in run.warnings.iter().take(WARNINGS_SHOWN) {
@@ -82,11 +83,13 @@ impl Ending<'_> {
         let first = all().filter_map(|summary| summary.first_date.as_deref()).min();
         let last = all().filter_map(|summary| summary.last_date.as_deref()).max();
         match (first, last) {
-            (Some(first), Some(last)) => block.row("Dates", &format!("{first} to {last}")),
+            (Some(first), Some(last)) => {
+                block.row("Dates", &format!("{} to {}", shown::date(first), shown::date(last)));
+            }
             _ => {
                 // of a run that does not move the state, what it said
                 if let Some(date) = self.state.to.as_deref().or(self.seen.date.as_deref()) {
-                    block.row("Dates", &format!("up to {}", day(date)));
+                    block.row("Dates", &format!("up to {}", shown::date(date)));
                 }
             }
         }
@@ -100,7 +103,7 @@ impl Ending<'_> {
         if is_asked || self.run_type != "INCREMENTAL" || self.state.file.is_none() {
             return None;
         }
-        let from = self.state.from.as_deref().map(day)?;
+        let from = self.state.from.as_deref().map(shown::date)?;
         let config = self.config;
         Some(format!(
             "this run began at {from} because the state said so; whether the table still has what came before was not \
@@ -118,7 +121,7 @@ impl Ending<'_> {
             return "not moved: only INCREMENTAL and FULL_REFRESH runs do that".to_owned();
         }
         let file = self.facts.short(file);
-        match (moved, from.as_deref().map(day), to.as_deref().map(day)) {
+        match (moved, from.as_deref().map(shown::date), to.as_deref().map(shown::date)) {
             (true, Some(from), Some(to)) if from == to => format!("still {to}, in {file}"),
             (true, Some(from), Some(to)) => format!("from {from} to {to}, in {file}"),
             (true, None, Some(to)) => format!("set to {to}, in {file}"),

@@ -6,14 +6,72 @@ use std::ops::Range;
 
 use crate::foreign::{MAX_DEPTH, string_end};
 
-/// Fields of a message that say how a run goes; the host and the inspector read them, so their
-/// values stay as they are (contract, section 11).
-const KEPT: [&[u8]; 4] = [b"type", b"at", b"status", b"date"];
+/// Kinds of messages, which no secret can hide behind.
+const KINDS: [&str; 9] = [
+    "log",
+    "isInProgress",
+    "updateCurrentStatus",
+    "updateLastImportDate",
+    "updateLastRequstedDate",
+    "addWarningToCurrentStatus",
+    "updateCredentials",
+    "updateFields",
+    "error",
+];
+
+/// Whether a field of a message says how a run goes (contract, section 11): the host and the
+/// inspector read these, so they stay as they are, as long as they are what their names say.
+fn is_kept(name: &[u8], content: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(content) else { return false };
+    match name {
+        b"type" => KINDS.contains(&text),
+        b"at" | b"date" => is_time(text),
+        b"status" => {
+            text == "in_progress" || text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < 4
+        }
+        _ => false,
+    }
+}
+
+/// Whether this is a day, or a point in time such as `2026-01-31T10:00:00.000Z`.
+pub fn is_time(text: &str) -> bool {
+    let Some(day) = crate::state::incremental_date(text) else { return false };
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let Some(time) = text[day.len()..].strip_prefix(['T', ' ']) else { return text.len() == day.len() };
+    let mut parts = time.splitn(3, ':');
+    let (hour, minute) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let mut rest = parts.next();
+    let minute = if rest.is_some() {
+        minute
+    } else {
+        let (minute, zone) = minute.split_at(digits(minute).min(2));
+        rest = Some(zone);
+        minute
+    };
+    if hour.len() != 2 || digits(hour) != 2 || minute.len() != 2 || digits(minute) != 2 {
+        return false;
+    }
+    let mut rest = rest.unwrap_or_default();
+    if digits(rest) == 2 {
+        rest = &rest[2..];
+        if let Some(fraction) = rest.strip_prefix('.') {
+            rest = &fraction[digits(fraction).min(9)..];
+        }
+    }
+    match rest.as_bytes() {
+        [] | b"Z" => true,
+        [b'+' | b'-', zone @ ..] => {
+            let digits = zone.iter().filter(|byte| byte.is_ascii_digit()).count();
+            digits == 4 && (zone.len() == 4 || (zone.len() == 5 && zone[2] == b':'))
+        }
+        _ => false,
+    }
+}
 
 /// The contents of the strings in a line of JSON objects, but for those of kept fields.
 pub fn redactable_strings(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut depth = 0_usize;
-    let mut kept = false;
+    let mut field: &[u8] = b"";
     let mut at = 0;
     std::iter::from_fn(move || {
         while at < line.len() {
@@ -22,7 +80,7 @@ pub fn redactable_strings(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
             match line[start] {
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth = depth.saturating_sub(1),
-                b',' if depth == 1 => kept = false,
+                b',' if depth == 1 => field = b"",
                 b'"' => {
                     let Some(end) = string_end(line, start + 1) else {
                         at = line.len();
@@ -32,9 +90,9 @@ pub fn redactable_strings(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
                     let content = start + 1..end;
                     let is_key = is_key(line, end);
                     if is_key && depth == 1 {
-                        kept = KEPT.contains(&&line[content.clone()]);
+                        field = &line[content.clone()];
                     }
-                    if is_key || depth != 1 || !kept {
+                    if is_key || depth != 1 || !is_kept(field, &line[content.clone()]) {
                         return Some(content);
                     }
                 }
@@ -291,10 +349,12 @@ mod tests {
     fn kept_fields_are_those_of_the_message_itself() {
         assert_eq!(strings(r#"{"type":"log","message":"m\"","x":1}"#), ["type", "message", r#"m\""#, "x"]);
         assert_eq!(
-            strings(r#"{"status":{"date":"in"},"a":["x"],"date" : "out"}{"at":"y"}"#),
+            strings(
+                r#"{"status":{"date":"in"},"a":["x"],"date" : "2026-01-31"}{"at":"2026-01-31 10:00:00"}"#
+            ),
             ["status", "date", "in", "a", "x", "date", "at"]
         );
-        assert_eq!(strings(r#"{"status":"kept","y":"not"}"#), ["status", "y", "not"]);
+        assert_eq!(strings(r#"{"status":"in_progress","y":"not"}"#), ["status", "y", "not"]);
     }
 
     #[test]
@@ -338,5 +398,31 @@ mod tests {
         let Value::Deep(raw) = inner else { panic!("{inner:?}") };
         assert_eq!((levels, raw.len()), (MAX_DEPTH, deep.len() - 2 * MAX_DEPTH));
         assert_eq!(texts(raw).collect::<Vec<_>>(), ["]\"text"]);
+    }
+
+    #[test]
+    fn only_what_is_a_time_is_one() {
+        for text in [
+            "2026-01-31",
+            "2026-01-31T10:00:00.000Z",
+            "2026-01-31 10:00:00",
+            "2026-01-31T10:00",
+            "2026-01-31T10:00Z",
+            "2026-01-31T10:00:00.123456+01:00",
+            "2026-01-31T10:00:00-0100",
+        ] {
+            assert!(is_time(text), "{text}");
+        }
+        for text in [
+            "",
+            "2026-02-31",
+            "2026-01-31T",
+            "2026-01-31-12345678",
+            "2026-01-31T10:00:00.12345678901",
+            "2026-01-31T10:00:00Zsecret",
+            "2026-01-31T1é:00",
+        ] {
+            assert!(!is_time(text), "{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Finding secrets in bytes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
@@ -10,14 +10,19 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 /// each run.
 const ANCHOR_BYTES: usize = 8;
 
+/// Bytes of the longest needle. A longer one is searched for in pieces, so that neither a place in
+/// the text nor an end that is held back costs more than this, whatever the secret is like.
+const LONGEST: usize = 256;
+
+/// Bytes that a piece shares with the next at least: what overlaps is one range.
+const SHARED: usize = ANCHOR_BYTES;
+
 /// Finds any of a set of byte strings.
 #[derive(Debug)]
 pub struct Matcher {
     /// None where there are no needles.
     anchors: Option<AhoCorasick>,
-    /// For each anchor the needles that start with it, longest first.
-    by_anchor: Vec<Vec<Box<[u8]>>>,
-    /// All needles in order, to find what a text's end may begin.
+    /// All needles in order.
     sorted: Vec<Box<[u8]>>,
     /// Which bytes a needle can start with.
     firsts: [bool; 256],
@@ -26,37 +31,26 @@ pub struct Matcher {
 
 impl Matcher {
     /// A matcher of these needles; shorter ones than 8 bytes are left out.
+    #[expect(clippy::needless_pass_by_value, reason = "secrets are not kept twice")]
     pub fn new(needles: BTreeSet<Vec<u8>>) -> Self {
-        let sorted: Vec<Box<[u8]>> = needles
-            .into_iter()
-            .filter(|needle| needle.len() >= ANCHOR_BYTES)
-            .map(Vec::into_boxed_slice)
-            .collect();
+        let long = needles.iter().filter(|needle| needle.len() >= ANCHOR_BYTES);
+        let pieces: BTreeSet<&[u8]> = long.flat_map(|needle| pieces(needle)).collect();
+        let sorted: Vec<Box<[u8]>> = pieces.into_iter().map(Box::from).collect();
         let longest = sorted.iter().map(|needle| needle.len()).max().unwrap_or(1);
         let mut firsts = [false; 256];
+        let mut anchors: Vec<&[u8]> = Vec::new();
         for needle in &sorted {
             firsts[usize::from(needle[0])] = true;
-        }
-        let mut places: HashMap<&[u8], usize> = HashMap::new();
-        let mut anchors: Vec<&[u8]> = Vec::new();
-        let mut by_anchor: Vec<Vec<Box<[u8]>>> = Vec::new();
-        for needle in &sorted {
             let anchor = &needle[..ANCHOR_BYTES];
-            let place = *places.entry(anchor).or_insert_with(|| {
-                anchors.push(anchor);
-                by_anchor.push(Vec::new());
-                anchors.len() - 1
-            });
-            by_anchor[place].push(needle.clone());
-        }
-        for needles in &mut by_anchor {
-            needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+            if anchors.last() != Some(&anchor) {
+                anchors.push(anchor); // in order, equal ones follow each other
+            }
         }
         let mut builder = AhoCorasick::builder();
         let anchors = (!anchors.is_empty())
             .then(|| builder.match_kind(MatchKind::LeftmostFirst).build(&anchors).ok())
             .flatten();
-        Self { anchors, by_anchor, sorted, firsts, longest }
+        Self { anchors, sorted, firsts, longest }
     }
 
     /// Whether there is nothing to find.
@@ -70,11 +64,27 @@ impl Matcher {
         let anchors = self.anchors.as_ref()?;
         while let Some(found) = anchors.find(Input::new(text).range(at..)) {
             let start = found.start();
-            let needles = &self.by_anchor[found.pattern().as_usize()];
-            if let Some(needle) = needles.iter().find(|needle| text[start..].starts_with(needle)) {
-                return Some(start..start + needle.len());
+            if let Some(length) = self.longest_at(&text[start..]) {
+                return Some(start..start + length);
             }
             at = start + 1;
+        }
+        None
+    }
+
+    /// The length of the longest needle that the text starts with.
+    fn longest_at(&self, text: &[u8]) -> Option<usize> {
+        let mut beginning = &text[..text.len().min(self.longest)];
+        // Of the needles that it starts with none is longer than what it shares with its
+        // predecessor: it would stand between them.
+        while beginning.len() >= ANCHOR_BYTES {
+            let before = self.sorted.partition_point(|needle| **needle <= *beginning);
+            let needle = &self.sorted[before.checked_sub(1)?];
+            if beginning.starts_with(needle) {
+                return Some(needle.len());
+            }
+            let shared = needle.iter().zip(beginning).take_while(|(one, other)| one == other).count();
+            beginning = &beginning[..shared];
         }
         None
     }
@@ -114,10 +124,7 @@ impl Matcher {
     /// Whether a needle may start where the text does, and reach beyond its first `count` bytes.
     pub fn reaches(&self, text: &[u8], count: usize) -> bool {
         text.first().is_some_and(|&first| self.firsts[usize::from(first)])
-            && self.sorted.iter().any(|needle| {
-                let shared = needle.len().min(text.len());
-                needle.len() > count && needle[..shared] == text[..shared]
-            })
+            && (self.longest_at(text).is_some_and(|length| length > count) || self.begins_needle(text))
     }
 
     fn begins_needle(&self, beginning: &[u8]) -> bool {
@@ -128,6 +135,23 @@ impl Matcher {
             .take(2)
             .any(|needle| needle.len() > beginning.len() && needle.starts_with(beginning))
     }
+}
+
+/// A needle as it is searched for: whole, or in pieces that overlap. What is text is cut between
+/// characters.
+fn pieces(needle: &[u8]) -> Vec<&[u8]> {
+    let is_inside = |at: usize| needle.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let boundary = |at: usize| (at.saturating_sub(3)..=at).rev().find(|at| !is_inside(*at)).unwrap_or(at);
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while needle.len() - start > LONGEST + 3 {
+        let end = boundary(start + LONGEST);
+        pieces.push(&needle[start..end]);
+        // the last one is as long as the others: a short end would be found where it is none
+        start = boundary((end - SHARED).min(needle.len() - LONGEST));
+    }
+    pieces.push(&needle[start..]);
+    pieces
 }
 
 #[cfg(test)]
@@ -171,5 +195,24 @@ mod tests {
     fn short_needles_are_left_out() {
         assert!(Matcher::new([b"short".to_vec()].into()).is_empty());
         assert!(matcher(&[]).ranges(b"anything", 0).is_empty() && !matcher(&[]).is_in(b""));
+    }
+
+    #[test]
+    fn pieces_overlap_end_between_characters_and_are_bounded() {
+        for text in ["x".repeat(1_000_000), "aé😀".repeat(700), "b".repeat(257), "c".repeat(256)] {
+            let pieces = pieces(text.as_bytes());
+            let place = |piece: &[u8]| piece.as_ptr() as usize - text.as_ptr() as usize;
+            assert_eq!(place(pieces[0]), 0);
+            for pair in pieces.windows(2) {
+                let (end, next) = (place(pair[0]) + pair[0].len(), place(pair[1]));
+                assert!(next > place(pair[0]) && next + ANCHOR_BYTES <= end, "{next} {end}");
+            }
+            assert!(
+                pieces.iter().all(|piece| piece.len() <= LONGEST + 3 && std::str::from_utf8(piece).is_ok())
+            );
+            assert_eq!(pieces.last().map(|last| place(last) + last.len()), Some(text.len()));
+            let found = matcher(&[&text]).ranges(format!("-{text}-").as_bytes(), 0);
+            assert!(found.len() == 1 && found[0] == (1..text.len() + 1));
+        }
     }
 }

@@ -15,6 +15,13 @@ const MOST_PREFIXES: usize = 4;
 /// Characters of the shortest value that is replaced.
 pub const MIN_CHARACTERS: usize = 8;
 
+/// Bytes of a value that are looked for: with all its forms it must neither hold a run up nor fill
+/// the memory, and no credential is as long.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Lines of a value that are looked for one by one.
+const MOST_LINES: usize = 1000;
+
 /// A name as names are compared.
 pub fn comparable(name: &str) -> String {
     name.chars()
@@ -32,6 +39,12 @@ pub fn is_secret_name(name: &str) -> bool {
 /// Whether the name looks secret, and the value could be.
 pub fn is_secret_variable(name: &str, value: &str) -> bool {
     is_secret_name(name) && could_be_secret(value)
+}
+
+/// As much of a value as is looked for.
+fn beginning(text: &str) -> &str {
+    let end = (0..=text.len().min(MOST_BYTES)).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or_default()]
 }
 
 fn could_be_secret(text: &str) -> bool {
@@ -115,7 +128,7 @@ impl Collector {
                 continue;
             };
             if self.is_secret(name, &[]) {
-                self.secret(value, &[], false);
+                self.secret(value, &[]);
             }
         }
     }
@@ -130,7 +143,7 @@ impl Collector {
     /// Takes a secret that the caller names: it is one also where it looks like a number or a date.
     pub fn given(&mut self, text: &str) {
         if text.chars().nth(MIN_CHARACTERS - 1).is_some() {
-            self.values.insert(text.to_owned());
+            self.values.insert(beginning(text).to_owned());
         }
         self.value(text);
     }
@@ -157,18 +170,19 @@ impl Collector {
             }
         }
         match parse(trimmed) {
-            Some(value @ Value::Object(..)) => self.walk_secret(&value),
-            Some(Value::Array(_)) => {}
+            Some(Value::Object(members, _)) => self.members_of(&members, &[]),
+            Some(Value::Array(items)) => items.iter().for_each(|item| self.secret(item, &[])),
             // the lines of a key may be printed one by one
-            _ => trimmed.lines().filter(|line| !line.starts_with("-----")).for_each(|line| {
-                self.insert(line.trim());
-            }),
+            _ => {
+                let lines = trimmed.lines().filter(|line| !line.starts_with("-----"));
+                lines.take(MOST_LINES).for_each(|line| self.insert(line.trim()));
+            }
         }
     }
 
     fn insert(&mut self, text: &str) {
         if could_be_secret(text) {
-            self.values.insert(text.to_owned());
+            self.values.insert(beginning(text).to_owned());
         }
     }
 
@@ -180,38 +194,17 @@ impl Collector {
     /// Looks at every member below a value.
     fn walk(&mut self, value: &Value, marked: &[String]) {
         match value {
-            Value::Object(members, _) if is_key_file(members) => self.walk_secret(value),
+            Value::Object(members, _) if is_key_file(members) => self.members_of(members, marked),
             Value::Object(members, _) => {
                 for (name, value) in members {
                     if self.is_secret(name, marked) {
-                        let is_marked = !is_secret_name(name);
-                        self.secret(value, marked, is_marked);
+                        self.secret(value, marked);
                     } else {
                         self.walk(value, marked);
                     }
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.walk(item, marked)),
-            Value::Text(text) => self.password_in(text),
-            Value::Other(_) => {}
-            Value::Deep(raw) => self.everything_in(raw),
-        }
-    }
-
-    /// Takes the secret members of JSON that is secret as a whole, such as a service account's key.
-    fn walk_secret(&mut self, value: &Value) {
-        match value {
-            Value::Object(members, _) => {
-                for (name, value) in members {
-                    let is_asked_for = self.names.contains(&comparable(name));
-                    if is_asked_for || (is_secret_name(name) && !is_public_member(name)) {
-                        self.secret(value, &[], false);
-                    } else {
-                        self.walk_secret(value);
-                    }
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| self.walk_secret(item)),
             Value::Text(text) => self.password_in(text),
             Value::Other(_) => {}
             Value::Deep(raw) => self.everything_in(raw),
@@ -259,26 +252,37 @@ impl Collector {
         }
     }
 
-    /// Takes the value of a secret parameter. Of an object it is the whole, and the members whose
-    /// names are secret; all members where the parameter was marked, or asked for.
-    fn secret(&mut self, value: &Value, marked: &[String], is_marked: bool) {
+    /// Takes what lies below a secret object: all but addresses and kinds. Of a key's file, the
+    /// members whose names are secret, since the others tell whose it is.
+    fn members_of(&mut self, members: &[(String, Value)], marked: &[String]) {
+        for (name, member) in members {
+            let is_asked_for = self.names.contains(&comparable(name));
+            let is_secret = is_asked_for || !is_public_member(name);
+            match member {
+                _ if is_secret && (is_secret_name(name) || !is_key_file(members)) => {
+                    self.secret(member, marked);
+                }
+                Value::Text(text) => self.password_in(text),
+                Value::Array(_) | Value::Object(..) | Value::Deep(_) => self.walk(member, marked),
+                Value::Other(_) => {}
+            }
+        }
+    }
+
+    /// Takes the value of a secret parameter. Of an object it is the whole, and what lies below it.
+    fn secret(&mut self, value: &Value, marked: &[String]) {
         match value {
             Value::Text(text) => self.value(text),
-            Value::Array(items) => items.iter().for_each(|item| self.secret(item, marked, is_marked)),
+            Value::Array(items) => items.iter().for_each(|item| self.secret(item, marked)),
             Value::Object(members, raw) => {
                 match value.member("value") {
                     // the name of a choice; the choice's own parameters are under `items`
                     Some(_) if value.member("items").is_some() => {}
-                    Some(inner @ Value::Object(..)) => return self.secret(inner, marked, is_marked),
-                    Some(inner) => self.secret(inner, marked, is_marked),
+                    Some(inner @ Value::Object(..)) => return self.secret(inner, marked),
+                    Some(inner) => self.secret(inner, marked),
                     None => {
                         self.insert(raw);
-                        if is_marked {
-                            for (_, member) in members.iter().filter(|(name, _)| !is_public_member(name)) {
-                                self.secret(member, marked, true);
-                            }
-                        }
-                        self.walk_secret(value);
+                        self.members_of(members, marked);
                         return;
                     }
                 }
@@ -356,14 +360,27 @@ fn is_number_date_or_boolean(text: &str) -> bool {
 /// and in base64.
 fn add_forms(value: &str, needles: &mut BTreeSet<Vec<u8>>) {
     let escaped = json_escaped(value);
-    for form in [value, &escaped] {
+    let forms = [value, &escaped];
+    for form in &forms[..if escaped == value { 1 } else { 2 }] {
         needles.insert(form.as_bytes().to_vec());
         add_url_encodings(form, needles);
         add_base64(form.as_bytes(), needles);
     }
     needles.insert(json_escaped(&escaped).into_bytes());
-    needles.insert(escaped.replace('/', "\\/").into_bytes());
-    needles.insert(ascii_escaped(&escaped).into_bytes());
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._=".contains(&byte)) {
+        return; // no encoder of JSON escapes any of it
+    }
+    for slashed in [&escaped, &escaped.replace('/', "\\/")] {
+        for in_hexadecimal in HEXADECIMAL {
+            for (is_upper, others) in
+                [(false, None), (true, None), (false, Some(false)), (true, Some(true)), (true, Some(false))]
+            {
+                let escaped = escaped_as(slashed, in_hexadecimal, is_upper, others);
+                needles.insert(json_escaped(&escaped).into_bytes());
+                needles.insert(escaped.into_bytes());
+            }
+        }
+    }
 }
 
 /// As `JSON.stringify` writes it, without the quotes.
@@ -373,50 +390,89 @@ fn json_escaped(text: &str) -> String {
     quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
 }
 
-/// The same as other languages write it: nothing but ASCII.
-fn ascii_escaped(escaped: &str) -> String {
-    let mut ascii = String::with_capacity(escaped.len());
-    for character in escaped.chars() {
-        if character.is_ascii() {
-            ascii.push(character);
-            continue;
-        }
+/// Characters that encoders of JSON write as `\u0026`, beside those that have to be: none, those of
+/// Go, of scripts in pages, of .NET, of PHP.
+const HEXADECIMAL: [&str; 5] = ["", "<>&", "<>/", "<>&'+`\"", "<>&'\""];
+
+/// JSON-escaped text as other encoders write it: `others` is what is not ASCII, in capitals or not
+/// (PHP has capitals for `<` alone).
+fn escaped_as(escaped: &str, in_hexadecimal: &str, is_upper: bool, others: Option<bool>) -> String {
+    let mut text = String::with_capacity(escaped.len());
+    let add = |text: &mut String, character: char, is_upper: bool| {
         for unit in character.encode_utf16(&mut [0; 2]) {
-            let _ = write!(ascii, "\\u{unit:04x}"); // writing into a String cannot fail
+            // writing into a String cannot fail
+            let _ = if is_upper { write!(text, "\\u{unit:04X}") } else { write!(text, "\\u{unit:04x}") };
+        }
+    };
+    let mut characters = escaped.chars();
+    while let Some(character) = characters.next() {
+        if character == '\\' {
+            let Some(next) = characters.next() else { break };
+            if in_hexadecimal.contains(next) && matches!(next, '"' | '/') {
+                add(&mut text, next, is_upper);
+            } else if next == 'u' {
+                // a control character: four digits follow
+                let digits: String = characters.by_ref().take(4).collect();
+                text.push_str("\\u");
+                text.push_str(&if is_upper { digits.to_ascii_uppercase() } else { digits });
+            } else {
+                text.extend([character, next]);
+            }
+        } else if in_hexadecimal.contains(character) {
+            add(&mut text, character, is_upper);
+        } else if let Some(is_upper) = others.filter(|_| !character.is_ascii()) {
+            add(&mut text, character, is_upper);
+        } else {
+            text.push(character);
         }
     }
-    ascii
+    text
 }
 
 /// What the usual encoders leave as it is, beside letters, digits, `-`, `.` and `_`.
-const UNESCAPED: [&[u8]; 6] = [
-    b"~!*'()",                     // encodeURIComponent
+const UNESCAPED: [&[u8]; 15] = [
+    b"~!*'()",                     // encodeURIComponent, querystring
     b"~",                          // RFC 3986
+    b"~()",                        // qs, as RFC 1738 has it
     b"*",                          // forms and URLSearchParams
+    b"~!*'():$,",                  // axios
+    b"~!*'():$,[]",                // axios before 1.8
+    b"~!$&'()*+,%",                // user name and password of a URL object
+    b"@*+/",                       // escape()
     b"~!*'();/?:@&=+$,#",          // encodeURI
+    b"~!*'();/?:@&=+$,#[]",        // the same, with addresses of IPv6
     b"~!*();/?:@&=+$,%[]\\^`{|}'", // the query of a URL object
+    b"~!*();/?:@&=+$,%[]\\^`{|}",  // of one whose scheme is special
     b"~!*();/:@&=+$,%[]\\|'",      // its path
+    b"~!*();/:@&=+$,%[]\\^|'",     // before 2024
+    b"~!*();/?:@&=+$,%[]\\^{|}'#", // its fragment
 ];
 
 fn add_url_encodings(text: &str, needles: &mut BTreeSet<Vec<u8>>) {
     const UPPER: &[u8; 16] = b"0123456789ABCDEF";
     const LOWER: &[u8; 16] = b"0123456789abcdef";
+    let spaces: &[bool] = if text.contains(' ') { &[false, true] } else { &[false] };
     for unescaped in UNESCAPED {
-        for digits in [UPPER, LOWER] {
-            for space_is_plus in [false, true] {
-                let mut encoded = Vec::with_capacity(text.len());
-                for byte in text.bytes() {
-                    if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || unescaped.contains(&byte) {
-                        encoded.push(byte);
-                    } else if byte == b' ' && space_is_plus {
-                        encoded.push(b'+');
-                    } else {
-                        let (high, low) = (byte >> 4, byte & 15);
-                        encoded.extend([b'%', digits[usize::from(high)], digits[usize::from(low)]]);
-                    }
+        let is_kept =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte) || unescaped.contains(&byte);
+        if text.bytes().all(is_kept) {
+            continue; // it is the text
+        }
+        for (digits, space_is_plus) in
+            [UPPER, LOWER].into_iter().flat_map(|digits| spaces.iter().map(move |plus| (digits, *plus)))
+        {
+            let mut encoded = Vec::with_capacity(text.len() * 2);
+            for byte in text.bytes() {
+                if is_kept(byte) {
+                    encoded.push(byte);
+                } else if byte == b' ' && space_is_plus {
+                    encoded.push(b'+');
+                } else {
+                    let (high, low) = (byte >> 4, byte & 15);
+                    encoded.extend([b'%', digits[usize::from(high)], digits[usize::from(low)]]);
                 }
-                needles.insert(encoded);
             }
+            needles.insert(encoded);
         }
     }
 }

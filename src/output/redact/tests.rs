@@ -403,3 +403,80 @@ fn what_lies_deep_in_a_configuration_hides_nothing_beside_it() {
     let variables = [("OW_CONFIG".to_owned(), format!(r#"{{"AccessToken":"{many}"}}"#))];
     Secrets::find(&Redaction::default(), &variables, &Marked::default()).unwrap();
 }
+
+#[test]
+fn a_secret_of_a_million_equal_characters_costs_no_more_than_a_short_one() {
+    let long = "a".repeat(1_000_000);
+    let secrets = secrets(&[&long]);
+    let short = &long[..100_000];
+    let text = format!("- {short} -\n{{\"type\":\"log\",\"message\":\"{short}\"}}\n");
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(4096).collect();
+    let passed = String::from_utf8(pass(&secrets, &pieces)).unwrap();
+    assert_eq!(passed, "- *** -\n{\"type\":\"log\",\"message\":\"***\"}\n");
+    assert_eq!(secrets.redact(short), "***");
+}
+
+#[test]
+#[expect(clippy::format_collect, reason = "a few lines")]
+fn a_long_secret_is_one_however_it_arrives() {
+    let long: String = (0..120).map(|number| format!("{number}é{}\n", number * 7)).collect();
+    let text = format!("a {long} b\n{{\"m\":1}}\n");
+    let secrets = secrets(&[&long]);
+    for size in [7, 255, 257, 5000] {
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+        let passed = String::from_utf8(pass(&secrets, &pieces)).unwrap();
+        assert_eq!(passed, "a *** b\n{\"m\":1}\n", "{size}");
+    }
+}
+
+#[test]
+fn the_forms_of_encoders_are_found_in_both_cases() {
+    let secret = "p&s+w<o>'r d/:$,[x]=ö@";
+    for form in [
+        // JSON: Go, scripts in pages, .NET, PHP
+        "p\\u0026s+w\\u003co\\u003e'r d/:$,[x]=ö@",
+        "p\\u0026s+w\\u003Co\\u003E'r d/:$,[x]=\\u00F6@",
+        "p&s+w\\u003Co\\u003E'r d\\u002F:$,[x]=ö@",
+        "p\\u0026s\\u002Bw\\u003Co\\u003E\\u0027r d/:$,[x]=\\u00F6@",
+        "p\\u0026s+w\\u003Co\\u003E\\u0027r d\\/:$,[x]=\\u00f6@",
+        // within a string of JSON
+        "p\\\\u0026s+w\\\\u003co\\\\u003e'r d/:$,[x]=ö@",
+        // Node.js: encodeURIComponent, URLSearchParams, URL.password, URL.search, URL.hash, escape
+        "p%26s%2Bw%3Co%3E'r%20d%2F%3A%24%2C%5Bx%5D%3D%C3%B6%40",
+        "p%26s%2Bw%3Co%3E%27r+d%2F%3A%24%2C%5Bx%5D%3D%C3%B6%40",
+        "p&s+w%3Co%3E'r%20d%2F%3A$,%5Bx%5D%3D%C3%B6%40",
+        "p&s+w%3Co%3E%27r%20d/:$,[x]=%C3%B6@",
+        "p&s+w%3Co%3E'r%20d/:$,[x]=%C3%B6@",
+        // axios of today, and before
+        "p%26s%2Bw%3Co%3E'r+d%2F:$,%5Bx%5D%3D%C3%B6%40",
+        "p%26s%2Bw%3Co%3E'r+d%2F:$,[x]%3D%C3%B6%40",
+        "p%26s%2bw%3co%3e%27r+d%2f%3a%24%2c%5bx%5d%3d%c3%b6%40",
+    ] {
+        assert_eq!(pass_text(&[secret], &format!("a {form} z\n")), "a *** z\n", "{form}");
+    }
+}
+
+#[test]
+fn what_lies_below_a_secret_object_is_secret() {
+    let login = serde_json::json!({ "user": "user-of-mine", "pass": "hunter-of-two", "in": { "x": ["deep-value-1"] },
+        "token_uri": "https://host.example/token" });
+    for credentials in [login.clone(), login.to_string().into(), serde_json::json!({ "value": login })] {
+        let config = serde_json::json!({ "source": { "config": { "Credentials": credentials } } });
+        let variables = [("OW_CONFIG".to_owned(), config.to_string())];
+        let secrets = Secrets::find(&Redaction::default(), &variables, &Marked::default()).unwrap();
+        assert_eq!(
+            secrets.redact("user-of-mine hunter-of-two deep-value-1 https://host.example/token"),
+            "*** *** *** https://host.example/token",
+            "{config}"
+        );
+    }
+}
+
+#[test]
+fn fields_are_in_clear_only_where_they_are_what_they_say() {
+    let line = "{\"type\":\"s3cret-value\",\"at\":\"2026-01-31 s3cret-value\",\"status\":\"s3cret-value\",\"date\":\"s3cret-value\"}\n";
+    assert_eq!(
+        pass_text(&["s3cret-value"], line),
+        "{\"type\":\"***\",\"at\":\"2026-01-31 ***\",\"status\":\"***\",\"date\":\"***\"}\n"
+    );
+}
