@@ -261,6 +261,17 @@ test('waits and asks again when there were too many requests, or a server is at 
   assert.match(waits[0].message, /^Asking again in 0\.0 s\. TikTok does not give ads .*40100/);
 });
 
+test('tasks that were not ready or in conflict, and services that failed, are asked for again', async (t) => {
+  const fake = await startTikTok(t);
+  const codes = [40200, 40201, 40202, 40700];
+  fake.next = codes.map((code) => refuse(code, 'not now'));
+  const { storage } = await load(fake, { Objects: 'ads' });
+  assert.deepEqual(storage.rows, fake.served['ad/get/']);
+  assert.equal(fake.requests.length, codes.length + 1);
+  fake.next = [refuse(40203, 'no')];
+  assert.match(await problem(fake, { Objects: 'ads' }), /40203/);
+});
+
 test('gives up after MaxAttempts, and not before', async (t) => {
   const fake = await startTikTok(t);
   fake.next = Array.from({ length: 9 }, () => refuse(40100));

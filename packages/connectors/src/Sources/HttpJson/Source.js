@@ -9,6 +9,10 @@ const { Overlap } = require('./Overlap');
 const { firstPage, nextPage, valueAt } = require('./paging');
 const manifest = require('./manifest.json');
 
+const NO_CONTENT = 204;
+/** What servers answer to the number of a page that they do not have. */
+const PAST_THE_LAST = [NO_CONTENT, 404];
+
 /** Records of an HTTP API, page by page: memory holds one page. */
 class HttpJsonSource extends AbstractSource {
   constructor(config) {
@@ -52,6 +56,7 @@ class HttpJsonSource extends AbstractSource {
     const seen = new Set();
     const overlap = new Overlap();
     let page = firstPage(this.config, url);
+    let hasRecords = false;
     while (page !== null) {
       if (seen.has(page.url)) {
         throw new ConnectorError(
@@ -59,9 +64,13 @@ class HttpJsonSource extends AbstractSource {
         );
       }
       seen.add(page.url);
-      const answer = await fetchJson(page.url, options);
+      const isNumbered = page.number !== undefined;
+      const ends = hasRecords ? (isNumbered ? PAST_THE_LAST : [NO_CONTENT]) : [];
+      const answer = await fetchJson(page.url, { ...options, ends });
+      if (answer.body === undefined) break;
       const records = this.#records(answer.body, page.url);
-      if (page.number !== undefined && overlap.observe(records, page.url)) break;
+      hasRecords ||= records.length > 0;
+      if (isNumbered && overlap.observe(records, page.url)) break;
       const rows = records
         .filter((record) => Object.keys(record).length > 0 && isInRange(record, dateColumn, range))
         .map((record) => selection.take(record));
