@@ -1,6 +1,9 @@
 'use strict';
 
+const { isPlainDate } = require('./dates');
 const { Notation, lookOf } = require('./spelling');
+
+const DATES = ['date', 'timestamp', 'timestamptz'];
 
 /**
  * The type of a column, as far as the rows so far show it.
@@ -21,6 +24,8 @@ class Column {
   hasBigInteger;
   /** @type {boolean} whether the source knows the type */
   isDeclared;
+  /** @type {boolean} whether it has dates that not every database reads as they are written */
+  hasOddDates = false;
   /** @type {number} how many values it had while it had a type of its own */
   typed = 0;
 
@@ -32,6 +37,8 @@ class Column {
   #notation = null;
   #booleans = null;
   #look;
+  /** whether it has dates or timestamps without a zone */
+  #hasUnzoned = false;
 
   /**
    * @param {ColumnType | null} declared
@@ -75,6 +82,11 @@ class Column {
     return !this.#isKey || this.#kind === 'integer' || this.#kind === 'date';
   }
 
+  /** @returns {boolean} whether some of its moments name a zone and others do not: these are UTC */
+  get isPartlyZoned() {
+    return this.type === 'timestamptz' && this.#hasUnzoned;
+  }
+
   /** Two texts of it are one value, which a storage has found: it stays text. */
   keepText() {
     this.#mergesTexts = true;
@@ -110,11 +122,24 @@ class Column {
       const other = this.#booleans.get(value);
       if (other === undefined) this.#booleans.set(value, text);
       else if (other !== text) this.#mergesTexts = true;
-    } else if (this.#isKey && ['date', 'timestamp', 'timestamptz'].includes(found)) {
+    } else if (DATES.includes(found)) {
+      this.addDate(text, found);
+      if (!this.#isKey) return;
       const look = lookOf(text);
       this.#look ??= look;
-      if (look !== this.#look) this.#mergesTexts = true;
+      if (look === null || look !== this.#look) this.#mergesTexts = true;
     }
+  }
+
+  /**
+   * Notes how a date is written.
+   *
+   * @param {string} text
+   * @param {ColumnType} kind
+   */
+  addDate(text, kind) {
+    if (kind !== 'timestamptz') this.#hasUnzoned = true;
+    if (!this.hasOddDates && !isPlainDate(text)) this.hasOddDates = true;
   }
 }
 

@@ -37,12 +37,14 @@ class Notation {
 /**
  * The look of a date or timestamp: texts of one look that differ are different moments.
  *
- * @param {string} text in ISO 8601
- * @returns {string}
+ * @param {string} text that has a `dateKind`
+ * @returns {string | null} `null` where they need not be, since columns hold microseconds
  */
 function lookOf(text) {
-  const zone = /(?:Z|[+-]\d{2}:?\d{2})$/.exec(text.slice(10))?.[0] ?? '';
-  return `${text.length}${text.charAt(10)}${zone}`;
+  const clock = text.slice(10);
+  if (/\.\d{7}/.test(clock)) return null;
+  const zone = /(?:Z|UTC|GMT|[+-][\d:]+)$/i.exec(clock)?.[0] ?? '';
+  return `${text.length}${text.charAt(4)}${text.charAt(10)}${zone}`;
 }
 
 /**
