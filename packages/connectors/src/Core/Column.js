@@ -26,6 +26,10 @@ class Column {
   isDeclared;
   /** @type {boolean} whether it has dates that not every database reads as they are written */
   hasOddDates = false;
+  /** @type {boolean} whether it has empty texts, which are no value unless the column is text */
+  hasEmpty = false;
+  /** @type {boolean} whether it has texts and other values: a storage cannot tell them apart */
+  isMixed = false;
   /** @type {number} how many values it had while it had a type of its own */
   typed = 0;
 
@@ -37,6 +41,8 @@ class Column {
   #notation = null;
   #booleans = null;
   #look;
+  /** whether it has values other than texts */
+  #isOther = false;
   /** whether it has dates or timestamps without a zone */
   #hasUnzoned = false;
 
@@ -87,6 +93,21 @@ class Column {
     return this.type === 'timestamptz' && this.#hasUnzoned;
   }
 
+  /** @returns {boolean} whether an empty text of it is no value */
+  get takesEmpty() {
+    return this.#kind !== 'string' && !this.#isKey;
+  }
+
+  /**
+   * @returns {'value' | 'text' | null} how its staged texts become JSON: as they are, or as JSON's
+   *   texts; `null` where nobody knows
+   */
+  get jsonForm() {
+    if (this.isDeclared || this.#isText) return this.type === 'json' ? 'value' : null;
+    if (['json', 'integer', 'number', 'boolean'].includes(this.type)) return 'value';
+    return this.isMixed ? null : 'text';
+  }
+
   /** Two texts of it are one value, which a storage has found: it stays text. */
   keepText() {
     this.#mergesTexts = true;
@@ -98,6 +119,8 @@ class Column {
    * @param {ColumnType} kind that of the column with it
    */
   add(value, found, kind) {
+    if (kind === 'string' && (typeof value !== 'string' || this.#isOther)) this.isMixed = true;
+    if (typeof value !== 'string') this.#isOther = true;
     if (kind !== this.#kind) {
       if (kind === 'number' && this.#kind === 'integer') this.addNumber(0);
       this.#kind = kind;

@@ -94,9 +94,9 @@ class TypeInference {
       for (const name of Object.keys(row)) {
         const column = this.#columnOf(name);
         const value = row[name];
-        if (value !== null && value !== undefined && column.kind !== 'string') {
-          this.#observeValue(name, column, value, this.#rowCount);
-        }
+        if (value === null || value === undefined) continue;
+        if (column.kind !== 'string') this.#observeValue(name, column, value, this.#rowCount);
+        else if (typeof value !== 'string') column.isMixed = true;
       }
     }
   }
@@ -122,6 +122,10 @@ class TypeInference {
   }
 
   #observeValue(name, column, value, row) {
+    if (value === '' && column.takesEmpty) {
+      column.hasEmpty = true;
+      return;
+    }
     if (column.isDeclared) {
       if (fits(column.type, value)) {
         const kind = typeof value === 'string' && DATES.has(column.type) ? dateKind(value) : null;

@@ -54,7 +54,7 @@ function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, e
     if (isKey && existing !== null && have === undefined && !replace)
       throw noKeyColumn(name, source);
     // A column gets its type with its first value: it could not be changed then.
-    if (inferred.type === null && have === undefined && !isKey) continue;
+    if (inferred.type === null && !inferred.hasEmpty && have === undefined && !isKey) continue;
     const sqlType = dialect.typeFor(have, inferred);
     if (sqlType === null) throw misfit(name, source, have, inferred);
     made.push({
@@ -128,6 +128,17 @@ function plainMoment(staged, { hasZone }) {
 }
 
 /**
+ * A staged text as one to cast: an empty one has no value in a column of another type than text.
+ *
+ * @param {string} staged
+ * @param {import('../Core/Column').Column} column
+ * @returns {string} SQL
+ */
+function castable(staged, { hasEmpty }) {
+  return hasEmpty ? `nullif(${staged}, '')` : staged;
+}
+
+/**
  * Tells of a column whether its dates have to be brought into one spelling.
  *
  * @param {import('../Core/Column').Column} column
@@ -145,7 +156,7 @@ function hasManySpellings({ hasOddDates, isPartlyZoned }) {
  *   values do not fit
  */
 function typesFor(sqlTypes) {
-  return (have, { type, narrow, hasBigInteger }) => {
+  return (have, { type, narrow, hasBigInteger, jsonForm }) => {
     const wanted = sqlTypes[type ?? 'string'];
     if (have === undefined) return wanted;
     const fits =
@@ -153,6 +164,7 @@ function typesFor(sqlTypes) {
       have === wanted ||
       (narrow !== undefined && have === sqlTypes[narrow]) ||
       have === sqlTypes.string ||
+      (have === sqlTypes.json && jsonForm !== null) ||
       (have === sqlTypes.number && type === 'integer' && !hasBigInteger) ||
       (have === sqlTypes.timestamp && type === 'date') ||
       (have === sqlTypes.timestamptz && (type === 'date' || type === 'timestamp'));
@@ -181,6 +193,7 @@ function noKeyValue(source, rows) {
 }
 
 module.exports = {
+  castable,
   dayOf,
   hasManySpellings,
   insertOf,

@@ -1,7 +1,7 @@
 'use strict';
 // Athena takes two languages: Hive's for CREATE, ALTER and DROP, Trino's for all else.
 
-const { hasManySpellings, plainMoment, typesFor } = require('../common');
+const { castable, hasManySpellings, plainMoment, typesFor } = require('../common');
 
 /** A name as Hive's SQL. */
 function quoteDdl(name) {
@@ -37,8 +37,9 @@ function typeOf(described) {
 }
 
 /** A staged text in a column's type. */
-function castTo(sqlType, staged, inferred) {
-  if (sqlType === 'string') return staged;
+function castTo(sqlType, text, inferred) {
+  if (sqlType === 'string') return text;
+  const staged = castable(text, inferred);
   const isZoned = inferred.type === 'timestamptz';
   const hasMany = hasManySpellings(inferred);
   if (sqlType === 'date' && hasMany) {

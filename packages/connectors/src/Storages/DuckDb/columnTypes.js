@@ -1,6 +1,6 @@
 'use strict';
 
-const { hasManySpellings, plainMoment } = require('../common');
+const { castable, hasManySpellings, plainMoment } = require('../common');
 
 const SQL_TYPES = {
   string: 'VARCHAR',
@@ -45,6 +45,7 @@ function reconcile(sqlType, column, isEmpty) {
     type === column.type ||
     type === column.narrow ||
     type === 'string' ||
+    (type === 'json' && column.jsonForm !== null) ||
     (type === 'number' && column.type === 'integer' && !column.hasBigInteger) ||
     (type === 'timestamp' && column.type === 'date') ||
     (type === 'timestamptz' && ['date', 'timestamp'].includes(column.type));
@@ -55,8 +56,11 @@ function reconcile(sqlType, column, isEmpty) {
 }
 
 /** A staged text in a column's type. */
-function castTo(sqlType, staged, column) {
+function castTo(sqlType, text, column) {
   const type = TYPES.get(sqlType);
+  if (type === 'string') return `CAST(${text} AS ${sqlType})`;
+  const staged = castable(text, column);
+  if (type === 'json' && column.jsonForm === 'text') return `to_json(${staged})`;
   if (hasManySpellings(column)) {
     if (type === 'date') return `CAST(replace(substr(${staged}, 1, 10), '/', '-') AS DATE)`;
     if (type === 'timestamp' || type === 'timestamptz') {
