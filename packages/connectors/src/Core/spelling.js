@@ -3,6 +3,8 @@
 const MIXED = -1;
 /** Every double has its own text of so many significant digits. */
 const MOST_DIGITS = 17;
+/** The least double written out has fewer characters; looking for zeros in millions would take hours. */
+const LONGEST_DECIMAL = 1100;
 const PLAIN = /^-?\d*(?:\.(\d+))?$/;
 
 /**
@@ -56,7 +58,7 @@ function lookOf(text) {
  */
 function isExactDecimal(text) {
   const number = Number(text);
-  if (!Number.isFinite(number)) return false;
+  if (!Number.isFinite(number) || text.length > LONGEST_DECIMAL) return false;
   if (text.length <= 16 && !/e/i.test(text)) return true;
   const written = digitsOf(text);
   if (written.digits.length > MOST_DIGITS) return false;
