@@ -9,6 +9,7 @@ const { after, before, test } = require('node:test');
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
 const { startBigQuery } = require('../emulators/bigquery');
 const { available, freePort } = require('../emulators/start');
+const { castTo } = require('../../packages/connectors/src/Storages/GoogleBigQuery/sql');
 const { tempFolder } = require('../support/temp');
 
 const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
@@ -139,6 +140,24 @@ test('values are kept, a second run merges, columns are added', options, async (
   const [[row]] = await client.query('SELECT text, extra FROM `p.merge.t` WHERE id = 1');
   assert.deepEqual([row.text, row.extra], ['Київ, "✓"', 'x']);
   assert.deepEqual(await tablesOf('merge'), ['t']);
+});
+
+test('empty texts are no value, and texts become JSON', options, async () => {
+  const cast = (type, staged, column) => castTo(type, staged, { hasEmpty: true, ...column });
+  const values = [
+    `TO_JSON_STRING(${cast('JSON', 'word', { jsonForm: 'text' })}) AS a`,
+    `TO_JSON_STRING(${cast('JSON', 'list', { jsonForm: 'value' })}) AS b`,
+    `${cast('JSON', 'empty', { jsonForm: 'text' })} IS NULL AS c`,
+    `${cast('INT64', 'empty')} IS NULL AS d`,
+    `${cast('TIMESTAMP', 'empty', { isPartlyZoned: true })} IS NULL AS e`,
+    `${cast('DATE', 'empty', { hasOddDates: true })} IS NULL AS f`,
+    `${cast('STRING', 'empty')} AS g`,
+  ];
+  const [[row]] = await client.query(
+    `SELECT ${values.join(', ')} FROM (SELECT 'a "b"' AS word, '[1]' AS list, '' AS empty)`,
+  );
+  const expected = { a: '"a \\"b\\""', b: '[1]', c: true, d: true, e: true, f: true, g: '' };
+  assert.deepEqual({ ...row }, expected);
 });
 
 test('FULL_REFRESH replaces; a backfill without keys replaces its days', options, async (t) => {
