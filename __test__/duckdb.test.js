@@ -104,6 +104,40 @@ test('a second run merges by unique keys, adds columns, and keeps what it lacks'
   ]);
 });
 
+test('timestamps are read in each spelling that is unambiguous, with and without a zone', async (t) => {
+  const csv = [
+    'id,moment,local,day',
+    '1,2026-01-01T03:04:05.1234567+02,2026-01-01T03:04:05.123456789,2026/01/02',
+    '2,2026-01-01T13:18Z,2026/01/01 01:00:00,2026-01-02',
+    '3,2026-01-01 03:04:05 UTC,2026-01-01 03:04,2026-01-02',
+    '4,2026-01-01t03:04:05z,2026-01-01t03:04:05.5,2026-01-02',
+    '5,2026-01-01,2026-01-01,2026-01-02',
+    '6,2026-01-01 03:04:05,2026-01-01 03:04:05,2026-01-02',
+    '7,2026-01-01 03:04:05 -0130,,',
+    '',
+  ].join('\n');
+  const expected = [
+    ['1', '2026-01-01 01:04:05.123456', '2026-01-01 03:04:05.123456', '2026-01-02'],
+    ['2', '2026-01-01 13:18:00', '2026-01-01 01:00:00', '2026-01-02'],
+    ['3', '2026-01-01 03:04:05', '2026-01-01 03:04:00', '2026-01-02'],
+    ['4', '2026-01-01 03:04:05', '2026-01-01 03:04:05.5', '2026-01-02'],
+    ['5', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-02'],
+    ['6', '2026-01-01 03:04:05', '2026-01-01 03:04:05', '2026-01-02'],
+    ['7', '2026-01-01 04:34:05', null, null],
+  ];
+  const { run, rows, write } = project(t, csv, { UniqueKeys: ['id'] });
+  await run();
+  const stored = () =>
+    rows(
+      "SELECT id, CAST(moment AT TIME ZONE 'UTC' AS VARCHAR), CAST(local AS VARCHAR), CAST(day AS VARCHAR) FROM t ORDER BY id",
+    );
+  assert.deepEqual(await stored(), expected);
+  // a later run that has days only
+  write('id,moment\n6,2026-02-03\n');
+  await run();
+  assert.equal((await stored())[5][1], '2026-02-03 00:00:00');
+});
+
 test('INCREMENTAL goes on from the state, or from LastRequestedDate, with a lookback', async (t) => {
   const { run, rows, write } = project(t, DAYS, BY_DAY);
   const first = await run({ type: 'INCREMENTAL' });

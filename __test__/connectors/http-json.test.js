@@ -7,6 +7,8 @@ const { afterEach, beforeEach, test } = require('node:test');
 
 const { Connectors } = require('../../packages/connectors');
 const { fetchJson } = require('../../packages/connectors/src/Core/http');
+const { millisecondsIn } = require('../../packages/connectors/src/Core/retryAfter');
+const { nextPage } = require('../../packages/connectors/src/Sources/HttpJson/paging');
 const { RecordingConfig } = require('./support/memory');
 
 const SECRET = 'token-0123456789';
@@ -158,6 +160,45 @@ test('a server that gives its last page for every number beyond it has no more',
   assert.equal((await read({ Url: `${base}/o`, Paging })).flat().length, 20);
 });
 
+test('a page past the last one that is missing ends the pages, where the first had records', async () => {
+  const Paging = { value: 'page', items: { Parameter: { value: 'n' } } };
+  for (const status of [204, 404]) {
+    const pages = { 1: [{ id: 1 }], 2: [{ id: 2 }] };
+    answers['/p'] = (request, response, query) => {
+      const page = pages[query.get('n')];
+      if (page) json(page)(request, response);
+      else response.writeHead(status).end();
+    };
+    assert.deepEqual(await read({ Url: `${base}/p`, Paging }), [[{ id: 1 }], [{ id: 2 }]]);
+    delete pages[1];
+    await assert.rejects(read({ Url: `${base}/p`, Paging }), /check the address/);
+    pages[1] = [];
+    assert.deepEqual(await read({ Url: `${base}/p`, Paging }), []);
+  }
+  // an address that the server gave itself is no guess
+  answers['/n'] = json({ items: [{ id: 1 }], next: '/gone' });
+  const next = { value: 'next', items: { Path: { value: 'next' } } };
+  const parameters = { Url: `${base}/n`, RecordsPath: 'items', Paging: next };
+  await assert.rejects(read(parameters), /answered 404/);
+});
+
+test('a next address by http on an https server of the same host is asked by https', () => {
+  const Paging = { value: 'next', items: { Path: { value: 'next' } } };
+  const config = new RecordingConfig({ Url: 'https://a.test/', Paging });
+  new Connectors.HttpJson.HttpJsonSource(config);
+  const next = (from, to) => nextPage(config, { url: from }, { body: { next: to } }, 1).url;
+  const cases = [
+    ['https://a.test/x', 'http://a.test/y?z=1', 'https://a.test/y?z=1'],
+    ['https://a.test:8443/x', 'http://a.test:8443/y', 'https://a.test:8443/y'],
+    ['https://a.test/x', 'http://a.test:443/y', 'https://a.test/y'],
+    ['http://a.test/x', 'http://a.test/y', 'http://a.test/y'],
+  ];
+  for (const [from, to, expected] of cases) assert.equal(next(from, to), expected);
+  for (const to of ['http://b.test/y', 'http://a.test:8080/y', 'ftp://a.test/y']) {
+    assert.throws(() => next('https://a.test/x', to), /another server/, to);
+  }
+});
+
 test('a page that names itself ends, and the token is not sent to another server', async () => {
   const Paging = { value: 'next', items: { Path: { value: 'next' } } };
   const parameters = { Url: `${base}/a`, RecordsPath: 'items', Paging, BearerToken: SECRET };
@@ -278,6 +319,69 @@ test('a busy server is asked again, as long after as it says', async () => {
     const ms = waited[index + 2];
     assert.ok(ms >= least && ms <= most, `${ms} ms is not between ${least} and ${most}`);
   }
+});
+
+test('a server says in many ways when to ask again', async () => {
+  const now = Date.now();
+  const date = new Date(Math.ceil(now / 1000) * 1000 + 100_000);
+  const [weekday, day, month, year, time] = date.toUTCString().replace(',', '').split(' ');
+  const iso = date.toISOString();
+  const cases = [
+    ['120', 120_000],
+    [' 2.128 ', 2128],
+    ['120s', 120_000],
+    ['1m30s', 90_000],
+    ['6m0s', 360_000],
+    ['250ms', 250],
+    ['2 minutes', 120_000],
+    ['"7"', 7000],
+    ['0', 0],
+    ...[
+      String(date.getTime() / 1000),
+      String(date.getTime()),
+      date.toUTCString(),
+      `${weekday} ${month} ${day.replace(/^0/, ' ')} ${time} ${year}`,
+      `${weekday}, ${day}-${month}-${year.slice(2)} ${time} GMT`,
+      iso,
+      iso.slice(0, 19),
+      iso.slice(0, 19).replace('T', ' '),
+      `${iso.slice(0, 19).replace('T', ' ')} UTC`,
+    ].map((text) => [text, date.getTime() - now]),
+    ...['', 'soon', '-1', '3 apples', '1,2', '99:99'].map((text) => [text, undefined]),
+  ];
+  for (const [text, expected] of cases) {
+    const ms = millisecondsIn(text);
+    if (expected !== date.getTime() - now) assert.equal(ms, expected, text);
+    // moments come nearer while the test runs, which must not take a zone's half hour
+    else assert.ok(ms <= expected && ms > expected - 1_000_000 / 2, `${text}: ${ms}`);
+  }
+  assert.equal(millisecondsIn(null), undefined);
+});
+
+test('a 403 is asked again where it says when, or that a limit is used up', async () => {
+  const waited = [];
+  const wait = async (ms) => waited.push(ms);
+  const after = async (headers, status = 403) => {
+    waited.length = 0;
+    const script = [(response) => response.writeHead(status, headers).end('no')];
+    answers['/l'] = (_request, response) => (script.shift() ?? ((r) => r.end('1')))(response);
+    await fetchJson(`${base}/l`, { wait });
+    return waited[0];
+  };
+  assert.equal(await after({ 'retry-after': '3' }), 3000);
+  const used = { 'x-ratelimit-remaining': '0' };
+  assert.equal(await after({ ...used, 'x-ratelimit-reset': '30' }), 30_000);
+  const epoch = String(Math.floor(Date.now() / 1000) + 200);
+  const ms = await after({ ...used, 'x-ratelimit-reset': epoch });
+  assert.ok(ms > 1000 && ms <= 200_000, `${ms}`);
+  assert.ok((await after(used)) <= 1000);
+  assert.equal(await after({ 'ratelimit-reset': '4' }, 429), 4000);
+  // requests remain, so it is another limit
+  const other = { 'x-ratelimit-remaining': '55', 'x-ratelimit-reset': '250' };
+  assert.ok((await after(other, 429)) <= 1000);
+  await assert.rejects(after(other), /403 .*check the token/);
+  await assert.rejects(after({}), /403 .*check the token/);
+  await assert.rejects(after({ ...used, 'x-ratelimit-reset': '3600' }), /403 .*try again later/);
 });
 
 test('a server that stays busy, or asks for too much, is given up', async () => {

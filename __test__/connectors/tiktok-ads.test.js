@@ -261,6 +261,41 @@ test('waits and asks again when there were too many requests, or a server is at 
   assert.match(waits[0].message, /^Asking again in 0\.0 s\. TikTok does not give ads .*40100/);
 });
 
+test('tasks that were not ready or in conflict, and services that failed, are asked for again', async (t) => {
+  const fake = await startTikTok(t);
+  const codes = [40200, 40201, 40202, 40700];
+  fake.next = codes.map((code) => refuse(code, 'not now'));
+  const { storage } = await load(fake, { Objects: 'ads' });
+  assert.deepEqual(storage.rows, fake.served['ad/get/']);
+  assert.equal(fake.requests.length, codes.length + 1);
+  fake.next = [refuse(40203, 'no')];
+  assert.match(await problem(fake, { Objects: 'ads' }), /40203/);
+});
+
+test('types are declared and texts mean no value where an account differs', async (t) => {
+  const fake = await startTikTok(t);
+  const list = [
+    { ad_id: '1', create_time: 'soon', modify_time: 'never', carousel_image_index: '1.5' },
+  ];
+  const page_info = { total_page: 1 };
+  const scripted = (response) => reply(response, { code: 0, data: { list, page_info } });
+  fake.next = [scripted];
+  const Fields = 'ads ad_id, ads create_time, ads modify_time, ads carousel_image_index';
+  const declared = { Types: ['create_time: string', 'carousel_image_index: number'] };
+  const { storage } = await load(fake, {
+    Objects: 'ads',
+    Fields,
+    ...declared,
+    NullValues: ['never'],
+  });
+  assert.deepEqual(storage.rows, [
+    { ad_id: '1', create_time: 'soon', modify_time: null, carousel_image_index: 1.5 },
+  ]);
+  assert.equal(storage.columns.get('create_time').type, 'string');
+  fake.next = [scripted];
+  assert.match(await problem(fake, { Objects: 'ads', Fields }), /create_time of "soon".*Types/);
+});
+
 test('gives up after MaxAttempts, and not before', async (t) => {
   const fake = await startTikTok(t);
   fake.next = Array.from({ length: 9 }, () => refuse(40100));

@@ -37,10 +37,10 @@ test('types of texts', () => {
     [['2023-02-29'], 'string'],
     [['2024-01-01', '2024-01-01T10:00:00'], 'timestamp'],
     [['2024-01-01 10:00:00.123456'], 'timestamp'],
-    [['2024-01-01T10:00:00.123456789'], 'string'],
+    [['2024-01-01T10:00:00.123456789'], 'timestamp'],
     [['2024-01-01T10:00:00Z', '2024-01-01 10:00:00+02:00'], 'timestamptz'],
-    [['2024-01-01T10:00:00Z', '2024-01-01T10:00:00'], 'string'],
-    [['2024-01-01', '2024-01-01T10:00:00Z'], 'string'],
+    [['2024-01-01T10:00:00Z', '2024-01-01T10:00:00'], 'timestamptz'],
+    [['2024-01-01', '2024-01-01T10:00:00Z'], 'timestamptz'],
     [['1', 'x', '2'], 'string'],
     [['2024'], 'integer'],
   ];
@@ -111,8 +111,38 @@ test('days', () => {
   assert.equal(toDay('0001-01-01T00:00:00+14:00'), '0001-01-01');
   assert.equal(toDay('01/02/2024'), null);
   assert.equal(toDay(5), null);
-  assert.equal(dateKind('2024-01-01T10:00Z'), null);
   assert.equal(dateKind('2024-13-01'), null);
+});
+
+test('timestamps that mean one moment without doubt are read, others are not', () => {
+  const day = '2024-01-01';
+  const cases = [
+    [`${day}T23:30:00.1234567Z`, 'timestamptz', day],
+    [`${day}T23:30:00.123456789`, 'timestamp', day],
+    [`${day}T23:30:00-02`, 'timestamptz', '2024-01-02'],
+    [`${day}T13:18Z`, 'timestamptz', day],
+    [`${day} 23:18-0100`, 'timestamptz', '2024-01-02'],
+    [`${day} 10:00:00 UTC`, 'timestamptz', day],
+    [`${day} 00:00:00 +0200`, 'timestamptz', '2023-12-31'],
+    [`${day}t10:00:00z`, 'timestamptz', day],
+    ['2015/01/01 01:00:00', 'timestamp', '2015-01-01'],
+    ['2015/01/01', 'date', '2015-01-01'],
+    ['2015/01-01', null, null],
+    ['2015/13/01', null, null],
+    ['01/02/2015', null, null],
+    ['2015/1/1', null, null],
+    [`${day} 10:00:00 CET`, null, null],
+    [`${day} 10:00:00+2`, null, null],
+    [`${day} 10`, null, null],
+    [`${day}T10:00:00.`, null, null],
+    [`${day}T10:00:00.1234567890`, null, null],
+    [`${day}T24:00:00`, null, null],
+    [`${day}Z`, null, null],
+  ];
+  for (const [text, kind, lies] of cases) {
+    assert.equal(dateKind(text), kind, text);
+    assert.equal(toDay(text), lies, text);
+  }
 });
 
 test('a unique key stays text where two of its texts would become one value', () => {
@@ -133,6 +163,11 @@ test('a unique key stays text where two of its texts would become one value', ()
     [['2024-01-01T00:00:00', '2024-01-01 00:00:00'], 'string'],
     [['2024-01-01T00:00:00Z', '2024-01-01T01:00:00+01:00'], 'string'],
     [['2024-01-01T00:00:00Z', '2024-01-02T00:00:00Z'], 'timestamptz'],
+    [['2024-01-01T00:00:00+01', '2024-01-01T01:00:00+02'], 'string'],
+    [['2024-01-01T00:00:00Z', '2024-01-01T00:00:00z'], 'string'],
+    [['2024-01-01', '2024/01/01'], 'string'],
+    [['2024-01-01T00:00:00.1234567', '2024-01-01T00:00:00.1234568'], 'string'],
+    [['2024-01-01T00:00:00+02', '2024-01-02T00:00:00+02'], 'timestamptz'],
     [['2024-01-01', '2024-01-02'], 'date'],
     [['1', '2', '9007199254740993'], 'integer'],
   ];

@@ -89,6 +89,40 @@ test('texts that differ stay different rows and values', options, async (t) => {
   assert.deepEqual(await rowsOf('spellings'), [...rows, ['3.10.1', '1.0', '8', '3.0']]);
 });
 
+test(
+  'timestamps are read in each spelling that is unambiguous, with and without a zone',
+  options,
+  async (t) => {
+    const csv = [
+      'id,moment,local,day',
+      '1,2026-01-01T03:04:05.1234567+02,2026-01-01T03:04:05.123456789,2026/01/02',
+      '2,2026-01-01T13:18Z,2026/01/01 01:00:00,2026-01-02',
+      '3,2026-01-01 03:04:05 UTC,2026-01-01 03:04,2026-01-02',
+      '4,2026-01-01t03:04:05z,2026-01-01t03:04:05.5,2026-01-02',
+      '5,2026-01-01,2026-01-01,2026-01-02',
+      '6,2026-01-01 03:04:05,2026-01-01 03:04:05,2026-01-02',
+      '7,2026-01-01 03:04:05 -0130,,',
+      '',
+    ].join('\n');
+    const expected = [
+      ['1', '2026-01-01 01:04:05.123456', '2026-01-01 03:04:05.123456', '2026-01-02'],
+      ['2', '2026-01-01 13:18:00', '2026-01-01 01:00:00', '2026-01-02'],
+      ['3', '2026-01-01 03:04:05', '2026-01-01 03:04:00', '2026-01-02'],
+      ['4', '2026-01-01 03:04:05', '2026-01-01 03:04:05.500000', '2026-01-02'],
+      ['5', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-02'],
+      ['6', '2026-01-01 03:04:05', '2026-01-01 03:04:05', '2026-01-02'],
+      ['7', '2026-01-01 04:34:05', null, null],
+    ];
+    const run = project(t, 'moments');
+    const done = await run(csv);
+    assert.equal(done.status, 'success', `${done.message} ${done.stderrTail}`);
+    assert.deepEqual(await rowsOf('moments', 'id, moment, local, day'), expected);
+    const second = await run('id,moment\n6,2026-02-03\n');
+    assert.equal(second.status, 'success', second.stderrTail);
+    assert.deepEqual((await rowsOf('moments', 'id, moment'))[5], ['6', '2026-02-03 00:00:00']);
+  },
+);
+
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
   const first = await run(CSV, { MaxBufferSize: 2 });

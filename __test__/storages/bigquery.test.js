@@ -9,6 +9,7 @@ const { after, before, test } = require('node:test');
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
 const { startBigQuery } = require('../emulators/bigquery');
 const { available, freePort } = require('../emulators/start');
+const { castTo } = require('../../packages/connectors/src/Storages/GoogleBigQuery/sql');
 const { tempFolder } = require('../support/temp');
 
 const referencePackage = path.join(__dirname, '..', '..', 'packages', 'connectors');
@@ -80,6 +81,40 @@ test('texts that differ stay different rows and values', options, async (t) => {
   assert.deepEqual(await rowsOf('spellings'), [...rows, ['3.10.1', '1', '8', '3']]);
 });
 
+test(
+  'timestamps are read in each spelling that is unambiguous, with and without a zone',
+  options,
+  async (t) => {
+    const csv = [
+      'id,moment,local,day',
+      '1,2026-01-01T03:04:05.1234567+02,2026-01-01T03:04:05.123456789,2026/01/02',
+      '2,2026-01-01T13:18Z,2026/01/01 01:00:00,2026-01-02',
+      '3,2026-01-01 03:04:05 UTC,2026-01-01 03:04,2026-01-02',
+      '4,2026-01-01t03:04:05z,2026-01-01t03:04:05.5,2026-01-02',
+      '5,2026-01-01,2026-01-01,2026-01-02',
+      '6,2026-01-01 03:04:05,2026-01-01 03:04:05,2026-01-02',
+      '7,2026-01-01 03:04:05 -0130,,',
+      '',
+    ].join('\n');
+    const expected = [
+      ['1', '2026-01-01T01:04:05.123456000Z', '2026-01-01T03:04:05.123456', '2026-01-02'],
+      ['2', '2026-01-01T13:18:00.000Z', '2026-01-01T01:00:00', '2026-01-02'],
+      ['3', '2026-01-01T03:04:05.000Z', '2026-01-01T03:04:00', '2026-01-02'],
+      ['4', '2026-01-01T03:04:05.000Z', '2026-01-01T03:04:05.500000', '2026-01-02'],
+      ['5', '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00', '2026-01-02'],
+      ['6', '2026-01-01T03:04:05.000Z', '2026-01-01T03:04:05', '2026-01-02'],
+      ['7', '2026-01-01T04:34:05.000Z', null, null],
+    ];
+    const run = project(t, 'moments');
+    const done = await run(csv);
+    assert.equal(done.status, 'success', `${done.message} ${done.stderrTail}`);
+    assert.deepEqual(await rowsOf('moments'), expected);
+    const second = await run('id,moment\n6,2026-02-03\n');
+    assert.equal(second.status, 'success', second.stderrTail);
+    assert.equal((await rowsOf('moments'))[5][1], '2026-02-03T00:00:00.000Z');
+  },
+);
+
 test('values are kept, a second run merges, columns are added', options, async (t) => {
   const run = project(t, 'merge', { DateColumn: 'd' });
   const first = await run(CSV);
@@ -105,6 +140,24 @@ test('values are kept, a second run merges, columns are added', options, async (
   const [[row]] = await client.query('SELECT text, extra FROM `p.merge.t` WHERE id = 1');
   assert.deepEqual([row.text, row.extra], ['Київ, "✓"', 'x']);
   assert.deepEqual(await tablesOf('merge'), ['t']);
+});
+
+test('empty texts are no value, and texts become JSON', options, async () => {
+  const cast = (type, staged, column) => castTo(type, staged, { hasEmpty: true, ...column });
+  const values = [
+    `TO_JSON_STRING(${cast('JSON', 'word', { jsonForm: 'text' })}) AS a`,
+    `TO_JSON_STRING(${cast('JSON', 'list', { jsonForm: 'value' })}) AS b`,
+    `${cast('JSON', 'empty', { jsonForm: 'text' })} IS NULL AS c`,
+    `${cast('INT64', 'empty')} IS NULL AS d`,
+    `${cast('TIMESTAMP', 'empty', { isPartlyZoned: true })} IS NULL AS e`,
+    `${cast('DATE', 'empty', { hasOddDates: true })} IS NULL AS f`,
+    `${cast('STRING', 'empty')} AS g`,
+  ];
+  const [[row]] = await client.query(
+    `SELECT ${values.join(', ')} FROM (SELECT 'a "b"' AS word, '[1]' AS list, '' AS empty)`,
+  );
+  const expected = { a: '"a \\"b\\""', b: '[1]', c: true, d: true, e: true, f: true, g: '' };
+  assert.deepEqual({ ...row }, expected);
 });
 
 test('FULL_REFRESH replaces; a backfill without keys replaces its days', options, async (t) => {

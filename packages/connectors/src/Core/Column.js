@@ -1,6 +1,9 @@
 'use strict';
 
+const { isPlainDate } = require('./dates');
 const { Notation, lookOf } = require('./spelling');
+
+const DATES = ['date', 'timestamp', 'timestamptz'];
 
 /**
  * The type of a column, as far as the rows so far show it.
@@ -21,6 +24,12 @@ class Column {
   hasBigInteger;
   /** @type {boolean} whether the source knows the type */
   isDeclared;
+  /** @type {boolean} whether it has dates that not every database reads as they are written */
+  hasOddDates = false;
+  /** @type {boolean} whether it has empty texts, which are no value unless the column is text */
+  hasEmpty = false;
+  /** @type {boolean} whether it has texts and other values: a storage cannot tell them apart */
+  isMixed = false;
   /** @type {number} how many values it had while it had a type of its own */
   typed = 0;
 
@@ -32,6 +41,10 @@ class Column {
   #notation = null;
   #booleans = null;
   #look;
+  /** whether it has values other than texts */
+  #isOther = false;
+  /** whether it has dates or timestamps without a zone */
+  #hasUnzoned = false;
 
   /**
    * @param {ColumnType | null} declared
@@ -75,6 +88,26 @@ class Column {
     return !this.#isKey || this.#kind === 'integer' || this.#kind === 'date';
   }
 
+  /** @returns {boolean} whether some of its moments name a zone and others do not: these are UTC */
+  get isPartlyZoned() {
+    return this.type === 'timestamptz' && this.#hasUnzoned;
+  }
+
+  /** @returns {boolean} whether an empty text of it is no value */
+  get takesEmpty() {
+    return this.#kind !== 'string' && !this.#isKey;
+  }
+
+  /**
+   * @returns {'value' | 'text' | null} how its staged texts become JSON: as they are, or as JSON's
+   *   texts; `null` where nobody knows
+   */
+  get jsonForm() {
+    if (this.isDeclared || this.#isText) return this.type === 'json' ? 'value' : null;
+    if (['json', 'integer', 'number', 'boolean'].includes(this.type)) return 'value';
+    return this.isMixed ? null : 'text';
+  }
+
   /** Two texts of it are one value, which a storage has found: it stays text. */
   keepText() {
     this.#mergesTexts = true;
@@ -86,6 +119,8 @@ class Column {
    * @param {ColumnType} kind that of the column with it
    */
   add(value, found, kind) {
+    if (kind === 'string' && (typeof value !== 'string' || this.#isOther)) this.isMixed = true;
+    if (typeof value !== 'string') this.#isOther = true;
     if (kind !== this.#kind) {
       if (kind === 'number' && this.#kind === 'integer') this.addNumber(0);
       this.#kind = kind;
@@ -110,11 +145,24 @@ class Column {
       const other = this.#booleans.get(value);
       if (other === undefined) this.#booleans.set(value, text);
       else if (other !== text) this.#mergesTexts = true;
-    } else if (this.#isKey && ['date', 'timestamp', 'timestamptz'].includes(found)) {
+    } else if (DATES.includes(found)) {
+      this.addDate(text, found);
+      if (!this.#isKey) return;
       const look = lookOf(text);
       this.#look ??= look;
-      if (look !== this.#look) this.#mergesTexts = true;
+      if (look === null || look !== this.#look) this.#mergesTexts = true;
     }
+  }
+
+  /**
+   * Notes how a date is written.
+   *
+   * @param {string} text
+   * @param {ColumnType} kind
+   */
+  addDate(text, kind) {
+    if (kind !== 'timestamptz') this.#hasUnzoned = true;
+    if (!this.hasOddDates && !isPlainDate(text)) this.hasOddDates = true;
   }
 }
 

@@ -21,6 +21,7 @@ const TYPES = [
   'json',
 ];
 
+const DATES = new Set(['date', 'timestamp', 'timestamptz']);
 const MINUS = 45;
 const POINT = 46;
 /** Values of a type that make one of another type odd. */
@@ -93,9 +94,9 @@ class TypeInference {
       for (const name of Object.keys(row)) {
         const column = this.#columnOf(name);
         const value = row[name];
-        if (value !== null && value !== undefined && column.kind !== 'string') {
-          this.#observeValue(name, column, value, this.#rowCount);
-        }
+        if (value === null || value === undefined) continue;
+        if (column.kind !== 'string') this.#observeValue(name, column, value, this.#rowCount);
+        else if (typeof value !== 'string') column.isMixed = true;
       }
     }
   }
@@ -121,8 +122,16 @@ class TypeInference {
   }
 
   #observeValue(name, column, value, row) {
+    if (value === '' && column.takesEmpty) {
+      column.hasEmpty = true;
+      return;
+    }
     if (column.isDeclared) {
-      if (fits(column.type, value)) return;
+      if (fits(column.type, value)) {
+        const kind = typeof value === 'string' && DATES.has(column.type) ? dateKind(value) : null;
+        if (kind !== null) column.addDate(value, kind);
+        return;
+      }
       throw new ConnectorError(
         `Column "${name}" is declared as ${column.type}, but has the value "${value}": ` +
           'correct the value or the declared type, or name the value as one that means "no value"',
@@ -159,8 +168,10 @@ function isSeenAtOnce(column, text) {
 function joinOf(column, found, value) {
   const { kind: type } = column;
   if (type === found) return type;
-  const pair = new Set([type, found]);
-  if (pair.has('date') && pair.has('timestamp')) return 'timestamp';
+  if (DATES.has(type) && DATES.has(found)) {
+    // What names no zone is in UTC then.
+    return type === 'timestamptz' || found === 'timestamptz' ? 'timestamptz' : 'timestamp';
+  }
   if (type === 'integer' && found === 'number' && !column.hasBigInteger) return 'number';
   if (type === 'number' && found === 'integer' && isExactAsDouble(value)) return 'number';
   return 'string';

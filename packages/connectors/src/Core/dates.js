@@ -3,29 +3,48 @@
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** What a Date can hold, before and after 1970. */
 const LONGEST_MS = 8.64e15;
-// A zone needs seconds before it: without them databases do not take it.
-const TIME = /([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?(Z|[+-](?:0\d|1[0-5]):?[0-5]\d)?)?/;
-const ISO = new RegExp(`^(\\d{4})-(\\d{2})-(\\d{2})(?:[T ]${TIME.source})?$`);
+const CLOCK = /(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?/;
+const ZONE = / ?(?:Z|z|UTC|GMT|[+-](?:0\d|1[0-5])(?::?[0-5]\d)?)/;
+const ISO = new RegExp(
+  `^(\\d{4})([-/])(\\d{2})\\2(\\d{2})(?:[Tt ](${CLOCK.source})(${ZONE.source})?)?$`,
+);
+/** What each database reads as it is. */
+const PLAIN =
+  /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?(?:Z|[+-]\d{2}:?\d{2})?)?)?$/;
+const SLASH = 47;
+const DASH = 45;
 const MONTH_DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /**
- * What kind of ISO 8601 date a text is. Anything else, and dates that no calendar has, is `null`:
- * guessing at 03/04/2024 would be silent corruption.
+ * What kind of date a text is, in ISO 8601 or a spelling that means the same without doubt, such as
+ * `2015/01/01 01:00:00 UTC`. Anything else, and dates that no calendar has, is `null`: guessing at
+ * 03/04/2024 would be silent corruption.
  *
  * @param {string} text
  * @returns {'date' | 'timestamp' | 'timestamptz' | null} `timestamptz` has a zone or offset
  */
 function dateKind(text) {
   // The cheap test first: this runs for every cell of a large file.
-  if (text.length < 10 || text.charCodeAt(4) !== 45) return null;
+  const code = text.charCodeAt(4);
+  if (text.length < 10 || (code !== DASH && code !== SLASH)) return null;
   const match = ISO.exec(text);
   if (match === null) return null;
-  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  const [year, month, day] = [Number(match[1]), Number(match[3]), Number(match[4])];
   if (year < 1 || month < 1 || month > 12 || day < 1 || day > MONTH_DAYS[month - 1]) return null;
   const isLeap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
   if (month === 2 && day === 29 && !isLeap) return null;
-  if (match[4] === undefined) return 'date';
-  return match[5] === undefined ? 'timestamp' : 'timestamptz';
+  if (match[5] === undefined) return 'date';
+  return match[6] === undefined ? 'timestamp' : 'timestamptz';
+}
+
+/**
+ * Tells of a date whether each database reads it as it is written.
+ *
+ * @param {string} text that has a `dateKind`
+ * @returns {boolean}
+ */
+function isPlainDate(text) {
+  return PLAIN.test(text);
 }
 
 /**
@@ -41,13 +60,20 @@ function toDay(value) {
   if (typeof value !== 'string') return null;
   const kind = dateKind(value);
   if (kind === null) return null;
-  return kind === 'timestamptz' ? utcDay(value) : value.slice(0, 10);
+  return kind === 'timestamptz' ? utcDay(value) : dashed(value.slice(0, 10));
+}
+
+function dashed(day) {
+  return day.charCodeAt(4) === SLASH ? day.replaceAll('/', '-') : day;
 }
 
 function utcDay(text) {
-  // Date wants "T" and an offset with a colon, and knows milliseconds only.
-  const iso = text.replace(' ', 'T').replace(/([+-]\d{2})(\d{2})$/, '$1:$2');
-  return dayOf(new Date(iso.replace(/(\.\d{3})\d+/, '$1')));
+  const clock = text.slice(11);
+  // Date knows milliseconds only, and an offset with a colon.
+  const [time] = /^[\d:]+(?:\.\d{1,3})?/.exec(clock);
+  const [, hours, minutes = '00'] = /([+-]\d{2}):?(\d{2})?$/.exec(clock) ?? [];
+  const zone = hours === undefined ? 'Z' : `${hours}:${minutes}`;
+  return dayOf(new Date(`${dashed(text.slice(0, 10))}T${time}${zone}`));
 }
 
 /** Days are compared as text, so those of other than four digits are the last one and the first. */
@@ -72,4 +98,4 @@ function today() {
   return new Date().toISOString().slice(0, 10);
 }
 
-module.exports = { addDays, dateKind, today, toDay };
+module.exports = { addDays, dateKind, isPlainDate, today, toDay };

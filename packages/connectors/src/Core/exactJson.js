@@ -1,16 +1,20 @@
 'use strict';
-// JSON in which an integer keeps all its digits: as a number it would be rounded beyond 2^53, and
-// ids of 64 bits are common. It becomes a BigInt.
+// JSON in which numbers keep all their digits. An integer would be rounded beyond 2^53, and ids of 64
+// bits are common: it becomes a BigInt. Any other number that a double does not hold stays text.
 
 const { ConnectorError } = require('./errors');
+const { isExactDecimal } = require('./spelling');
 
 const MARK = '\u0000integer:';
 const MARKED = new RegExp(`^${MARK}(-?\\d+)$`);
 const MARKED_IN_JSON = new RegExp(`"\\\\u0000integer:(-?\\d+)"`, 'g');
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
+/** Without these, every number is one that a double holds. */
+const HAS_LONG = /\d{16}|\d[\d.]{16}|\d[eE][+-]?\d{2}/;
+
 /**
- * As `JSON.parse`, but for integers beyond 2^53.
+ * As `JSON.parse`, but for numbers that a double does not hold: integers are BigInts, others texts.
  *
  * @param {string} text
  * @returns {unknown}
@@ -22,12 +26,15 @@ function parse(text) {
 }
 
 function read(text) {
-  // Most texts have no number that long, and this is much faster.
-  if (!/\d{16}/.test(text)) return JSON.parse(text);
-  const isLong = (token) => /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token));
-  const marked = text.replace(TOKEN, (token) =>
-    isLong(token) ? JSON.stringify(MARK + token) : token,
-  );
+  // Most texts have no such number, and this is much faster.
+  if (!HAS_LONG.test(text)) return JSON.parse(text);
+  const marked = text.replace(TOKEN, (token) => {
+    if (token.startsWith('"')) return token;
+    if (/^-?\d+$/.test(token)) {
+      return Number.isSafeInteger(Number(token)) ? token : JSON.stringify(MARK + token);
+    }
+    return isExactDecimal(token) ? token : JSON.stringify(token);
+  });
   return JSON.parse(marked, (_, value) => {
     const digits = typeof value === 'string' ? MARKED.exec(value)?.[1] : undefined;
     return digits === undefined ? value : BigInt(digits);

@@ -3,6 +3,7 @@
 const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError } = require('./errors');
 const { parse } = require('./exactJson');
+const { retryOf } = require('./retryAfter');
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -14,8 +15,8 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
 
 /**
  * The JSON that an address answers with; integers beyond 2^53 are BigInts. Waits and asks again when
- * the server is busy (429, 5xx), as long as it says by `Retry-After` or else twice as long each
- * time, and when the connection breaks.
+ * the server is busy (429, 5xx, 403 with a limit that is used up), as long as it says or else twice
+ * as long each time, and when the connection breaks.
  *
  * @typedef {object} Refusal
  * @property {string} problem what is wrong, and what to do about it
@@ -28,6 +29,7 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
  *   another server, since they hold secrets; `manual`: a redirect is an error
  * @param {(body: unknown) => Refusal | null} [options.judge] for servers that say "busy" or "no"
  *   in an answer with status 200
+ * @param {number[]} [options.ends] statuses that say that there is nothing here: `body` is undefined
  * @param {number} [options.attempts] how often to ask in all
  * @param {number} [options.timeoutMs] for one answer
  * @param {(ms: number, reason: string) => Promise<void>} [options.wait] waits between two attempts, as
@@ -52,6 +54,7 @@ async function fetchJson(url, options = {}) {
 /** One attempt: an answer, or a problem and whether it may pass. */
 async function ask(url, options) {
   const { headers, redirect = 'follow', judge = () => null, timeoutMs = 60_000 } = options;
+  const { ends = [] } = options;
   let response;
   let bytes;
   try {
@@ -62,12 +65,14 @@ async function ask(url, options) {
     return unreachable(url, cause, timeoutMs);
   }
   const { status, statusText } = response;
-  const retryAfter = response.headers.get('retry-after');
+  if (ends.includes(status)) return { answer: { body: undefined, headers: response.headers } };
+  const { mayPass, retryAfter } = retryOf(status, response.headers);
   if (!response.ok) {
     const start = startOf(new TextDecoder().decode(bytes));
+    const remedy = mayPass ? remedyFor(429) : remedyFor(status);
     return {
-      problem: `${shown(url)} answered ${status} ${statusText}: ${remedyFor(status)}${start}`,
-      mayPass: status === 429 || status >= 500,
+      problem: `${shown(url)} answered ${status} ${statusText}: ${remedy}${start}`,
+      mayPass,
       retryAfter,
     };
   }
@@ -172,25 +177,17 @@ function unreachable(url, cause, timeoutMs) {
 }
 
 /**
- * How long to wait after an attempt: as long as `Retry-After` asks for, by seconds or a date, or
- * else twice as long each time, and never the same for two who wait.
+ * How long to wait after an attempt: as long as the server asks for, or else twice as long each time,
+ * and never the same for two who wait.
  *
  * @param {number} attempt from 1
- * @param {string | null} [retryAfter] the header
+ * @param {number} [asked] milliseconds that the server asks for
  * @returns {number | null} milliseconds; `null` where the next run is the better time
  */
-function waitingTime(attempt, retryAfter = null) {
-  const asked = askedFor(retryAfter);
+function waitingTime(attempt, asked) {
   if (asked !== undefined) return asked > LONGEST_RETRY_AFTER_MS ? null : asked;
   const longest = Math.min(FIRST_PAUSE_MS * 2 ** (attempt - 1), LONGEST_PAUSE_MS);
   return longest / 2 + (Math.random() * longest) / 2;
-}
-
-function askedFor(header) {
-  if (header === null) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - Date.now());
 }
 
 function startOf(text) {

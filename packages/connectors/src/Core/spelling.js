@@ -3,6 +3,8 @@
 const MIXED = -1;
 /** Every double has its own text of so many significant digits. */
 const MOST_DIGITS = 17;
+/** The least double written out has fewer characters; looking for zeros in millions would take hours. */
+const LONGEST_DECIMAL = 1100;
 const PLAIN = /^-?\d*(?:\.(\d+))?$/;
 
 /**
@@ -37,12 +39,14 @@ class Notation {
 /**
  * The look of a date or timestamp: texts of one look that differ are different moments.
  *
- * @param {string} text in ISO 8601
- * @returns {string}
+ * @param {string} text that has a `dateKind`
+ * @returns {string | null} `null` where they need not be, since columns hold microseconds
  */
 function lookOf(text) {
-  const zone = /(?:Z|[+-]\d{2}:?\d{2})$/.exec(text.slice(10))?.[0] ?? '';
-  return `${text.length}${text.charAt(10)}${zone}`;
+  const clock = text.slice(10);
+  if (/\.\d{7}/.test(clock)) return null;
+  const zone = /(?:Z|UTC|GMT|[+-][\d:]+)$/i.exec(clock)?.[0] ?? '';
+  return `${text.length}${text.charAt(4)}${text.charAt(10)}${zone}`;
 }
 
 /**
@@ -54,7 +58,7 @@ function lookOf(text) {
  */
 function isExactDecimal(text) {
   const number = Number(text);
-  if (!Number.isFinite(number)) return false;
+  if (!Number.isFinite(number) || text.length > LONGEST_DECIMAL) return false;
   if (text.length <= 16 && !/e/i.test(text)) return true;
   const written = digitsOf(text);
   if (written.digits.length > MOST_DIGITS) return false;

@@ -54,7 +54,7 @@ function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, e
     if (isKey && existing !== null && have === undefined && !replace)
       throw noKeyColumn(name, source);
     // A column gets its type with its first value: it could not be changed then.
-    if (inferred.type === null && have === undefined && !isKey) continue;
+    if (inferred.type === null && !inferred.hasEmpty && have === undefined && !isKey) continue;
     const sqlType = dialect.typeFor(have, inferred);
     if (sqlType === null) throw misfit(name, source, have, inferred);
     made.push({
@@ -103,6 +103,51 @@ function noKeyColumn(table, source) {
 }
 
 /**
+ * A staged date in the spelling that each database reads, `2024-01-31 01:02:03.456789+02:00`; what is
+ * beyond microseconds is cut off. It is much text and work, so for columns that need it only.
+ *
+ * @param {string} staged
+ * @param {{ hasZone: boolean }} options `hasZone`: what names no zone gets UTC's
+ * @returns {string} SQL that BigQuery, DuckDB and Trino have in common
+ */
+function plainMoment(staged, { hasZone }) {
+  // DuckDB gives an empty text where nothing is found, the others no value
+  const found = (pattern) => `nullif(regexp_extract(substr(${staged}, 11), '${pattern}'), '')`;
+  const clock = found('[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.][0-9]{1,6})?)?');
+  const parts = [
+    `replace(substr(${staged}, 1, 10), '/', '-')`,
+    "' '",
+    `coalesce(CASE WHEN length(${clock}) = 5 THEN ${clock} || ':00' ELSE ${clock} END, '00:00:00')`,
+  ];
+  if (hasZone) {
+    const offset = found('[+-][0-9:]+$');
+    const minutes = `CASE WHEN length(${offset}) = 3 THEN '00' ELSE substr(${offset}, length(${offset}) - 1) END`;
+    parts.push(`coalesce(substr(${offset}, 1, 3) || ':' || ${minutes}, '+00:00')`);
+  }
+  return `(${parts.join(' || ')})`;
+}
+
+/**
+ * A staged text as one to cast: an empty one has no value in a column of another type than text.
+ *
+ * @param {string} staged
+ * @param {import('../Core/Column').Column} column
+ * @returns {string} SQL
+ */
+function castable(staged, { hasEmpty }) {
+  return hasEmpty ? `nullif(${staged}, '')` : staged;
+}
+
+/**
+ * Tells of a column whether its dates have to be brought into one spelling.
+ *
+ * @param {import('../Core/Column').Column} column
+ */
+function hasManySpellings({ hasOddDates, isPartlyZoned }) {
+  return hasOddDates || isPartlyZoned;
+}
+
+/**
  * Which type a run's column has or gets in a table.
  *
  * @param {Record<string, string>} sqlTypes by the columns' types
@@ -111,7 +156,7 @@ function noKeyColumn(table, source) {
  *   values do not fit
  */
 function typesFor(sqlTypes) {
-  return (have, { type, narrow, hasBigInteger }) => {
+  return (have, { type, narrow, hasBigInteger, jsonForm }) => {
     const wanted = sqlTypes[type ?? 'string'];
     if (have === undefined) return wanted;
     const fits =
@@ -119,8 +164,10 @@ function typesFor(sqlTypes) {
       have === wanted ||
       (narrow !== undefined && have === sqlTypes[narrow]) ||
       have === sqlTypes.string ||
+      (have === sqlTypes.json && jsonForm !== null) ||
       (have === sqlTypes.number && type === 'integer' && !hasBigInteger) ||
-      (have === sqlTypes.timestamp && type === 'date');
+      (have === sqlTypes.timestamp && type === 'date') ||
+      (have === sqlTypes.timestamptz && (type === 'date' || type === 'timestamp'));
     return fits ? have : null;
   };
 }
@@ -146,11 +193,14 @@ function noKeyValue(source, rows) {
 }
 
 module.exports = {
+  castable,
   dayOf,
+  hasManySpellings,
   insertOf,
   namesOf,
   noKeyColumn,
   noKeyValue,
+  plainMoment,
   planColumns,
   refusePlaceholders,
   settleSpellings,

@@ -2,6 +2,7 @@
 
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
+const { declaredTypes } = require('../../Core/declaredTypes');
 const { toDay } = require('../../Core/dates');
 const { shown, unescape } = require('../../Core/http');
 const { TextRows } = require('../../Core/TextRows');
@@ -27,7 +28,7 @@ class CsvFileSource extends AbstractSource {
         name: tableNameOf(config.getValue('Path')),
         uniqueKeys: config.getValue('UniqueKeys'),
         dateColumn: config.getValue('DateColumn'),
-        types: this.#types(),
+        types: declaredTypes(this.config),
         isText: true,
       },
     ];
@@ -109,18 +110,6 @@ class CsvFileSource extends AbstractSource {
     return delimiter;
   }
 
-  /** A list and not an object, because a configuration takes objects for one-of choices. */
-  #types() {
-    const entries = this.config.getValue('Types').map((entry) => {
-      const match = /^(.+):\s*(\w+)$/s.exec(entry);
-      if (match === null) {
-        throw new ConnectorError(`Types has the entry "${entry}": write it like "zip: string"`);
-      }
-      return [match[1].trim(), match[2]];
-    });
-    return Object.fromEntries(entries);
-  }
-
   #layoutOf({ fields, line }) {
     const { config } = this;
     const hasHeader = config.getValue('HasHeader');
@@ -138,7 +127,7 @@ class CsvFileSource extends AbstractSource {
       fields: config.getValue('Fields'),
       nullValues: config.getValue('NullValues'),
       required: [...config.getValue('UniqueKeys'), ...(dateColumn === null ? [] : [dateColumn])],
-      known: Object.keys(this.#types()),
+      known: Object.keys(declaredTypes(this.config)),
     });
   }
 

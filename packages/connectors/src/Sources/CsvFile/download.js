@@ -2,6 +2,7 @@
 
 const { createHash } = require('node:crypto');
 const { ConnectorError, SourceChangedError } = require('../../Core/errors');
+const { retryOf } = require('../../Core/retryAfter');
 const { remedyFor, separateUser, shown, unreachable, waitingTime } = require('../../Core/http');
 
 /**
@@ -96,10 +97,14 @@ class Download {
     }
     if (!response.ok || body === null) {
       await body?.cancel();
+      const { mayPass, retryAfter } = retryOf(status, answered);
+      const remedy = mayPass
+        ? remedyFor(429)
+        : remedyFor(status, 'check that the address may be read without login');
       return {
-        problem: `${shown(this.#url)} answered ${status} ${statusText}: ${remedyFor(status, 'check that the address may be read without login')}`,
-        mayPass: status === 429 || status >= 500,
-        retryAfter: answered.get('retry-after'),
+        problem: `${shown(this.#url)} answered ${status} ${statusText}: ${remedy}`,
+        mayPass,
+        retryAfter,
       };
     }
     this.#validator = validatorOf(answered);

@@ -4,10 +4,15 @@ const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
 const { stringify } = require('../../Core/exactJson');
 const { fetchJson, separateUser, shown } = require('../../Core/http');
+const { declaredTypes } = require('../../Core/declaredTypes');
 const { toDay, today } = require('../../Core/dates');
 const { Overlap } = require('./Overlap');
 const { firstPage, nextPage, valueAt } = require('./paging');
 const manifest = require('./manifest.json');
+
+const NO_CONTENT = 204;
+/** What servers answer to the number of a page that they do not have. */
+const PAST_THE_LAST = [NO_CONTENT, 404];
 
 /** Records of an HTTP API, page by page: memory holds one page. */
 class HttpJsonSource extends AbstractSource {
@@ -27,6 +32,7 @@ class HttpJsonSource extends AbstractSource {
         uniqueKeys: config.getValue('UniqueKeys'),
         dateColumn: config.getValue('DateColumn'),
         daysPerStep: this.#daysPerStep(),
+        types: declaredTypes(config),
       },
     ];
   }
@@ -52,6 +58,7 @@ class HttpJsonSource extends AbstractSource {
     const seen = new Set();
     const overlap = new Overlap();
     let page = firstPage(this.config, url);
+    let hasRecords = false;
     while (page !== null) {
       if (seen.has(page.url)) {
         throw new ConnectorError(
@@ -59,12 +66,17 @@ class HttpJsonSource extends AbstractSource {
         );
       }
       seen.add(page.url);
-      const answer = await fetchJson(page.url, options);
+      const isNumbered = page.number !== undefined;
+      const ends = hasRecords ? (isNumbered ? PAST_THE_LAST : [NO_CONTENT]) : [];
+      const answer = await fetchJson(page.url, { ...options, ends });
+      if (answer.body === undefined) break;
       const records = this.#records(answer.body, page.url);
-      if (page.number !== undefined && overlap.observe(records, page.url)) break;
+      hasRecords ||= records.length > 0;
+      if (isNumbered && overlap.observe(records, page.url)) break;
       const rows = records
-        .filter((record) => Object.keys(record).length > 0 && isInRange(record, dateColumn, range))
-        .map((record) => selection.take(record));
+        .filter((record) => Object.keys(record).length > 0)
+        .map((record) => selection.take(record))
+        .filter((row) => isInRange(row, dateColumn, range));
       if (rows.length > 0) yield rows;
       page = nextPage(this.config, page, answer, records.length);
     }
@@ -147,25 +159,43 @@ class HttpJsonSource extends AbstractSource {
   #selection() {
     const { config } = this;
     const fields = config.getValue('Fields');
-    if (fields.some((field) => field.toLowerCase() === 'all')) return EVERYTHING;
     const dateColumn = config.getValue('DateColumn');
     const required = [
       ...config.getValue('UniqueKeys'),
       ...(dateColumn === null ? [] : [dateColumn]),
     ];
-    return new Selection([...new Set([...required, ...fields])]);
+    const types = declaredTypes(config);
+    const isAll = fields.some((field) => field.toLowerCase() === 'all');
+    return new Selection(isAll ? null : [...new Set([...required, ...fields])], {
+      paths: [...required, ...Object.keys(types)].filter((name) => name.includes('.')),
+      nullValues: new Set(config.getValue('NullValues')),
+      json: Object.keys(types).filter((name) => types[name] === 'json'),
+    });
   }
 }
 
-/** The wanted fields of records. */
+/** The wanted fields of records, as the storage gets them. */
 class Selection {
   #wanted;
+  #paths;
+  #nullValues;
+  #json;
   #missing;
   #hasRecords = false;
 
-  constructor(wanted) {
+  /**
+   * @param {string[] | null} wanted fields; `null`: all
+   * @param {object} options
+   * @param {string[]} options.paths of fields within fields that become columns of their own
+   * @param {Set<string>} options.nullValues texts that mean "no value"
+   * @param {string[]} options.json columns that are JSON whatever their values are
+   */
+  constructor(wanted, { paths, nullValues, json }) {
     this.#wanted = wanted;
-    this.#missing = new Set(wanted);
+    this.#paths = paths;
+    this.#nullValues = nullValues;
+    this.#json = json;
+    this.#missing = new Set(wanted ?? []);
   }
 
   /** Names that no record had, where there were any. */
@@ -175,12 +205,25 @@ class Selection {
 
   take(record) {
     this.#hasRecords = true;
-    for (const name of this.#missing) if (Object.hasOwn(record, name)) this.#missing.delete(name);
-    return Object.fromEntries(this.#wanted.map((name) => [name, fieldOf(record, name)]));
+    for (const name of this.#missing) {
+      if (findField(record, name) !== undefined) this.#missing.delete(name);
+    }
+    const names = this.#wanted ?? this.#paths;
+    const own = names.map((name) => [name, fieldOf(record, name)]);
+    const isAsItIs = this.#wanted === null && own.length === 0;
+    const row = isAsItIs
+      ? { ...record }
+      : Object.fromEntries([...(this.#wanted === null ? Object.entries(record) : []), ...own]);
+    if (this.#nullValues.size > 0) {
+      for (const name of Object.keys(row)) if (this.#nullValues.has(row[name])) row[name] = null;
+    }
+    // A text in a JSON column has to be JSON, too.
+    for (const name of this.#json) {
+      if (typeof row[name] === 'string' && row[name] !== '') row[name] = stringify(row[name]);
+    }
+    return row;
   }
 }
-
-const EVERYTHING = { missing: [], take: (record) => record };
 
 /** What copying leaves around it is cut off; what no header can hold is refused. */
 function headerValue(parameter, text) {
@@ -189,16 +232,20 @@ function headerValue(parameter, text) {
   throw new ConnectorError(`${parameter} has characters that no header can hold: correct it`);
 }
 
-/** Not what every object has, such as `constructor`. */
+/** A field of a record, or by a path such as `a.b` one within it; not what every object has. */
+function findField(record, name) {
+  return Object.hasOwn(record, name) ? record[name] : valueAt(record, name);
+}
+
 function fieldOf(record, name) {
-  return Object.hasOwn(record, name) ? record[name] : null;
+  return findField(record, name) ?? null;
 }
 
 /** An API need not keep to the days that it was asked for. Without a date it is as in CsvFile. */
 function isInRange(record, dateColumn, { start, end }) {
   if (dateColumn === null) return true;
   const date = fieldOf(record, dateColumn);
-  if (date === null) return start === null && end === null;
+  if (date === null || date === '') return start === null && end === null;
   const day = toDay(date);
   if (day === null) {
     throw new ConnectorError(

@@ -50,9 +50,13 @@ function nextPage(config, page, { body, headers }, count) {
   if (typeof next !== 'string' || !URL.canParse(next, page.url)) {
     throw new ConnectorError(`${path} holds no address of a next page: correct Paging.Path`);
   }
-  const url = new URL(next, page.url);
+  const from = new URL(page.url);
+  const url = new URL(next, from);
+  // Servers behind a proxy that ends TLS do not know that they are asked by https.
+  const isSameHost = url.hostname === from.hostname && (url.port || '443') === (from.port || '443');
+  if (from.protocol === 'https:' && url.protocol === 'http:' && isSameHost) url.protocol = 'https:';
   // The token must not be sent to whomever an answer names.
-  if (url.origin !== new URL(page.url).origin) {
+  if (url.origin !== from.origin) {
     throw new ConnectorError(`The next page is on another server, ${url.origin}: it is not asked`);
   }
   return { url: separateUser(url.href).url };

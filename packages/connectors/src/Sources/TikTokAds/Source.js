@@ -2,6 +2,7 @@
 
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
+const { declaredTypes } = require('../../Core/declaredTypes');
 const { today } = require('../../Core/dates');
 const { REPORT, recordOf, reportQuery, windows } = require('./report');
 const { selectionOf } = require('./selection');
@@ -21,7 +22,13 @@ class TikTokAdsSource extends AbstractSource {
   }
 
   tables() {
-    this.#selected = new Map(selectionOf(this.config).map((object) => [object.name, object]));
+    const declared = declaredTypes(this.config);
+    this.#selected = new Map(
+      selectionOf(this.config).map((object) => [
+        object.name,
+        { ...object, types: { ...object.types, ...declared } },
+      ]),
+    );
     return [...this.#selected.values()].map(({ name, uniqueKeys, dateColumn, types }) => ({
       name,
       destinationName: `tiktok_ads_${name}`,
@@ -34,10 +41,11 @@ class TikTokAdsSource extends AbstractSource {
 
   async *fetch({ name }, range) {
     const object = this.#selected.get(name);
+    const nullValues = new Set(this.config.getValue('NullValues'));
     for await (const records of this.#records(object, range)) {
       if (records.length === 0) continue;
       yield records.map((record) =>
-        typed(record, object.columns ?? Object.keys(record), object.types, name),
+        typed(record, object.columns ?? Object.keys(record), { ...object, nullValues }),
       );
     }
   }

@@ -15,6 +15,8 @@ const OK = 0;
 const NO_PERMISSION = 40001;
 const TOO_MANY_REQUESTS = 40100;
 const SERVER_FAULT = 50000;
+/** Task failed, not ready yet, in conflict with another; a service of TikTok's own did not answer. */
+const PASSING = [40200, 40201, 40202, 40700];
 /** Token expired, missing, wrong or revoked; authorization code that was used up. */
 const BAD_TOKEN = [40102, 40104, 40105, 40110];
 
@@ -115,7 +117,7 @@ function refusalIn(answer, subject) {
   const said = `${code}, "${answer.message}", request ${answer.request_id}`;
   return {
     problem: `TikTok does not give ${nameOf(subject)} (${said}): ${remedyFor(code, subject)}`,
-    mayPass: code === TOO_MANY_REQUESTS || code >= SERVER_FAULT,
+    mayPass: code === TOO_MANY_REQUESTS || isFault(code),
   };
 }
 
@@ -134,8 +136,12 @@ function remedyFor(code, { advertiser }) {
     );
   }
   if (code === TOO_MANY_REQUESTS) return 'too many requests; run later, or raise MaxAttempts';
-  if (code >= SERVER_FAULT) return "a fault of TikTok's servers; run again later";
+  if (isFault(code)) return "a fault of TikTok's servers; run again later";
   return `correct what it names; the advertiser is ${advertiser}`;
+}
+
+function isFault(code) {
+  return code >= SERVER_FAULT || PASSING.includes(code);
 }
 
 function nameOf({ object, advertiser }) {

@@ -12,22 +12,25 @@ const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
  *
  * @param {Record<string, unknown>} record
  * @param {string[]} columns
- * @param {Record<string, string>} types
- * @param {string} object for messages
+ * @param {object} object
+ * @param {string} object.name for messages
+ * @param {Record<string, string>} object.types
+ * @param {Set<string>} object.nullValues texts that mean "no value"
  * @returns {Record<string, unknown>}
  * @throws {ConnectorError} when a value is not what the reference says
  */
-function typed(record, columns, types, object) {
+function typed(record, columns, { name, types, nullValues }) {
   return Object.fromEntries(
     columns.map((column) => {
       const value = record[column] ?? null;
       const type = types[column];
+      if (nullValues.has(value)) return [column, null];
       if (value === null || type === undefined) return [column, value];
-      const converted = CONVERTERS[type](value);
+      const converted = CONVERTERS[type]?.(value);
       if (converted === undefined) {
         throw new ConnectorError(
-          `TikTok gave ${object} a ${column} of ${stringify(value)}, which is no ${type}: ` +
-            `leave ${column} out of Fields, and report it`,
+          `TikTok gave ${name} a ${column} of ${stringify(value)}, which is no ${type}: ` +
+            `leave ${column} out of Fields, and report it; until then, Types can declare it as string`,
         );
       }
       return [column, converted];
@@ -57,6 +60,9 @@ const CONVERTERS = {
     const kind = typeof value === 'string' ? dateKind(value) : null;
     return kind === 'date' || kind === 'timestamp' ? value : undefined;
   }),
+  timestamptz: unlessEmpty((value) =>
+    typeof value === 'string' && dateKind(value) !== null ? value : undefined,
+  ),
   // A text in a JSON column has to be JSON, too.
   json: (value) => (typeof value === 'object' ? value : stringify(value)),
 };

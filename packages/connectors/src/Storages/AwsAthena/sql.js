@@ -1,7 +1,7 @@
 'use strict';
 // Athena takes two languages: Hive's for CREATE, ALTER and DROP, Trino's for all else.
 
-const { typesFor } = require('../common');
+const { castable, hasManySpellings, plainMoment, typesFor } = require('../common');
 
 /** A name as Hive's SQL. */
 function quoteDdl(name) {
@@ -37,18 +37,30 @@ function typeOf(described) {
 }
 
 /** A staged text in a column's type. */
-function castTo(sqlType, staged, { type }) {
-  if (sqlType === 'string') return staged;
+function castTo(sqlType, text, inferred) {
+  if (sqlType === 'string') return text;
+  const staged = castable(text, inferred);
+  const isZoned = inferred.type === 'timestamptz';
+  const hasMany = hasManySpellings(inferred);
+  if (sqlType === 'date' && hasMany) {
+    return `CAST(replace(substr(${staged}, 1, 10), '/', '-') AS date)`;
+  }
   if (sqlType !== 'timestamp') return `CAST(${staged} AS ${sqlType})`;
+  const moment = hasMany ? plainMoment(staged, { hasZone: isZoned }) : usualMoment(staged, isZoned);
+  if (!isZoned) return `CAST(${moment} AS timestamp(6))`;
+  return `CAST(CAST(${moment} AS timestamp(6) with time zone) AT TIME ZONE 'UTC' AS timestamp(6))`;
+}
+
+/** Trino wants a space after the day, and a colon in offsets. */
+function usualMoment(staged, isZoned) {
   const spaced = `replace(${staged}, 'T', ' ')`;
-  if (type !== 'timestamptz') return `CAST(${spaced} AS timestamp(6))`;
-  // Trino wants a colon in offsets.
+  if (!isZoned) return spaced;
   const zoned = `replace(${spaced}, 'Z', '+00:00')`;
   const end = `substr(${zoned}, length(${zoned}) - 1)`;
-  const moment =
+  return (
     `CASE WHEN substr(${zoned}, length(${zoned}) - 2, 1) = ':' THEN ${zoned} ` +
-    `ELSE substr(${zoned}, 1, length(${zoned}) - 2) || ':' || ${end} END`;
-  return `CAST(CAST(${moment} AS timestamp(6) with time zone) AT TIME ZONE 'UTC' AS timestamp(6))`;
+    `ELSE substr(${zoned}, 1, length(${zoned}) - 2) || ':' || ${end} END`
+  );
 }
 
 const typeFor = typesFor(SQL_TYPES);

@@ -2,7 +2,7 @@
 
 const { ConnectorError } = require('../../Core/errors');
 const { noKeyColumn, settleSpellings } = require('../common');
-const { SQL_TYPES, reconcile } = require('./columnTypes');
+const { SQL_TYPES, castTo, reconcile } = require('./columnTypes');
 const {
   insertFrom,
   isLastOf,
@@ -171,7 +171,7 @@ class Publication {
         name,
         source,
         staged,
-        value: `CAST(${staged} AS ${plan.sqlType})`,
+        value: castTo(plan.sqlType, staged, column),
         isKey,
       });
     }

@@ -1,5 +1,7 @@
 'use strict';
 
+const { castable, hasManySpellings, plainMoment } = require('../common');
+
 const SQL_TYPES = {
   string: 'VARCHAR',
   integer: 'BIGINT',
@@ -43,12 +45,30 @@ function reconcile(sqlType, column, isEmpty) {
     type === column.type ||
     type === column.narrow ||
     type === 'string' ||
+    (type === 'json' && column.jsonForm !== null) ||
     (type === 'number' && column.type === 'integer' && !column.hasBigInteger) ||
-    (type === 'timestamp' && column.type === 'date');
+    (type === 'timestamp' && column.type === 'date') ||
+    (type === 'timestamptz' && ['date', 'timestamp'].includes(column.type));
   if (fits) return { sqlType, change: 'none' };
   const change = `${type} to ${column.type}`;
   if (!LOSSLESS.has(change)) return null;
   return { sqlType: wanted, change: 'retype', needsExactDoubles: change === 'integer to number' };
 }
 
-module.exports = { SQL_TYPES, reconcile };
+/** A staged text in a column's type. */
+function castTo(sqlType, text, column) {
+  const type = TYPES.get(sqlType);
+  if (type === 'string') return `CAST(${text} AS ${sqlType})`;
+  const staged = castable(text, column);
+  if (type === 'json' && column.jsonForm === 'text') return `to_json(${staged})`;
+  if (hasManySpellings(column)) {
+    if (type === 'date') return `CAST(replace(substr(${staged}, 1, 10), '/', '-') AS DATE)`;
+    if (type === 'timestamp' || type === 'timestamptz') {
+      const moment = plainMoment(staged, { hasZone: type === 'timestamptz' });
+      return `CAST(${moment} AS ${sqlType})`;
+    }
+  }
+  return `CAST(${staged} AS ${sqlType})`;
+}
+
+module.exports = { castTo, SQL_TYPES, reconcile };

@@ -78,7 +78,7 @@ class Publication {
     return planColumns(this.#plan, columns, types, existing, DIALECT).map((column) => ({
       ...column,
       name: quote(column.target),
-      value: castTo(column.sqlType, column.staged),
+      value: castTo(column.sqlType, column.staged, column.inferred),
     }));
   }
 
