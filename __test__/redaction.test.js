@@ -55,7 +55,7 @@ test('a secret is replaced in callbacks, warnings, stderr and errors', async (t)
   assertHidden(all.join('\n'));
   assert.equal(error.stderrTail, 'Error: ***\n');
   assert.deepEqual(error.result.warnings, ['bad token ***']);
-  assert.deepEqual(error.result.state, { date: '2026-01-02T00:00:00.000Z' });
+  assert.deepEqual(error.result.checkpoint, { date: '2026-01-02T00:00:00.000Z' });
   const lines = stdout.join('').trim().split('\n');
   assert.equal(lines[0], 'plain ***');
   assert.deepEqual(JSON.parse(lines[1]), { type: 'log', message: 'in JSON ***' });

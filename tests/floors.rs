@@ -1,5 +1,7 @@
 //! Modules import only from floors below their own: `docs/architecture.md` has the list.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

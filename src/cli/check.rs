@@ -22,6 +22,7 @@ use crate::specifier::{AllowedOrigins, Origin, origin};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag by itself")]
 pub struct CheckArgs {
     /// The connector's configuration, a JSON file
     #[arg(value_name = "CONFIG")]

@@ -99,21 +99,10 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let moves_state = moves_state(variable(&job.variables, "OW_RUN_CONFIG"));
     let mut wiring = job.stdio.open()?;
     let mut args = heap_limit(options.limits.memory_mb);
-    let mut notices = None;
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
     args.extend_from_slice(seat_belt.as_ref().map(SeatBelt::flags).unwrap_or_default());
-    if let Some(configuration) = secrets::take(&mut job.variables)? {
-        let bootstrap = format!("--require={}", host.bootstrap().display());
-        args.extend([bootstrap, MAIN.to_owned(), wiring.child.len().to_string()]);
-        wiring.child.push(configuration);
-        if let Some((ours, theirs)) = Notices::open() {
-            args.push(wiring.child.len().to_string());
-            wiring.child.push(theirs);
-            notices = Some(ours);
-        }
-    } else {
-        args.push(MAIN.to_owned());
-    }
+    let (script, notices) = script(&mut job.variables, &mut wiring.child, host)?;
+    args.extend(script);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: &node,
@@ -190,6 +179,23 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         unread,
         is_undelivered: progress.is_abandoned(),
     })
+}
+
+/// What Node.js is told to run. Where there are secrets it is by the script that takes them from a
+/// descriptor, which also hands over what Node.js itself has to say.
+fn script(
+    variables: &mut Vec<(String, String)>,
+    descriptors: &mut Vec<OwnedFd>,
+    host: &Host,
+) -> Result<(Vec<String>, Option<Notices>)> {
+    let Some(configuration) = secrets::take(variables)? else { return Ok((vec![MAIN.to_owned()], None)) };
+    let bootstrap = format!("--require={}", host.bootstrap().display());
+    let mut args = vec![bootstrap, MAIN.to_owned(), descriptors.len().to_string()];
+    descriptors.push(configuration);
+    let Some((ours, theirs)) = Notices::open() else { return Ok((args, None)) };
+    args.push(descriptors.len().to_string());
+    descriptors.push(theirs);
+    Ok((args, Some(ours)))
 }
 
 /// What to say of lines that came in parts.
