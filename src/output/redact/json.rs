@@ -35,7 +35,7 @@ fn is_kept(name: &[u8], content: &[u8]) -> bool {
 
 /// Whether this is a day, or a point in time such as `2026-01-31T10:00:00.000Z`.
 pub fn is_time(text: &str) -> bool {
-    let Some(day) = crate::state::incremental_date(text) else { return false };
+    let Some(day) = crate::output::incremental_date(text) else { return false };
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
     let Some(time) = text[day.len()..].strip_prefix(['T', ' ']) else { return text.len() == day.len() };
     let mut parts = time.splitn(3, ':');
