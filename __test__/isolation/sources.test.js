@@ -297,9 +297,10 @@ for (const user of users) {
       'package.json': { name: 'mirrored', version: '1.0.0' },
       'index.js': 'from another host',
     });
-    const mirror = await registry(t, [], { 'mirrored.tgz': mirrored });
+    const clean = { name: 'clean', version: '1.0.0', files: { 'index.js': 'clean' } };
+    const mirror = await registry(t, [clean], { 'mirrored.tgz': mirrored });
     const packages = [
-      { name: 'clean', version: '1.0.0', files: { 'index.js': 'clean' } },
+      clean,
       { name: '@scope/clean', version: '2.0.0-rc.1', files: { 'index.js': 'scoped' } },
       {
         ...{ name: 'mirrored', version: '1.0.0', integrity: integrityOf(mirrored) },
@@ -326,7 +327,7 @@ for (const user of users) {
               '': { name: 'locks', version: '1.0.0', dependencies: { clean: '1' } },
               'node_modules/clean': {
                 version: '1.0.0',
-                resolved: 'https://registry.npmjs.org/clean/-/clean-1.0.0.tgz',
+                resolved: `${mirror}/clean/-/clean-1.0.0.tgz`,
               },
             },
           },

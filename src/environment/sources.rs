@@ -15,9 +15,6 @@ use crate::specifier::{AllowedOrigins, Origin, origin};
 /// Most bytes of a lockfile or `package.json` that are read.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Hosts that a lockfile may name whichever registry is used: npm replaces them by it.
-const PUBLIC_REGISTRIES: [&str; 2] = ["registry.npmjs.org", "registry.yarnpkg.com"];
-
 /// Fields in which a package asks for what npm installs with it.
 pub const ASKING: [&str; 3] = ["dependencies", "optionalDependencies", "peerDependencies"];
 
@@ -287,7 +284,7 @@ fn is_in_shrinkwrap(location: &str, lock: &Value) -> bool {
 fn of_shrinkwrap(name: &str, entry: &Value, hosts: &HashSet<String>) -> Source {
     let resolved = entry["resolved"].as_str().unwrap_or_default();
     let host = host_of(resolved);
-    if !host.is_some_and(|host| PUBLIC_REGISTRIES.contains(&host.as_str()) || hosts.contains(&host)) {
+    if !host.is_some_and(|host| hosts.contains(&host)) {
         return Source::Url(resolved.to_owned());
     }
     let version = entry["version"].as_str().unwrap_or_default();
@@ -405,9 +402,8 @@ mod tests {
             all.into_iter().find(|package| package.name == "a").unwrap().source
         };
         let registry = |is_direct| Source::Registry { is_direct };
-        assert_eq!(of(&json!("https://registry.npmjs.org/a/-/a-1.0.0.tgz")), registry(true));
         assert_eq!(of(&json!("https://CDN.host:8/a/-/a-1.0.0.tgz")), registry(true));
-        assert_eq!(of(&json!("https://registry.npmjs.org/b/-/b-1.0.0.tgz")), registry(false));
+        assert_eq!(of(&json!("https://cdn.host:8/b/-/b-1.0.0.tgz")), registry(false));
         for other in
             ["https://evil/a/-/a-1.0.0.tgz", "https://cdn.host:9/a.tgz", "https://cdn.host:8@evil/a.tgz"]
         {
