@@ -277,8 +277,8 @@ test('dependencies that npm cannot install are found, with --online also by aski
   });
   const bin = writeFiles(tempFolder(t), {
     npm: `#!/bin/sh
-for last; do :; done
-case "$last" in
+for word; do case "$word" in *@*) wanted=$word ;; esac; done
+case "$wanted" in
   there@*) echo 'added 1 package' ;;
   gone@*) echo 'npm error code E404' >&2; exit 1 ;;
   *) echo 'npm error code ENOTFOUND' >&2; exit 1 ;;

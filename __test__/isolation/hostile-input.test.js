@@ -93,8 +93,11 @@ async function run(t, here, source, { options = {}, stdio = "'ignore'", through 
       console.error(JSON.stringify({ ...told, delivered, growth: status('VmHWM') - before }));
     })();`;
   const [program, ...args] = asUser(user, [...through, process.execPath, '-e', code]);
+  // npm tells its settings to the scripts that it runs, its cache among them
+  const variables = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
+  const folders = { HOME: path.join(base, 'home'), TMPDIR: path.join(base, 'tmp') };
   const child = spawn(program, args, {
-    env: { ...process.env, HOME: path.join(base, 'home'), TMPDIR: path.join(base, 'tmp') },
+    env: { ...Object.fromEntries(variables), ...folders },
     stdio: ['ignore', 'ignore', 'pipe'],
     cwd: base,
   });
