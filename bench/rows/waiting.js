@@ -54,7 +54,8 @@ async function directories() {
   delete process.env.OWOX_RUNNER_ORIGINALS;
   const run = (directory, source, parameters) => async () => {
     let text = '';
-    await environment.executeConnector(directory, variablesOf(source, parameters), {
+    const config = JSON.stringify(configOf(source, parameters));
+    await environment.executeConnector(directory, variablesOf(source, { OW_CONFIG: config }), {
       logCapture: { onStdout: (chunk) => (text += chunk) },
     });
     return JSON.parse(text);
