@@ -147,7 +147,21 @@ impl Credentials {
             }
         }
         let mut passed = Vec::with_capacity(bytes.len());
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let mut rest = bytes;
+        if !self.held.is_empty() || self.line != Line::Open {
+            // what was begun
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            self.part(&rest[..end], &mut passed, found);
+            rest = &rest[end..];
+        }
+        // whole lines that hold none pass at once
+        if let Some(end) = memchr::memrchr(b'\n', rest)
+            && !may_hold_one(&rest[..=end])
+        {
+            passed.extend_from_slice(&rest[..=end]);
+            rest = &rest[end + 1..];
+        }
+        for part in rest.split_inclusive(|byte| *byte == b'\n') {
             self.part(part, &mut passed, found);
         }
         Cow::Owned(passed)
