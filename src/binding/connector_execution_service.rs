@@ -227,13 +227,17 @@ async fn run_here(
         None => None,
     };
     let recorder = reporting.as_ref().map(|reporting| reporting.recorder.clone());
-    let observer = Recorded { observer: port, recorder };
+    let observer = Recorded { observer: port, recorder, state: asked.state.clone() };
     let facts = reporting.as_mut().map(|reporting| &mut reporting.facts);
     let state = asked.state.clone();
-    let mut outcome = run_watched(&observer, options, host, names, asked, place, cancellation, facts).await;
-    if let Some(state) = state {
-        outcome = state_runs::settled(state, outcome).await;
-    }
+    let work = run_watched(&observer, options, host, names, asked, place, cancellation, facts);
+    let outcome = match state {
+        Some(state) => {
+            let outcome = state.keeping(work).await;
+            state_runs::settled(state, outcome).await
+        }
+        None => work.await,
+    };
     match reporting {
         Some(reporting) => reporting.write(outcome).await,
         None => outcome,

@@ -134,7 +134,7 @@ impl NodeJsEnvironment {
                 None => None,
             };
             let recorder = reporting.as_ref().map(|reporting| reporting.recorder.clone());
-            let observer = Recorded { observer: &port, recorder };
+            let observer = Recorded { observer: &port, recorder, state: None };
             let lock = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
             let cancellation = &cancellation;

@@ -95,6 +95,8 @@ pub struct Inspector {
     bytes: usize,
     /// States that were too long to be kept.
     long_states: usize,
+    /// Whether a date came that was behind the one before it.
+    went_back: bool,
 }
 
 impl Inspector {
@@ -172,8 +174,18 @@ impl Inspector {
         if bytes > STATE_BYTES {
             self.long_states += 1;
         } else if let Some(reached) = said() {
+            let before = self.reached.as_ref().map(|before| (&before.date, before.tables.is_empty()));
+            self.went_back |= reached.tables.is_empty()
+                && before.is_some_and(|(date, is_all)| is_all && *date > reached.date);
             self.reached = Some(reached);
         }
+    }
+
+    /// How far it is, for a run that goes on there if this one does not come to its end. A date for
+    /// all tables that goes back is of a connector that loads one account or node after the other,
+    /// and says nothing of those that come later.
+    pub fn checkpoint(&self) -> Option<State> {
+        self.reached.clone().filter(|_| !self.went_back)
     }
 
     /// The warnings, and a last line for those that were too many to keep.
@@ -240,6 +252,20 @@ mod tests {
             "{\"type\":\"updateLastRequstedDate\",\"date\":7}\n",
         ));
         assert_eq!((inspector.last_status, inspector.reached), (None, None));
+    }
+
+    #[test]
+    fn a_date_for_everything_that_goes_back_is_no_checkpoint() {
+        let read = |lines: &str| {
+            let mut inspector = Inspector::default();
+            inspector.read(lines);
+            (inspector.reached.is_some(), inspector.checkpoint().is_some())
+        };
+        let one = |day: &str| format!("{{\"type\":\"updateLastRequstedDate\",\"date\":\"2026-01-{day}\"}}\n");
+        assert_eq!(read(&(one("01") + &one("02") + &one("02"))), (true, true));
+        assert_eq!(read(&(one("02") + &one("01") + &one("03"))), (true, false));
+        let tables = |day: &str| one(day).replace('}', ",\"tables\":{\"t\":{\"date\":\"2026-01-01\"}}}");
+        assert_eq!(read(&(tables("02") + &tables("01"))), (true, true), "each table has its own");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::observer::{Batch, BatchKind, Observer, StreamKind, Whole};
 use crate::observer::{Progress, Step};
 use crate::output::Message;
 use crate::process::Sample;
+use crate::state::StateRun;
 
 /// Warnings, and errors, that are kept: the last ones.
 const MOST_EVENTS: usize = 100;
@@ -289,6 +290,8 @@ pub struct Recorded<'a, O> {
     pub observer: &'a O,
     /// Whoever remembers.
     pub recorder: Option<Recorder>,
+    /// The state of the run, whose checkpoint is kept as it goes on.
+    pub state: Option<Arc<StateRun>>,
 }
 
 impl<O: Observer> Observer for Recorded<'_, O> {
@@ -315,6 +318,9 @@ impl<O: Observer> Observer for Recorded<'_, O> {
     fn passes(&self, stream: StreamKind, batches: &[Batch]) {
         if let Some(recorder) = &self.recorder {
             recorder.lines(stream, batches);
+        }
+        if let Some(state) = &self.state {
+            state.passes(stream, batches);
         }
     }
 

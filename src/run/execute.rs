@@ -366,8 +366,10 @@ impl Execution {
         // of a failed run: nothing saved in all of its tables is known, and is no row
         let rows = self.inspector.rows.or_else(|| saved_rows(&tables).filter(|_| error.is_some()));
         let last_status = self.inspector.last_status;
-        let checkpoint = self.inspector.reached.clone();
-        let state = checkpoint.clone().filter(|_| status == Status::Success && self.moves_state);
+        let reached = self.inspector.reached.clone();
+        let has_ended = status == Status::Success;
+        let state = reached.clone().filter(|_| has_ended && self.moves_state);
+        let checkpoint = if has_ended { reached } else { self.inspector.checkpoint() };
         let mut warnings = self.inspector.into_warnings();
         warnings.extend(self.warnings);
         warnings.extend(of_supervisor);

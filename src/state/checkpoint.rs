@@ -29,4 +29,10 @@ impl Checkpoint {
     pub fn is_of(&self, other: &Self) -> bool {
         (&self.run_type, &self.data) == (&other.run_type, &other.data)
     }
+
+    /// Whether nothing is left of another one when this run has succeeded: it is the same, or what
+    /// that one had saved was replaced.
+    pub fn ends(&self, other: &Self) -> bool {
+        self.is_of(other) || self.run_type == "FULL_REFRESH"
+    }
 }

@@ -36,8 +36,8 @@ struct Entry {
     #[serde(default)]
     parts: Parts,
     state: State,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Checkpoint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checkpoints: Vec<Checkpoint>,
 }
 
 /// The member that is ours, as it is written.
@@ -48,8 +48,8 @@ struct Book {
     fingerprint: Option<String>,
     #[serde(default, skip_serializing_if = "Parts::is_empty")]
     parts: Parts,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<Checkpoint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    checkpoints: Vec<Checkpoint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     others: Vec<Entry>,
 }
@@ -89,9 +89,13 @@ impl Entry {
 
     /// Whether it is there for more than a checkpoint of a run that was the first.
     fn has_state(&self) -> bool {
-        self.checkpoint.is_none() || self.state != State::default()
+        self.checkpoints.is_empty() || self.state != State::default()
     }
 }
+
+/// Checkpoints that are kept for one fingerprint at most, the newest first: a backfill that was
+/// interrupted outlives the incremental runs of that night.
+const MAX_CHECKPOINTS: usize = 8;
 
 impl StateFile {
     /// Reads a file's text.
@@ -117,12 +121,12 @@ impl StateFile {
         };
         state.rest.take(OURS);
         let Some(book) = book else {
-            return Ok(Self { top: entry(None, Parts::new(), state, None), others: Vec::new() });
+            return Ok(Self { top: entry(None, Parts::new(), state, Vec::new()), others: Vec::new() });
         };
         if book.version > VERSION {
             return Err("a later version of the runner has written it".to_owned());
         }
-        let top = entry(book.fingerprint, book.parts, state, book.checkpoint);
+        let top = entry(book.fingerprint, book.parts, state, book.checkpoints);
         Ok(Self { top, others: book.others })
     }
 
@@ -136,7 +140,7 @@ impl StateFile {
                 version: VERSION,
                 fingerprint,
                 parts: parts.unwrap_or_default(),
-                checkpoint: self.top.as_ref().and_then(|top| top.checkpoint.clone()),
+                checkpoints: self.top.as_ref().map(|top| top.checkpoints.clone()).unwrap_or_default(),
                 others: self.others.clone(),
             };
             state.rest.set(OURS, &book);
@@ -186,26 +190,58 @@ impl StateFile {
         self.others.splice(0..0, self.top.take());
         self.others.truncate(MAX_ENTRIES - 1);
         let (id, parts) = fingerprint.map(|one| (one.id.clone(), one.parts.clone())).unzip();
-        self.top = Some(Entry { fingerprint: id, parts: parts.unwrap_or_default(), state, checkpoint: None });
+        self.top =
+            Some(Entry { fingerprint: id, parts: parts.unwrap_or_default(), state, checkpoints: Vec::new() });
     }
 
-    /// The checkpoint for a fingerprint.
-    pub fn checkpoint(&self, fingerprint: &Fingerprint) -> Option<&Checkpoint> {
+    /// Moves the state of a fingerprint on, as a run has that came so far: checkpoints of the same
+    /// run are over, those of others stay, but for a run that has replaced the tables.
+    pub fn advance(&mut self, fingerprint: &Fingerprint, state: State, run: &Checkpoint) {
+        let own = self.top.iter_mut().chain(&mut self.others).find(|entry| entry.is_of(fingerprint));
+        let mut checkpoints = own.map(|own| std::mem::take(&mut own.checkpoints)).unwrap_or_default();
+        checkpoints.retain(|kept| !run.ends(kept));
+        self.put(Some(fingerprint), state);
+        if let Some(top) = &mut self.top {
+            top.checkpoints = checkpoints;
+        }
+    }
+
+    /// The checkpoint of a run of a fingerprint.
+    pub fn checkpoint(&self, fingerprint: &Fingerprint, run: &Checkpoint) -> Option<&Checkpoint> {
         let own = self.top.iter().chain(&self.others).find(|entry| entry.is_of(fingerprint));
-        own?.checkpoint.as_ref()
+        own?.checkpoints.iter().find(|kept| kept.is_of(run))
     }
 
-    /// Keeps a checkpoint beside the state of a fingerprint, which stays where it is; or none.
-    pub fn keep_checkpoint(&mut self, fingerprint: &Fingerprint, checkpoint: Option<Checkpoint>) {
+    /// Keeps a checkpoint beside the state of a fingerprint, which stays where it is. Gives whether
+    /// it was another one.
+    pub fn keep_checkpoint(&mut self, fingerprint: &Fingerprint, checkpoint: Checkpoint) -> bool {
         let mut all = self.top.iter_mut().chain(&mut self.others);
         if let Some(own) = all.find(|entry| entry.is_of(fingerprint)) {
-            own.checkpoint = checkpoint;
-        } else if checkpoint.is_some() {
-            let (fingerprint, parts) = (Some(fingerprint.id.clone()), fingerprint.parts.clone());
-            self.others.insert(0, Entry { fingerprint, parts, checkpoint, ..Entry::default() });
-            self.others.truncate(MAX_ENTRIES - 1);
+            if own.checkpoints.contains(&checkpoint) {
+                return false;
+            }
+            own.checkpoints.retain(|kept| !kept.is_of(&checkpoint));
+            own.checkpoints.insert(0, checkpoint);
+            own.checkpoints.truncate(MAX_CHECKPOINTS);
+            return true;
         }
-        self.others.retain(|entry| entry.checkpoint.is_some() || entry.state != State::default());
+        let (fingerprint, parts) = (Some(fingerprint.id.clone()), fingerprint.parts.clone());
+        let checkpoints = vec![checkpoint];
+        self.others.insert(0, Entry { fingerprint, parts, checkpoints, ..Entry::default() });
+        self.others.truncate(MAX_ENTRIES - 1);
+        true
+    }
+
+    /// Forgets the checkpoints that the end of a run of a fingerprint is the end of. Gives whether
+    /// there were any.
+    pub fn end_checkpoints(&mut self, fingerprint: &Fingerprint, run: &Checkpoint) -> bool {
+        let mut all = self.top.iter_mut().chain(&mut self.others);
+        let Some(own) = all.find(|entry| entry.is_of(fingerprint)) else { return false };
+        let before = own.checkpoints.len();
+        own.checkpoints.retain(|kept| !run.ends(kept));
+        let is_less = own.checkpoints.len() < before;
+        self.others.retain(|entry| !entry.checkpoints.is_empty() || entry.state != State::default());
+        is_less
     }
 
     /// Forgets the state for a fingerprint; without one what is at the top. Gives whether there was
@@ -232,10 +268,10 @@ fn entry(
     fingerprint: Option<String>,
     parts: Parts,
     state: State,
-    checkpoint: Option<Checkpoint>,
+    checkpoints: Vec<Checkpoint>,
 ) -> Option<Entry> {
     let is_any = fingerprint.is_some() || state != State::default();
-    is_any.then_some(Entry { fingerprint, parts, state, checkpoint })
+    is_any.then_some(Entry { fingerprint, parts, state, checkpoints })
 }
 
 #[cfg(test)]
@@ -295,20 +331,30 @@ mod tests {
         };
         // of the first run that there was: no state, and what is found says so
         let mut file = StateFile::parse(r#"{"date":"1"}"#).unwrap();
-        file.keep_checkpoint(&b, Some(reached.clone()));
+        assert!(file.keep_checkpoint(&b, reached.clone()));
         let mut file = again(&file);
-        assert_eq!(file.checkpoint(&b), Some(&reached));
+        assert_eq!(file.checkpoint(&b, &reached), Some(&reached));
         assert_eq!(file.find(Some(&b)), Found::Unclaimed(state(r#"{"date":"1"}"#)));
         // beside a state
         file.put(Some(&a), state(r#"{"date":"1"}"#));
-        file.keep_checkpoint(&a, Some(reached.clone()));
+        assert!(file.keep_checkpoint(&a, reached.clone()));
+        assert!(!file.keep_checkpoint(&a, reached.clone()), "it is there");
         let mut file = again(&file);
-        assert_eq!((file.checkpoint(&a), file.checkpoint(&b)), (Some(&reached), Some(&reached)));
+        let both =
+            |file: &StateFile| [&a, &b].map(|fingerprint| file.checkpoint(fingerprint, &reached).cloned());
+        assert_eq!(both(&file), [Some(reached.clone()), Some(reached.clone())]);
         assert_eq!(file.find(Some(&a)), Found::Own(state(r#"{"date":"1"}"#)));
-        file.keep_checkpoint(&b, None);
-        file.put(Some(&a), state(r#"{"date":"5"}"#));
-        let file = again(&file);
-        assert_eq!((file.checkpoint(&a), file.checkpoint(&b)), (None, None));
+        assert!(file.end_checkpoints(&b, &reached) && !file.end_checkpoints(&b, &reached));
+        // each run has its own, and ends its own; a full refresh ends all
+        let backfill = Checkpoint { run_type: "MANUAL_BACKFILL".into(), ..reached.clone() };
+        file.keep_checkpoint(&a, backfill.clone());
+        file.advance(&a, state(r#"{"date":"5"}"#), &reached);
+        let mut file = again(&file);
+        assert_eq!(both(&file), [None, None]);
+        assert_eq!(file.checkpoint(&a, &backfill), Some(&backfill));
+        let full = Checkpoint { run_type: "FULL_REFRESH".into(), ..Checkpoint::default() };
+        file.advance(&a, state(r#"{"date":"6"}"#), &full);
+        assert_eq!(file.checkpoint(&a, &backfill), None);
         assert_eq!(file.beside(Some(&a)), 0);
     }
 

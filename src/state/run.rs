@@ -1,25 +1,33 @@
 //! The state of one run: taken and locked before anything is installed, moved on at its end.
 
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::checkpoint::Checkpoint;
-use super::file::Found;
 use super::fingerprint::Fingerprint;
 use super::identity::NoState;
+use super::live::Live;
 use super::lock::{RunLock, Taken};
+use super::notices::{date, notice, resuming};
 use super::store::{Moved, Store};
 use crate::connectors::Catalog;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
+use crate::observer::{Batch, StreamKind};
 use crate::output::State;
 
 /// Run types that may move the state. A backfill loads the past, and a custom run whatever was
 /// asked for.
 pub const MOVES_STATE: [&str; 2] = ["INCREMENTAL", "FULL_REFRESH"];
+
+/// From one writing of a checkpoint to the next, while a run goes on.
+const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What is asked of a run's state.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +79,7 @@ pub struct StateRun {
     /// The run itself, and the checkpoint that it goes on from.
     asked: Checkpoint,
     resumed: Option<State>,
+    live: Live,
 }
 
 /// Whether a run can begin.
@@ -130,15 +139,9 @@ impl StateRun {
         }
         run.fingerprint = Fingerprint::of_file(&wanted.config, config, catalog, host);
         if wanted.resumes {
-            let kept = store.checkpoint(&run.fingerprint)?;
-            run.resumed = kept.filter(|kept| kept.is_of(&run.asked)).map(|kept| kept.state);
-            if run.resumed.is_none() {
-                run.notices.push(
-                    "no run of this type and data was interrupted since the last that succeeded, so there is \
-                     nothing to resume: this one begins where any other does"
-                        .to_owned(),
-                );
-            }
+            let kept = store.checkpoint(&run.fingerprint, &run.asked)?.map(|kept| kept.state);
+            run.notices.extend(resuming(kept.as_ref(), run.asked.run_type == "INCREMENTAL"));
+            run.resumed = kept.filter(|kept| run.asked.run_type == "INCREMENTAL" || !kept.tables.is_empty());
         }
         if run.moves || run.reads {
             let found = store.find(Some(&run.fingerprint))?;
@@ -186,10 +189,41 @@ impl StateRun {
         self.has_moved.load(Ordering::Relaxed)
     }
 
+    /// Looks at what the connector prints for how far it is.
+    pub fn passes(&self, stream: StreamKind, batches: &[Batch]) {
+        self.live.passes(stream, batches);
+    }
+
+    /// Does a run's work, and keeps how far it is meanwhile: who is killed with it tells nobody.
+    pub async fn keeping<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
+        if self.store.is_none() {
+            return work.await;
+        }
+        let keep = async || -> Infallible {
+            let mut told = None;
+            loop {
+                let state = self.live.next(&mut told).await;
+                let this = Arc::clone(self);
+                // what cannot be kept now is said at the end
+                let _ = tokio::task::spawn_blocking(move || {
+                    this.live.unless_ended(|| this.keep(&state));
+                })
+                .await;
+                tokio::time::sleep(KEEP_EVERY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = keep() => match never {},
+        }
+    }
+
     /// Keeps how far a run came that failed. Where it did not say so, what was kept before counts.
     pub fn interrupted(&self, reached: Option<&State>) -> Settled {
-        let Some(state) = reached else { return Settled::Kept };
-        self.keep(Some(Checkpoint { state: state.clone(), ..self.asked.clone() }))
+        self.live.end();
+        let kept = reached.map_or(Ok(()), |state| self.keep(state));
+        Self::kept(kept)
     }
 
     /// Moves the state on after the connector has succeeded, and forgets how far the same run came
@@ -198,20 +232,22 @@ impl StateRun {
     /// # Errors
     /// As [`StateRun::settle`].
     pub fn succeeded(&self, reached: Option<&State>) -> Result<Settled> {
-        match self.settle(reached)? {
-            Settled::Kept => Ok(self.keep(None)),
-            settled => Ok(settled),
+        self.live.end();
+        match (self.settle(reached)?, &self.store) {
+            (Settled::Kept, Some(store)) => {
+                Ok(Self::kept(store.end_checkpoints(&self.fingerprint, &self.asked)))
+            }
+            (settled, _) => Ok(settled),
         }
     }
 
-    fn keep(&self, checkpoint: Option<Checkpoint>) -> Settled {
-        let Some(store) = &self.store else { return Settled::Kept };
-        let keep = || match (checkpoint, store.checkpoint(&self.fingerprint)?) {
-            (None, None) => Ok(()),
-            (None, Some(kept)) if !kept.is_of(&self.asked) => Ok(()),
-            (checkpoint, _) => store.keep_checkpoint(&self.fingerprint, checkpoint),
-        };
-        match keep() {
+    fn keep(&self, state: &State) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        store.keep_checkpoint(&self.fingerprint, Checkpoint { state: state.clone(), ..self.asked.clone() })
+    }
+
+    fn kept(kept: Result<()>) -> Settled {
+        match kept {
             Ok(()) => Settled::Kept,
             Err(error) => Settled::Unkept(format!("how far the run came is not kept: {}", error.message)),
         }
@@ -225,7 +261,7 @@ impl StateRun {
         let (Some(store), Some(reached), true) = (&self.store, reached, self.moves) else {
             return Ok(Settled::Kept);
         };
-        let moved = store.move_on(&self.fingerprint, &self.beginning, reached.clone());
+        let moved = store.move_on(&self.fingerprint, &self.beginning, reached.clone(), &self.asked);
         match moved.map_err(|error| self.unsettled(&error, reached))? {
             Moved::Written => {
                 self.has_moved.store(true, Ordering::Relaxed);
@@ -253,35 +289,6 @@ impl StateRun {
             date(reached)
         );
         RunnerError::new(Code::StateUnavailable, message).with_hint(hint + &then)
-    }
-}
-
-fn date(state: &State) -> &str {
-    let date = state.date.as_deref().unwrap_or("none");
-    date.strip_suffix("T00:00:00.000Z").unwrap_or(date)
-}
-
-/// What has to be said of a state that was found.
-fn notice(found: &Found, store: &Store, config: &str) -> Option<String> {
-    let file = store.current_path().display();
-    match found {
-        Found::Unclaimed(state) => Some(format!(
-            "the state in {file} ({}) does not say which source and table it belongs to, as those of earlier versions; \
-             it is taken for this configuration's",
-            date(state)
-        )),
-        Found::Other { changes, state } => {
-            let changes =
-                if changes.is_empty() { "it loads something else".to_owned() } else { changes.join(", ") };
-            Some(format!(
-                "the state that is kept ({}) belongs to what {config} loaded before: {changes}. This run begins anew; \
-                 that state is kept too, and counts again where the change is undone. To go on from it instead: state \
-                 set {config} {}",
-                date(state),
-                date(state)
-            ))
-        }
-        Found::Own(_) | Found::Nothing => None,
     }
 }
 

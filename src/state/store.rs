@@ -123,13 +123,19 @@ impl Store {
         })
     }
 
-    /// Moves the state of a fingerprint on, if it is where the run began, or between there and
-    /// where the run came: a run that was overtaken never moves it back, and what somebody has set
-    /// or cleared meanwhile counts.
+    /// Moves the state of a fingerprint on after a run, if it is where that began, or between there
+    /// and where it came: a run that was overtaken never moves it back, and what somebody has set or
+    /// cleared meanwhile counts.
     ///
     /// # Errors
     /// As [`Store::put`].
-    pub fn move_on(&self, fingerprint: &Fingerprint, beginning: &State, state: State) -> Result<Moved> {
+    pub fn move_on(
+        &self,
+        fingerprint: &Fingerprint,
+        beginning: &State,
+        state: State,
+        run: &Checkpoint,
+    ) -> Result<Moved> {
         self.edit(|store| {
             let mut file = store.read()?;
             let current = file.find(Some(fingerprint)).into_state();
@@ -137,28 +143,38 @@ impl Store {
             if current != *beginning && !is_on_the_way {
                 return Ok(Moved::Superseded(current));
             }
-            file.put(Some(fingerprint), State { rest: current.rest, ..state });
+            file.advance(fingerprint, State { rest: current.rest, ..state }, run);
             store.write(file).map(|()| Moved::Written)
         })
     }
 
-    /// The checkpoint of a fingerprint.
+    /// The checkpoint of a run of a fingerprint.
     ///
     /// # Errors
     /// As [`Store::read`].
-    pub fn checkpoint(&self, fingerprint: &Fingerprint) -> Result<Option<Checkpoint>> {
-        self.read().map(|file| file.checkpoint(fingerprint).cloned())
+    pub fn checkpoint(&self, fingerprint: &Fingerprint, run: &Checkpoint) -> Result<Option<Checkpoint>> {
+        self.read().map(|file| file.checkpoint(fingerprint, run).cloned())
     }
 
-    /// Keeps a checkpoint, or none any more.
+    /// Keeps a checkpoint.
     ///
     /// # Errors
     /// As [`Store::put`].
-    pub fn keep_checkpoint(&self, fingerprint: &Fingerprint, checkpoint: Option<Checkpoint>) -> Result<()> {
+    pub fn keep_checkpoint(&self, fingerprint: &Fingerprint, checkpoint: Checkpoint) -> Result<()> {
         self.edit(|store| {
             let mut file = store.read()?;
-            file.keep_checkpoint(fingerprint, checkpoint);
-            store.write(file)
+            if file.keep_checkpoint(fingerprint, checkpoint) { store.write(file) } else { Ok(()) }
+        })
+    }
+
+    /// Forgets the checkpoints that the end of a run is the end of.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn end_checkpoints(&self, fingerprint: &Fingerprint, run: &Checkpoint) -> Result<()> {
+        self.edit(|store| {
+            let mut file = store.read()?;
+            if file.end_checkpoints(fingerprint, run) { store.write(file) } else { Ok(()) }
         })
     }
 
@@ -226,6 +242,10 @@ mod tests {
         State { date: Some(date.into()), ..State::default() }
     }
 
+    fn run() -> Checkpoint {
+        Checkpoint { run_type: "INCREMENTAL".into(), ..Checkpoint::default() }
+    }
+
     fn store(folder: &Path) -> Store {
         let host = Host {
             cwd: folder.to_owned(),
@@ -241,25 +261,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, a) = (store(folder.path()), fingerprint("a"));
         let none = State::default();
-        assert_eq!(store.move_on(&a, &none, state("2026-06-06")).unwrap(), Moved::Written);
+        assert_eq!(store.move_on(&a, &none, state("2026-06-06"), &run()).unwrap(), Moved::Written);
         let current = || store.find(Some(&a)).unwrap().into_state().date.unwrap();
         let superseded = Moved::Superseded(state("2026-06-06"));
-        assert_eq!(store.move_on(&a, &none, state("2026-01-01")).unwrap(), superseded);
+        assert_eq!(store.move_on(&a, &none, state("2026-01-01"), &run()).unwrap(), superseded);
         assert_eq!(current(), "2026-06-06");
         // it has everything from its beginning on, and came further
-        assert_eq!(store.move_on(&a, &none, state("2026-06-07")).unwrap(), Moved::Written);
+        assert_eq!(store.move_on(&a, &none, state("2026-06-07"), &run()).unwrap(), Moved::Written);
         // what a person has set or cleared meanwhile counts
         store.put(Some(&a), state("2026-02-01")).unwrap();
-        let late = store.move_on(&a, &state("2026-06-07"), state("2026-06-08")).unwrap();
+        let late = store.move_on(&a, &state("2026-06-07"), state("2026-06-08"), &run()).unwrap();
         assert_eq!(late, Moved::Superseded(state("2026-02-01")));
         store.remove(Some(&a)).unwrap();
         assert_eq!(
-            store.move_on(&a, &state("2026-02-01"), state("2026-03-01")).unwrap(),
+            store.move_on(&a, &state("2026-02-01"), state("2026-03-01"), &run()).unwrap(),
             Moved::Superseded(none)
         );
         // a run that nobody overtook may say where the state is, as before
         store.put(Some(&a), state("2026-06-06")).unwrap();
-        assert_eq!(store.move_on(&a, &state("2026-06-06"), state("2026-05-05")).unwrap(), Moved::Written);
+        assert_eq!(
+            store.move_on(&a, &state("2026-06-06"), state("2026-05-05"), &run()).unwrap(),
+            Moved::Written
+        );
         assert_eq!(current(), "2026-05-05");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no lock is left");
     }
@@ -291,7 +314,7 @@ mod tests {
         .unwrap();
         let (store, a) = (store(folder.path()), fingerprint("a"));
         let Found::Unclaimed(beginning) = store.find(Some(&a)).unwrap() else { panic!("claimed") };
-        store.move_on(&a, &beginning, state("2026-02-02")).unwrap();
+        store.move_on(&a, &beginning, state("2026-02-02"), &run()).unwrap();
         let Found::Own(now) = store.find(Some(&a)).unwrap() else { panic!("not its own") };
         assert_eq!(
             serde_json::to_string(&now).unwrap(),
