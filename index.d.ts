@@ -459,6 +459,12 @@ export interface RunnerOptions extends RunOptions {
    * `OWOX_CONNECTORS_PACKAGE`, then `@owox/connectors`, then the reference package.
    */
   connectorsPackage?: string;
+  /**
+   * Node.js program that runs connectors, 20.3 or later; relative from the current directory. By default
+   * `node` on the connector's PATH, then the program of the host. Hosts that are no Node.js (Bun,
+   * Electron, a single executable application) need one of the first two.
+   */
+  nodePath?: string;
   /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
   runsDir?: string;
   /**

@@ -23,6 +23,28 @@ function optionOf(layer, name) {
   return layer && Object.hasOwn(layer, name) ? layer[name] : undefined;
 }
 
+/** The runtime that this is, where `process.execPath` starts something else than Node.js. */
+function runtime() {
+  const { bun, electron } = process.versions;
+  if (bun) return `Bun ${bun}`;
+  if (electron) return `Electron ${electron}`;
+  return isSingleExecutable() ? 'a single executable application' : undefined;
+}
+
+function isSingleExecutable() {
+  try {
+    return require('node:sea').isSea(); // Node.js 20.12 and later
+  } catch {
+    return false;
+  }
+}
+
+/** The program that the last layer names, if it is a name: what else it may be is refused with the options. */
+function nodePathOf(layers) {
+  const named = callbackOf('nodePath', layers);
+  return typeof named === 'string' ? named : undefined;
+}
+
 /** Option of the command line's runs: the number of the state that was taken for it. */
 const STATE_RUN = Symbol('stateRun');
 
@@ -61,6 +83,8 @@ function request(options, fields) {
       __proto__: null,
       variables: packed(process.env),
       execPath: process.execPath,
+      runtime: runtime(),
+      nodePath: nodePathOf(options),
       nodeAbi: process.versions.modules,
       cwd: currentFolder(),
       programDir: process.argv[1] ? path.dirname(process.argv[1]) : undefined,

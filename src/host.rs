@@ -12,6 +12,10 @@ pub struct Host {
     pub variables: Variables,
     /// `process.execPath`.
     pub exec_path: PathBuf,
+    /// Runtime other than Node.js that the host is, such as `Bun 1.4.5`: [`Self::exec_path`] is its program.
+    pub runtime: Option<String>,
+    /// Program that runs connectors (option `nodePath`), from the current directory.
+    pub node_path: Option<PathBuf>,
     /// `process.cwd()`.
     pub cwd: PathBuf,
     /// `process.versions.modules`.

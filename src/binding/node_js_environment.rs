@@ -76,7 +76,7 @@ impl NodeJsEnvironment {
                     let purpose = Purpose {
                         package: &package,
                         storage_dependencies: &dependencies,
-                        node: &node_for(&host.variables, &host),
+                        node: &node_for(&host.variables, &host)?,
                         script: options.script,
                         store: &options.store,
                         host: &host,

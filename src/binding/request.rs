@@ -68,6 +68,8 @@ impl<'env> Request<'env> {
         Ok(Host {
             variables: read_variables(&self.values, &self.values.member(&host, "variables")?)?,
             exec_path: path("execPath")?.unwrap_or_default(),
+            runtime: path("runtime")?.map(|name| name.display().to_string()),
+            node_path: path("nodePath")?,
             cwd: path("cwd")?.unwrap_or_default(),
             node_abi: text_of(&self.values.member(&host, "nodeAbi")?)?,
             program_dir: path("programDir")?,

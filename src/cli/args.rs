@@ -38,6 +38,10 @@ struct Cli {
     #[arg(long, global = true)]
     no_color: bool,
 
+    /// Node.js program that runs connectors [default: node on the PATH, else the one that runs this command]
+    #[arg(long, global = true, value_name = "FILE")]
+    node: Option<String>,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -152,9 +156,9 @@ fn asked(argv: &[String], columns: Option<usize>) -> Asked {
     if let Some(refused) = mistyped(argv, &commands) {
         return Asked::Refused(refused);
     }
-    let (run, no_color) = match parse(argv, columns) {
-        Ok(Cli { command: Some(Command::Run(run)), no_color, .. }) => (*run, no_color),
-        Ok(Cli { command: None, run, no_color }) => (run, no_color),
+    let (run, no_color, node) = match parse(argv, columns) {
+        Ok(Cli { command: Some(Command::Run(run)), no_color, node, .. }) => (*run, no_color, node),
+        Ok(Cli { command: None, run, no_color, node }) => (run, no_color, node),
         Ok(cli) => return Asked::Perform(Box::new(cli)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Asked::Help(error);
@@ -162,7 +166,7 @@ fn asked(argv: &[String], columns: Option<usize>) -> Asked {
         Err(error) => return Asked::Refused(Refused::by_clap(&error)),
     };
     match run.into_plan(no_color) {
-        Some(plan) => Asked::Run(plan),
+        Some(plan) => Asked::Run(plan.in_node(node)),
         None => Asked::Refused(Refused::no_path(&commands)),
     }
 }
@@ -173,7 +177,9 @@ pub fn plan(argv: &[String], facts: &Facts, at: &str) -> Plan {
     match asked(argv, facts.columns) {
         Asked::Run(run) => Plan::Run(run),
         Asked::Perform(cli) => match cli.command {
-            Some(Command::Check(given)) if given.connect => Plan::Connect(given.into_plan(cli.no_color)),
+            Some(Command::Check(given)) if given.connect => {
+                Plan::Connect(given.into_plan(cli.no_color).in_node(cli.node))
+            }
             _ => Plan::Perform,
         },
         Asked::Help(help) => {
@@ -201,6 +207,8 @@ pub async fn perform(argv: &[String], host: &Host, facts: &Facts) -> Printed {
         colours: facts.colours(facts.stdout, cli.no_color),
         columns: facts.columns.filter(|_| facts.stdout),
     };
+    let named = cli.node.map(|node| Host { node_path: Some(node.into()), ..host.clone() });
+    let host = named.as_ref().unwrap_or(host);
     let printed = match cli.command {
         Some(Command::Check(given)) => check(&given, host, terminal).await,
         Some(Command::Spec(given)) => spec(&given, host, terminal).await,

@@ -306,6 +306,17 @@ pub struct RunPlan {
     pub look: Look,
 }
 
+impl RunPlan {
+    /// The same in this Node.js program, where one was named.
+    #[must_use]
+    pub fn in_node(mut self, program: Option<String>) -> Self {
+        if let (Some(program), Some(options)) = (program, self.options.as_object_mut()) {
+            options.insert("nodePath".into(), program.into());
+        }
+        self
+    }
+}
+
 /// How a run prints.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -194,7 +194,7 @@ async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, h
         ("allowSpecs".into(), OptionValue::Texts(allow_specs.clone())),
     ])?;
     let store = StoreOptions { dir: store.clone(), refresh: *refresh, lockfile, ..checked.store };
-    let node = node_for(&host.variables, host);
+    let node = node_for(&host.variables, host)?;
     let purpose = Purpose {
         package: &connectors.package,
         storage_dependencies: &dependencies,

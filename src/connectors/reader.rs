@@ -33,7 +33,7 @@ pub async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<
     let confined = for_helper(&package.root, &[], false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
-        program: &process::find_node(&host.variables, &host.cwd, &host.exec_path),
+        program: &process::find_node(&host.variables, host)?,
         args: ["-e"].into_iter().chain(arguments).map(str::to_owned).collect(),
         directory: &package.root,
         variables,

@@ -285,8 +285,11 @@ async fn install_here<P: Progress>(
 }
 
 /// The `node` that a connector with these variables gets.
-pub fn node_for(variables: &crate::context::Variables, host: &Host) -> PathBuf {
-    process::find_node(variables, &host.cwd, &host.exec_path)
+///
+/// # Errors
+/// `SPAWN_FAILED` where there is none.
+pub fn node_for(variables: &crate::context::Variables, host: &Host) -> Result<PathBuf> {
+    process::find_node(variables, host)
 }
 
 /// Environments of directories that a caller keeps between two calls.

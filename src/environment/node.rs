@@ -25,7 +25,8 @@ static KNOWN: LazyLock<Mutex<HashMap<Question, String>>> = LazyLock::new(Mutex::
 /// `SPAWN_FAILED` when it cannot be started or does not answer like node.
 pub async fn abi(node: &Path, host: &Host) -> Result<String> {
     let node = fs::canonicalize(node).unwrap_or_else(|_| node.to_owned());
-    if fs::canonicalize(&host.exec_path).is_ok_and(|own| own == node) && !host.node_abi.is_empty() {
+    let is_hosts = || fs::canonicalize(&host.exec_path).is_ok_and(|own| own == node);
+    if host.runtime.is_none() && is_hosts() && !host.node_abi.is_empty() {
         return Ok(host.node_abi.clone());
     }
     let abi = ask(&node, &["-p", "process.versions.modules"], host).await?;

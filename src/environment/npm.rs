@@ -86,7 +86,7 @@ pub fn major_version(host: &Host) -> Option<u32> {
 /// # Errors
 /// `INSTALL_FAILED` where there is no npm.
 pub fn version(host: &Host) -> Result<(Option<String>, PathBuf)> {
-    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let npm = process::find_npm(host)?;
     let manifest = std::fs::canonicalize(&npm)
         .ok()
         .and_then(|script| Some(script.parent()?.parent()?.join("package.json")))
@@ -268,7 +268,7 @@ fn is_unknown(output: &str) -> bool {
 /// # Errors
 /// `INSTALL_FAILED` where there is no npm, or it cannot be started.
 pub async fn published(name: &str, version: &str, host: &Host) -> Result<Published> {
-    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let npm = process::find_npm(host)?;
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let directory = Scratch::new(&host.temporary_folder(), Remover::of(host)).map_err(failed)?;
     let wanted = format!("{name}@{version}");
@@ -297,7 +297,7 @@ async fn run(
     cancellation: &Cancellation,
 ) -> Result<Vec<LayerReport>> {
     cancellation.check()?;
-    let npm = process::find_npm(&host.variables, &host.cwd, &host.exec_path)?;
+    let npm = process::find_npm(host)?;
     let ended = capture(&npm, args, directory, how, host, cancellation).await.map_err(|error| {
         RunnerError::new(Code::InstallFailed, format!("npm could not be started: {}", error.message))
     })?;

@@ -52,12 +52,7 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
         })
         .cloned()
         .collect();
-    let node_folder = host.exec_path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
-    let path = match host.variable("PATH") {
-        Some(path) => format!("{path}:{node_folder}"),
-        None => node_folder,
-    };
-    variables.push(("PATH".to_owned(), path));
+    variables.push(("PATH".to_owned(), crate::process::path_for_npm(host)));
     variables.push(("TMPDIR".to_owned(), temporary.display().to_string()));
     // npm ends where it has no home and where it cannot write its cache, as in many containers
     if host.variable("HOME").is_none() {

@@ -42,6 +42,7 @@ const USAGE_EVERY_MS: u64 = 1000;
 const KNOWN: &[&str] = &[
     "connectorsPackage",
     "runsDir",
+    "nodePath",
     "env",
     "redact",
     "isolation",
@@ -91,6 +92,11 @@ impl Options {
                 self.connectors_package = Some(text);
             }
             ("runsDir", OptionValue::Text(text)) if !text.is_empty() => self.runs_dir = Some(text),
+            // the host has it, as all that is asked of Node.js before a run needs it as well
+            ("nodePath", OptionValue::Text(text)) if !text.is_empty() && !text.contains('\0') => {}
+            ("nodePath", _) => {
+                return Err(invalid("option nodePath must be the path of a Node.js program".into()));
+            }
             ("env", OptionValue::Text(text)) if text == "inherit" => self.env = Some(EnvPolicy::Inherit),
             ("env", OptionValue::Text(text)) if text == "minimal" => self.env = Some(EnvPolicy::Minimal),
             ("env", OptionValue::Texts(names)) => self.env = Some(EnvPolicy::Names(names)),

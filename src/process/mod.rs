@@ -14,7 +14,7 @@ mod wiring;
 
 pub use crate::protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use launch::{Exit, HELPER_MEMORY_BYTES, Running, Start, start, watch_helper};
-pub use programs::{find_node, find_npm};
+pub use programs::{find_node, find_npm, path_for_npm};
 pub use signals::signal_name;
 pub use stdio::{Source, Stdio, StdioSpec};
 pub use variables::EnvPolicy;

@@ -93,7 +93,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     cancellation.check()?;
     observer.phase(Phase::Spawn).await;
     let begun = Instant::now();
-    let node = process::find_node(&job.variables, &host.cwd, &host.exec_path);
+    let node = process::find_node(&job.variables, host)?;
     let supervision = options.supervision(host);
     let mut confined = confine(&mut job, &node, host)?;
     let moves_state = moves_state(variable(&job.variables, "OW_RUN_CONFIG"));

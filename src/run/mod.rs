@@ -229,7 +229,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
         let purpose = Purpose {
             package: self.package,
             storage_dependencies: dependencies,
-            node: &environment::node_for(&self.variables, self.host),
+            node: &environment::node_for(&self.variables, self.host)?,
             script: self.script,
             store: self.store,
             host: self.host,

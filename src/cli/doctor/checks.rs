@@ -29,8 +29,11 @@ pub async fn all(args: &DoctorArgs, host: &Host) -> Vec<Check> {
 
 async fn node(host: &Host) -> Check {
     const NAME: &str = "Node.js";
-    let path = node_for(&host.variables, host);
-    let remedy = "Install Node.js 20.3 or later, or put its folder first on the PATH";
+    let remedy = "Install Node.js 20.3 or later, put its folder first on the PATH, or name it with --node";
+    let path = match node_for(&host.variables, host) {
+        Ok(path) => path,
+        Err(error) => return Check::bad(NAME, Status::Error, error.message, remedy),
+    };
     let version = match node_version(&path, host).await {
         Ok(version) => version,
         Err(error) => return Check::bad(NAME, Status::Error, error.message, remedy),

@@ -195,7 +195,7 @@ async fn helpers(host: &Host) -> Vec<Helper> {
 /// What stands in for the kernel's rules for files, where it has none.
 async fn add_seat_belt(layer: &mut LayerReport, host: &Host) {
     let policy = Policy { demands: PerLayer::all(Demand::Preferred), ..Policy::default() };
-    let node = node_for(&host.variables, host);
+    let Ok(node) = node_for(&host.variables, host) else { return }; // which another check says
     if let Some(seat_belt) = SeatBelt::fasten(Some(&policy), &node, host).await {
         let mut measured = Measured::none(layer.reason.take().unwrap_or_default());
         seat_belt.improve(&mut measured);

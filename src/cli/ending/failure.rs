@@ -140,13 +140,14 @@ fn tables(tables: &[Table]) -> String {
 }
 
 /// Options of a program, as they are called here, where they can be mistaken for nothing else.
-const OPTIONS: [(&str, &str); 10] = [
+const OPTIONS: [(&str, &str); 11] = [
     ("stallTimeoutMs", "--stall-timeout-ms"),
     ("timeoutMs", "--timeout-ms"),
     ("graceMs", "--grace-ms"),
     ("memoryLimitMb", "--memory-limit-mb"),
     ("option report", "--report"),
     ("option runsDir", "--runs-dir"),
+    ("option nodePath (--node)", "--node"),
     ("option storeDir", "--store"),
     ("option lockfile", "--lockfile"),
     ("option allowScripts", "--allow-scripts"),
