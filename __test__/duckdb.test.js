@@ -9,6 +9,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
+const { randomOf } = require('./support/daily');
 const { execute, occupy, query, referencePackage } = require('./support/duckdb');
 const { tempFolder } = require('./support/temp');
 
@@ -89,6 +90,52 @@ test('types and values are kept, in several scripts, and nothing is bent', async
     ['1', '1.5', 'true', '2026-01-02', '007', '9007199254740993', 'Київ, "✓"\nline', null],
     ['9223372036854775807', '1e+300', 'true', '2000-02-29', '1', '1', 'مرحبا', null],
   ]);
+});
+
+test('lines that are staged as they stand say what their fields do', async (t) => {
+  const random = randomOf(7);
+  const one = (list) => list[Math.floor(random() * list.length)];
+  const parts = [
+    ' ',
+    '\\',
+    "'",
+    '#',
+    '\0',
+    'é',
+    '🙂',
+    '\u2028',
+    '\u00a0',
+
+    'NULL',
+    '\\N',
+    'x',
+    '--',
+  ];
+  for (const delimiter of [',', ';', '\\t', '|', ':']) {
+    const separator = delimiter === '\\t' ? '\t' : delimiter;
+    const all = [...parts, ',', ';', '\t', '|', ':', '"', '\n', '\r'];
+    const records = Array.from({ length: 600 }, (_, n) => {
+      const values = Array.from({ length: 3 }, () =>
+        Array.from({ length: Math.floor(random() * 4) }, () =>
+          one(random() < 0.5 ? parts : all),
+        ).join(''),
+      );
+      return [`k${n}`, ...values];
+    });
+    const field = (text) => {
+      const isBound =
+        text.startsWith('"') || [separator, '\n', '\r'].some((part) => text.includes(part));
+      return isBound || random() < 0.2 ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    const lines = records.map((record) => record.map(field).join(separator));
+    const csv = `${['k', 'a', 'b', 'c'].join(separator)}\n${lines.join('\r\n')}`;
+    const Types = ['k', 'a', 'b', 'c'].map((name) => `${name}: string`);
+    const { run, rows } = project(t, csv, { Delimiter: delimiter, UniqueKeys: ['k'], Types });
+    await run();
+    const stored = await rows('SELECT k, a, b, c FROM t ORDER BY CAST(substr(k, 2) AS INTEGER)');
+    const expected = records.map((record) => record.map((text) => (text === '' ? null : text)));
+    assert.deepEqual(stored, expected, delimiter);
+  }
 });
 
 test('a second run merges by unique keys, adds columns, and keeps what it lacks', async (t) => {

@@ -57,6 +57,23 @@ test('fields, quotes and line ends as in RFC 4180', () => {
   assert.deepEqual(fieldsOf(parse(['a;b\t,c'], { delimiter: ';' })), [['a', 'b\t,c']]);
 });
 
+test('a record is given as it is written, unless another reader may take it for another one', () => {
+  const cases = {
+    'a, b ,"c;""d"\r\n': 'a, b ,"c;""d"',
+    'a,,"x\ny"': 'a,,"x\ny"',
+    "a,\\,'\r": "a,\\,'",
+    'a,"",b\n': null, // an empty text, or no value?
+    'a,5" nail\n': null,
+    'a, "b"\n': null,
+  };
+  for (const [text, expected] of Object.entries(cases)) {
+    for (let cut = 0; cut < text.length; cut += 1) {
+      const [{ raw }] = parse([text.slice(0, cut), text.slice(cut)]);
+      assert.equal(raw, expected, JSON.stringify(text));
+    }
+  }
+});
+
 test('records know the line they start in', () => {
   const records = parse(['a\n"x\ny\r\nz"\n\nb\n']);
   assert.deepEqual(

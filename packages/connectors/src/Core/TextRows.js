@@ -9,11 +9,14 @@ class TextRows {
    * @param {string[]} columns
    * @param {(string | null)[][]} records the values of each row in the order of `columns`
    * @param {number[]} [lines] of each record, for messages
+   * @param {{ texts: (string | null)[], delimiter: string }} [raw] the records as CSV (RFC 4180) that
+   *   says just what their values do, where it is known: an empty field is `null`, none is empty text
    */
-  constructor(columns, records, lines) {
+  constructor(columns, records, lines, raw) {
     this.columns = columns;
     this.records = records;
     this.lines = lines;
+    this.raw = raw;
   }
 
   get length() {

@@ -1,5 +1,7 @@
 'use strict';
 
+const { isSurely } = require('./plainTexts');
+
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** What a Date can hold, before and after 1970. */
 const LONGEST_MS = 8.64e15;
@@ -24,9 +26,11 @@ const MONTH_DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
  * @returns {'date' | 'timestamp' | 'timestamptz' | null} `timestamptz` has a zone or offset
  */
 function dateKind(text) {
-  // The cheap test first: this runs for every cell of a large file.
+  // The cheap tests first: this runs for every cell of a large file.
   const code = text.charCodeAt(4);
   if (text.length < 10 || (code !== DASH && code !== SLASH)) return null;
+  if (isSurely('date', text)) return 'date';
+  if (isSurely('timestamptz', text)) return 'timestamptz';
   const match = ISO.exec(text);
   if (match === null) return null;
   const [year, month, day] = [Number(match[1]), Number(match[3]), Number(match[4])];
@@ -58,6 +62,8 @@ function toDay(value) {
     return Number.isNaN(value.getTime()) ? null : dayOf(value);
   }
   if (typeof value !== 'string') return null;
+  if (isSurely('date', value)) return value;
+  if (isSurely('timestamptz', value)) return value.slice(0, 10);
   const kind = dateKind(value);
   if (kind === null) return null;
   return kind === 'timestamptz' ? utcDay(value) : dashed(value.slice(0, 10));

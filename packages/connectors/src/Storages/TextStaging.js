@@ -37,28 +37,35 @@ class TextStaging {
       for (const name of Object.keys(row)) {
         texts[this.#positionOf(name)] = wellFormed(toText(row[name]));
       }
-      const full = this.#add(texts);
+      const full = this.#add(this.lineOf(this.rowCount, texts));
       if (full !== null) await full;
     }
   }
 
-  async #writeTexts({ columns, records }) {
+  async #writeTexts({ columns, records, raw }) {
     const positions = columns.map((name) => this.#positionOf(name));
     const isInOrder = positions.every((position, at) => position === at);
-    for (const record of records) {
+    const raws = isInOrder && raw !== undefined && this.takesRaw(raw.delimiter) ? raw.texts : [];
+    for (let index = 0; index < records.length; index += 1) {
+      const record = records[index];
+      const text = raws[index] ?? null;
+      if (text !== null) {
+        const full = this.#add(this.lineOfRaw(this.rowCount, text));
+        if (full !== null) await full;
+        continue;
+      }
       let texts = record;
       if (!isInOrder) {
         texts = new Array(this.columns.size);
         positions.forEach((position, at) => (texts[position] = record[at]));
       }
-      const full = this.#add(texts.map(wellFormed));
+      const full = this.#add(this.lineOf(this.rowCount, texts.map(wellFormed)));
       if (full !== null) await full;
     }
   }
 
   /** Adds a line; gives a promise where the batch is full and is being sent. */
-  #add(texts) {
-    const line = this.lineOf(this.rowCount, texts);
+  #add(line) {
     this.rowCount += 1;
     this.#size += line.length;
     this.#lines.push(line);
@@ -79,6 +86,11 @@ class TextStaging {
       if (text !== null) staged[`c${position}`] = text;
     });
     return `${JSON.stringify(staged)}\n`;
+  }
+
+  /** Tells whether records are staged as the CSV that they are; see `TextRows`. */
+  takesRaw(_delimiter) {
+    return false;
   }
 
   /** Sends what is left. */

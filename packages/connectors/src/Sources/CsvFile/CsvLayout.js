@@ -11,6 +11,7 @@ class CsvLayout {
   #longestNull;
   /** @type {string[]} names of the columns that are loaded */
   columns;
+  #isWhole;
 
   /**
    * @param {string[]} header names of all fields. Many files have a delimiter at the end of each
@@ -36,6 +37,7 @@ class CsvLayout {
       .filter(({ name }) => name !== '' && wanted.has(name));
     this.columns = columns.map(({ name }) => name);
     this.#positions = columns.map(({ index }) => index);
+    this.#isWhole = columns.length === names.length && nullValues.length === 0;
     this.#longestNull = Math.max(...[...this.#nullValues].map(({ length }) => length));
   }
 
@@ -61,6 +63,16 @@ class CsvLayout {
       values[at] = value.length <= this.#longestNull && this.#nullValues.has(value) ? null : value;
     }
     return values;
+  }
+
+  /**
+   * A record as it is in the file, where that says just what `valuesOf` does.
+   *
+   * @param {import('./CsvParser').CsvRecord} record
+   * @returns {string | null}
+   */
+  rawOf({ fields, raw }) {
+    return this.#isWhole && fields.length === this.#names.length ? raw : null;
   }
 
   #check(name) {

@@ -12,6 +12,8 @@ const LF = 10;
  * @typedef {object} CsvRecord
  * @property {string[]} fields
  * @property {number} line where it starts in the file, counted from 1
+ * @property {string | null} raw the record as it is in the file, without its line end; `null` where
+ *   fields are not written as RFC 4180 has it, or empty ones are in quotes
  */
 
 /**
@@ -59,7 +61,10 @@ class CsvParser {
       const record = this.#readRecord(text, start, isLast);
       if (record === null) break;
       const code = text.charCodeAt(start);
-      if (code !== CR && code !== LF) records.push({ fields: record.fields, line: this.#line });
+      if (code !== CR && code !== LF) {
+        const raw = record.isPlain ? text.slice(start, record.last) : null;
+        records.push({ fields: record.fields, line: this.#line, raw });
+      }
       this.#line += record.lines;
       start = record.end;
     }
@@ -75,9 +80,11 @@ class CsvParser {
 
   /** One record from `start` on, or `null` where its end is not in the text yet. */
   #readRecord(text, start, isLast) {
+    const delimiter = this.#delimiter;
     const { length } = text;
     const fields = [];
     let lines = 1;
+    let isPlain = true;
     let at = start;
     for (;;) {
       if (text.charCodeAt(at) === QUOTE) {
@@ -88,25 +95,32 @@ class CsvParser {
           throw this.#error('a quoted field is not closed', 'add the missing quote');
         }
         const field = text.slice(at + 1, close);
+        if (close === at + 1) isPlain = false;
         lines += lineEndsIn(field);
         fields.push(field.includes('"') ? field.replaceAll('""', '"') : field);
         at = close + 1;
       } else {
-        const end = this.#endOfField(text, at);
+        let end = at;
+        for (; end < length; end += 1) {
+          const code = text.charCodeAt(end);
+          if (code === delimiter || code === LF || code === CR) break;
+          if (code === QUOTE) isPlain = false;
+        }
         fields.push(text.slice(at, end));
         at = end;
       }
 
-      if (at === length) return isLast ? { fields, lines, end: length } : null;
+      if (at === length) return isLast ? { fields, lines, isPlain, last: at, end: at } : null;
       const code = text.charCodeAt(at);
-      if (code === this.#delimiter) {
+      if (code === delimiter) {
         at += 1;
       } else if (code === LF) {
-        return { fields, lines, end: at + 1 };
+        return { fields, lines, isPlain, last: at, end: at + 1 };
       } else if (code === CR) {
         // The LF of a CRLF may be in the next chunk.
         if (at + 1 === length && !isLast) return null;
-        return { fields, lines, end: text.charCodeAt(at + 1) === LF ? at + 2 : at + 1 };
+        const end = text.charCodeAt(at + 1) === LF ? at + 2 : at + 1;
+        return { fields, lines, isPlain, last: at, end };
       } else {
         throw this.#error(
           `field ${fields.length} goes on after its closing quote`,
@@ -114,15 +128,6 @@ class CsvParser {
         );
       }
     }
-  }
-
-  #endOfField(text, start) {
-    let at = start;
-    for (; at < text.length; at += 1) {
-      const code = text.charCodeAt(at);
-      if (code === this.#delimiter || code === LF || code === CR) break;
-    }
-    return at;
   }
 
   #error(cause, remedy) {

@@ -48,11 +48,13 @@ class CsvFileSource extends AbstractSource {
       return (start === null || day >= start) && (end === null || day <= end);
     };
 
+    const delimiter = this.#delimiter();
     let layout = null;
     let dateAt = -1;
     for await (const records of this.#records()) {
       const rows = [];
       const lines = [];
+      const texts = [];
       for (const record of records) {
         if (layout === null) {
           layout = this.#layoutOf(record);
@@ -63,8 +65,9 @@ class CsvFileSource extends AbstractSource {
         if (!isInRange(dateAt === -1 ? null : values[dateAt], record.line)) continue;
         rows.push(values);
         lines.push(record.line);
+        texts.push(layout.rawOf(record));
       }
-      if (rows.length > 0) yield new TextRows(layout.columns, rows, lines);
+      if (rows.length > 0) yield new TextRows(layout.columns, rows, lines, { texts, delimiter });
     }
     if (layout === null) {
       throw new ConnectorError('The CSV file is empty, without even a header: check Path');

@@ -6,6 +6,9 @@ const path = require('node:path');
 const { ConnectorError } = require('../../Core/errors');
 const { TextStaging } = require('../TextStaging');
 
+/** What DuckDB takes as it is in the lines of a source. */
+const DELIMITERS = [',', ';', '\t', '|'];
+
 /** DuckDB reads a file in buffers of this size, and more where a line is longer. */
 const BUFFER_BYTES = 64 * 1024;
 
@@ -20,6 +23,10 @@ class Staging extends TextStaging {
   #fileSize = Infinity;
   /** @type {import('node:fs/promises').FileHandle | null} of the last file */
   #handle = null;
+  /** What is being written, while the next rows come. */
+  #written = Promise.resolve();
+  /** @type {string | null} of all lines; the first ones decide */
+  #delimiter = null;
   /** of a line, in bytes; or more */
   #longestLine = 0;
   /** of a line that was not sent yet */
@@ -55,14 +62,29 @@ class Staging extends TextStaging {
 
   /** A value is in quotes, so that an empty text differs from no value. */
   lineOf(n, texts) {
+    this.#delimiter ??= ',';
     let line = `${n}`;
     for (const text of texts) {
-      if (isNothing(text)) line += ',';
-      else line += text.includes('"') ? `,"${text.replaceAll('"', '""')}"` : `,"${text}"`;
+      line += this.#delimiter;
+      if (isNothing(text)) continue;
+      line += text.includes('"') ? `"${text.replaceAll('"', '""')}"` : `"${text}"`;
     }
-    line += '\n';
-    if (line.length > this.#mostCharacters) this.#mostCharacters = line.length;
-    return line;
+    return this.#ended(line);
+  }
+
+  takesRaw(delimiter) {
+    if (DELIMITERS.includes(delimiter)) this.#delimiter ??= delimiter;
+    return this.#delimiter === delimiter;
+  }
+
+  /** A line as the source has it, which is most of the work saved. */
+  lineOfRaw(n, raw) {
+    return this.#ended(`${n}${this.#delimiter}${raw}`);
+  }
+
+  #ended(line) {
+    if (line.length >= this.#mostCharacters) this.#mostCharacters = line.length + 1;
+    return `${line}\n`;
   }
 
   async send(text) {
@@ -71,24 +93,34 @@ class Staging extends TextStaging {
     const longest = this.#mostCharacters * (bytes.length === text.length ? 1 : 3);
     this.#longestLine = Math.max(this.#longestLine, longest);
     this.#mostCharacters = 0;
+    await this.#settled();
     try {
       if (this.#fileSize + bytes.length > this.#maxFileSize) await this.#beginFile();
-      await this.#handle.appendFile(bytes);
     } catch (cause) {
-      throw new ConnectorError(`Cannot stage rows beside the database: ${cause.message}`, {
-        cause,
-      });
+      throw cannotStage(cause);
     }
+    this.#written = this.#handle.appendFile(bytes);
+    this.#written.catch(() => {}); // told by what waits for it
     this.#fileSize += bytes.length;
+  }
+
+  async #settled() {
+    try {
+      await this.#written;
+    } catch (cause) {
+      throw cannotStage(cause);
+    }
   }
 
   /** Stages what is still in memory; nothing can be written after it. */
   async finish() {
     await this.flush();
+    await this.#settled();
     await this.#handle?.close();
   }
 
   async drop() {
+    await this.#written.catch(() => {});
     await this.#handle?.close();
     await rm(this.#folder, { recursive: true, force: true });
   }
@@ -108,7 +140,7 @@ class Staging extends TextStaging {
       `[${files.map(literal).join(', ')}]`,
       `columns = {n: 'BIGINT', ${columns.join(', ')}}`,
       'auto_detect = false, header = false, parallel = false',
-      `delim = ',', quote = '"', escape = '"', new_line = '\\n', comment = ''`,
+      `delim = '${this.#delimiter}', quote = '"', escape = '"', new_line = '\\n', comment = ''`,
       // Lines lack the columns that had not come yet.
       `nullstr = '', allow_quoted_nulls = false, null_padding = true`,
       `max_line_size = ${this.#longestLine}`,
@@ -116,6 +148,10 @@ class Staging extends TextStaging {
     ];
     return `read_csv(${options.join(', ')})`;
   }
+}
+
+function cannotStage(cause) {
+  return new ConnectorError(`Cannot stage rows beside the database: ${cause.message}`, { cause });
 }
 
 function isNothing(text) {
