@@ -9,7 +9,7 @@ use common::refuse::{Refusal, machine, with_refused, without_namespaces};
 use common::{Mode, Script, pipe};
 use owox_connector_runner::error::{Code, RunnerError};
 use owox_connector_runner::host::Host;
-use owox_connector_runner::isolation::{IsolationReport, probe};
+use owox_connector_runner::isolation::{Ground, Isolation, IsolationReport, Mode as IsolationMode, probe};
 use owox_connector_runner::process::Namespace;
 use owox_connector_runner::protocol::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 
@@ -47,6 +47,7 @@ async fn run(demand: Demand, change: impl FnOnce(&mut Policy)) -> (Result<Layers
         writes: vec![folder.path().display().to_string()],
         tcp_ports: vec![443],
         sentinel: Some(sentinel.path().display().to_string()),
+        ..Policy::default()
     };
     change(&mut policy);
     let (lines, writer) = pipe();
@@ -303,4 +304,49 @@ async fn start_program(program: &Path) -> RunnerError {
         policy: None,
     });
     started.await.expect_err("it cannot start")
+}
+
+// A grant is what was there when it was decided on, and not what its path leads to by then.
+#[test]
+fn a_grant_whose_path_is_exchanged_meanwhile_stays_what_it_was() {
+    let root = tempfile::tempdir().expect("a folder");
+    let root = fs::canonicalize(root.path()).expect("its path");
+    for folder in ["run", "granted/sub", "secret"] {
+        fs::create_dir_all(root.join(folder)).expect("a folder");
+    }
+    let (granted, secret) = (root.join("granted/sub"), root.join("secret"));
+    let host = Host::default();
+    for mode in [IsolationMode::Standard, IsolationMode::Strict] {
+        let isolation = Isolation { write: vec![granted.display().to_string()], ..Isolation::from(mode) };
+        let ground = Ground {
+            directory: &root.join("run"),
+            node: Path::new("/bin/sh"),
+            bootstrap: Path::new("/bin/sh"),
+            grants: &[],
+            environment: None,
+            own: &[],
+            shared: &[],
+            host: &host,
+        };
+        let confined = isolation.confine(&ground, &mut Vec::new()).expect("a policy");
+        fs::rename(&granted, root.join("away")).expect("renamed");
+        std::os::unix::fs::symlink(&secret, &granted).expect("a link");
+        let text = format!(
+            "cd {}; (echo > granted/sub/new) 2>&- || echo refused >&3; (echo > away/new) 2>&- && echo written >&3",
+            root.display()
+        );
+        let (lines, writer) = pipe();
+        let mut script = Script::new(Mode::Namespace, &text);
+        script.policy = confined.policy.clone();
+        tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+            let mut running = script.start(vec![writer]).await.expect("started");
+            running.exit().await.expect("an exit");
+            running.tree_gone().await.expect("nothing is left");
+        });
+        assert_eq!(lines.rest(), "refused\nwritten\n", "{mode:?}");
+        assert_eq!(fs::read_dir(&secret).expect("the folder").count(), 0);
+        fs::remove_file(&granted).expect("removed");
+        fs::rename(root.join("away"), &granted).expect("renamed");
+        fs::remove_file(granted.join("new")).expect("removed");
+    }
 }

@@ -279,7 +279,12 @@ async fn run_watched(
             Ok((connectors, dependencies, root)) => {
                 let marked = names.marked(&connectors.catalog);
                 let secrets = Secrets::find(&options.redact, &variables, &marked);
-                let granted = granted_by(&connectors.catalog, &variables, &options.isolation, host);
+                let granted = granted_by(
+                    (&connectors.package, &connectors.catalog),
+                    &variables,
+                    &options.isolation,
+                    host,
+                );
                 if let Some(facts) = facts {
                     facts.found(&connectors.package, marked, secrets.clone());
                 }
@@ -296,7 +301,10 @@ async fn run_watched(
                 );
                 environment.secrets = secrets;
                 environment.held = state.as_ref().and_then(|state| state.descriptor());
-                (environment.grants, environment.warnings) = granted;
+                (environment.grants, environment.warnings) = match granted {
+                    Ok(granted) => granted,
+                    Err(error) => return Outcome::from(error).redacted(environment.secrets.as_deref()),
+                };
                 run_in_node(environment, &dependencies).await
             }
             Err(error) => error.into(),

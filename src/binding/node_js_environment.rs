@@ -19,7 +19,8 @@ use crate::config::{Kind, Values};
 use crate::connectors::locate;
 use crate::context::Variables;
 use crate::environment::{
-    Lock, Purpose, Remover, RunFolder, cleanup, discard, keep_lease, node_for, prepare, runs_root, write,
+    Lock, Purpose, Remover, RunFolder, cleanup, discard, keep_lease, kept_environment, node_for, prepare,
+    runs_root, write,
 };
 use crate::error::RunnerError;
 use crate::host::Host;
@@ -27,7 +28,7 @@ use crate::isolation::{Grant, granted_by};
 use crate::options::Options;
 use crate::output::redact::{Marked, Secrets};
 use crate::report::{self, Facts, Recorded, Reporting};
-use crate::run::{Failure, Job, Outcome, execute, find_connectors};
+use crate::run::{Connectors, Execution, Failure, Job, Outcome, execute, find_connectors};
 
 #[napi]
 pub struct NodeJsEnvironment;
@@ -138,27 +139,29 @@ impl NodeJsEnvironment {
             let lock = RunFolder::hold(&directory);
             let secrets = Secrets::find(&options.redact, &variables, &Marked::default());
             let cancellation = &cancellation;
-            let (grants, warnings) = grants(&options, &variables, &host).await;
-            let job = Job {
-                directory: &directory,
-                variables,
-                stdio,
-                held: lock.as_ref().and_then(Lock::descriptor).into_iter().collect(),
-                options: &options,
-                cancellation,
-                secrets: secrets.clone(),
-                grants: &grants,
-            };
-            let work = cancellation.within(options.limits.timeout, Box::pin(execute(job, &host, &observer)));
-            let outcome = match listening(&port, has_signal, cancellation, work).await {
-                Ok(execution) => {
-                    let mut outcome = execution.into_outcome(None);
-                    if let Some(report) = &mut outcome.report {
-                        report.warnings.extend(warnings);
-                    }
-                    outcome
+            let environment = kept_environment(&directory);
+            let outcome = match grants(&options, &variables, &host).await {
+                Ok((grants, warnings)) => {
+                    let job = Job {
+                        directory: &directory,
+                        variables,
+                        stdio,
+                        held: lock.as_ref().and_then(Lock::descriptor).into_iter().collect(),
+                        options: &options,
+                        cancellation,
+                        secrets: secrets.clone(),
+                        grants: &grants,
+                        environment: environment.as_deref(),
+                    };
+                    let work = Box::pin(execute(job, &host, &observer));
+                    let work = cancellation.within(options.limits.timeout, work);
+                    let ended = listening(&port, has_signal, cancellation, work).await;
+                    ended.map_or_else(
+                        |error| Failure::from(error).into(),
+                        |execution| told(execution, warnings),
+                    )
                 }
-                Err(error) => Outcome::from(Failure::from(error)),
+                Err(error) => error.into(),
             };
             let outcome = outcome.redacted(secrets.as_deref());
             match reporting {
@@ -197,16 +200,31 @@ impl NodeJsEnvironment {
     }
 }
 
+/// What came of a run, with what else its caller should know.
+fn told(execution: Execution, warnings: Vec<String>) -> Outcome {
+    let mut outcome = execution.into_outcome(None);
+    if let Some(report) = &mut outcome.report {
+        report.warnings.extend(warnings);
+    }
+    outcome
+}
+
 /// The paths that the configuration of a directory's connector grants. Where there is no connectors
 /// package that knows it, none: then they are for the caller to grant.
-async fn grants(options: &Options, variables: &Variables, host: &Host) -> (Vec<Grant>, Vec<String>) {
+async fn grants(
+    options: &Options,
+    variables: &Variables,
+    host: &Host,
+) -> Result<(Vec<Grant>, Vec<String>), RunnerError> {
     let has_config = variables.iter().any(|(name, _)| name == "OW_CONFIG");
     if !has_config || !options.isolation.needs_grants() {
-        return (Vec::new(), Vec::new());
+        return Ok(Default::default());
     }
     match find_connectors(options.connectors_package.as_deref(), host).await {
-        Ok(connectors) => granted_by(&connectors.catalog, variables, &options.isolation, host),
-        Err(_) => (Vec::new(), Vec::new()),
+        Ok(Connectors { package, catalog }) => {
+            granted_by((&package, &catalog), variables, &options.isolation, host)
+        }
+        Err(_) => Ok(Default::default()),
     }
 }
 

@@ -26,6 +26,11 @@ impl Package {
         format!("{name} {version}")
     }
 
+    /// Whether it is the reference package, which comes with the runner and is trusted like it.
+    pub fn is_reference(&self, host: &Host) -> bool {
+        std::fs::canonicalize(host.reference_package()).is_ok_and(|reference| reference == self.root)
+    }
+
     /// What a user should know when nothing but the reference package was there.
     pub fn fallback_notice(&self) -> Option<String> {
         self.is_fallback.then(|| {

@@ -301,6 +301,13 @@ pub fn keep_lease(directory: &Path, lease: Lease) {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned(), lease);
 }
 
+/// The environment in the store that is held for a directory that its caller keeps.
+pub fn kept_environment(directory: &Path) -> Option<PathBuf> {
+    let kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let real = || kept.get(&fs::canonicalize(directory).ok()?);
+    kept.get(directory).or_else(real).map(|lease| lease.path.clone())
+}
+
 /// Lets go of what [`keep_lease`] holds.
 fn release_lease(directory: &Path) {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).remove(directory);

@@ -1,15 +1,15 @@
 //! Paths that a configuration names and that its manifests mark with `"format": "path"`: exactly
 //! these are granted, and what a configuration says can only ever name a file, not widen a grant.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::connectors::{Catalog, Parameter, parameters};
+use crate::connectors::{Catalog, Package, Parameter, parameters};
 use crate::context::Variables;
+use crate::error::{Code, Result, RunnerError};
 use crate::output::redact::json::{Value, parse};
 use crate::output::redact::percent_decoded;
 
-use super::links::{Last, follow};
+use super::links::{Last, Place, follow};
 use super::{Isolation, Mode};
 use crate::host::Host;
 
@@ -25,8 +25,8 @@ pub enum Access {
 /// A path that a run may use, beside its own directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The file, or for writing the folder; without symlinks.
-    pub path: PathBuf,
+    /// The file, or for writing the folder, as it was found.
+    pub place: Place,
     /// What for.
     pub access: Access,
     /// The parameter that names it, for messages.
@@ -38,7 +38,7 @@ pub struct Grant {
 pub fn manifest_grants(
     catalog: &Catalog,
     config: &str,
-    writable: &[PathBuf],
+    writable: &[Place],
 ) -> (Vec<Grant>, Vec<(Access, String)>) {
     let (mut grants, mut warnings) = (Vec::new(), Vec::new());
     let Some(config) = parse(config) else { return (grants, warnings) };
@@ -57,10 +57,10 @@ pub fn manifest_grants(
                 if access != wanted {
                     return;
                 }
-                let Granted { path, warning } = grant_of(value, access, &writable);
-                if let Some(path) = path {
-                    writable.extend(is_written.then(|| path.clone()));
-                    grants.push(Grant { path, access, parameter: name.to_owned() });
+                let Granted { place, warning } = grant_of(value, access, &writable);
+                if let Some(place) = place {
+                    writable.extend(is_written.then(|| place.clone()));
+                    grants.push(Grant { place, access, parameter: name.to_owned() });
                 }
                 warnings.extend(warning.map(|why| (access, format!("{name} {why}"))));
             });
@@ -71,23 +71,57 @@ pub fn manifest_grants(
 
 /// The same of a connector's variables. Only `strict` limits what may be read: elsewhere a file that
 /// is not granted is nothing to speak of.
+///
+/// # Errors
+/// `INVALID_CONFIG` in `strict`, for a folder that only the package itself says may be written.
 pub fn granted_by(
-    catalog: &Catalog,
+    (package, catalog): (&Package, &Catalog),
     variables: &Variables,
     isolation: &Isolation,
     host: &Host,
-) -> (Vec<Grant>, Vec<String>) {
-    let writable: Vec<_> =
-        isolation.write.iter().filter_map(|path| fs::canonicalize(host.absolute(path)).ok()).collect();
+) -> Result<(Vec<Grant>, Vec<String>)> {
     let config = variables.iter().rev().find(|(name, _)| name == "OW_CONFIG");
-    let (grants, mut warnings) =
-        config.map(|(_, config)| manifest_grants(catalog, config, &writable)).unwrap_or_default();
+    let Some((_, config)) = config.filter(|_| isolation.needs_grants()) else {
+        return Ok(Default::default());
+    };
+    let writable: Vec<_> =
+        isolation.write.iter().filter_map(|path| Place::find(&host.absolute(path))).collect();
+    let (grants, mut warnings) = manifest_grants(catalog, config, &writable);
     warnings.retain(|(access, _)| match isolation.mode {
         Mode::None => false,
         Mode::Standard => *access == Access::Write,
         Mode::Strict => true,
     });
-    (grants, warnings.into_iter().map(|(_, warning)| warning).collect())
+    let mut warnings: Vec<_> = warnings.into_iter().map(|(_, warning)| warning).collect();
+    if !package.is_reference(host) {
+        warnings.extend(proposed(&grants, package, &writable, isolation.mode)?);
+    }
+    Ok((grants, warnings))
+}
+
+/// What is said of folders that a package has written by its own manifest: it may propose them, and
+/// whoever runs it decides. Those of `writable` are decided.
+fn proposed(grants: &[Grant], package: &Package, writable: &[Place], mode: Mode) -> Result<Vec<String>> {
+    let undecided =
+        grants.iter().filter(|grant| grant.access == Access::Write && !grant.place.is_in(writable));
+    let said = undecided.map(|Grant { place, parameter, .. }| {
+        let (folder, title) = (place.path.display(), package.title());
+        if mode == Mode::Strict {
+            return Err(RunnerError::new(
+                Code::InvalidConfig,
+                format!(
+                    "{parameter}: that {folder} may be written is said by the manifest of {title} alone, which is \
+                     not enough in isolation 'strict'; if you trust it with that, allow it with the option \
+                     isolation.write: ['{folder}'] or --allow-write {folder}"
+                ),
+            ));
+        }
+        Ok(format!(
+            "{parameter} lets the connector write in {folder}, since the manifest of {title} asks for it; grant the \
+             folder by isolation.write (--allow-write) if that is what you want"
+        ))
+    });
+    said.collect()
 }
 
 /// Visits each path parameter that has a text, those of choices included.
@@ -113,19 +147,23 @@ fn walk(
 /// What a parameter grants, and what its user should know of it.
 #[derive(Debug, Default)]
 struct Granted {
-    path: Option<PathBuf>,
+    place: Option<Place>,
     warning: Option<String>,
 }
 
 impl Granted {
     fn nothing(why: &str) -> Self {
-        Self { path: None, warning: Some(format!("grants nothing: {why}")) }
+        Self { place: None, warning: Some(format!("grants nothing: {why}")) }
+    }
+
+    fn all_of(place: Place) -> Self {
+        Self { place: Some(place), warning: None }
     }
 }
 
-/// The path to grant; none for what is no path of this machine, or is not there: then the connector
+/// The place to grant; none for what is no path of this machine, or is not there: then the connector
 /// has its own words for it.
-fn grant_of(value: &str, access: Access, writable: &[PathBuf]) -> Granted {
+fn grant_of(value: &str, access: Access, writable: &[Place]) -> Granted {
     let Some(path) = local_path(value) else { return Granted::default() };
     if path.as_os_str().as_encoded_bytes().contains(&0) || !path.is_absolute() {
         return Granted::default();
@@ -133,34 +171,34 @@ fn grant_of(value: &str, access: Access, writable: &[PathBuf]) -> Granted {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Granted::default() };
     let Some(folder) = follow(folder, writable, Last::Folder) else { return Granted::default() };
     if let Some(link) = folder.leads_out(writable) {
-        return Granted::nothing(&format!("{}; {}", link, remedy(access, &folder.path)));
+        return Granted::nothing(&format!("{}; {}", link, remedy(access, &folder.place.path)));
     }
-    let folder = folder.path;
-    let file = follow(&folder.join(name), writable, Last::File);
+    let folder = folder.place;
+    let file = follow(&folder.path.join(name), writable, Last::File);
     let mut within = writable.to_vec();
     // what is read is granted alone, and not what lies beside it
     within.extend((access == Access::Write).then(|| folder.clone()));
     let outside = file.as_ref().and_then(|file| file.leads_out(&within));
     match (access, file, outside) {
         (Access::Write, Some(file), Some(link)) => {
-            let target = file.path.parent().unwrap_or(&file.path);
+            let target = file.place.path.parent().unwrap_or(&file.place.path);
             let warning =
-                Some(format!("grants {} alone: {link}; {}", folder.display(), remedy(access, target)));
-            Granted { path: Some(folder), warning }
+                Some(format!("grants {} alone: {link}; {}", folder.path.display(), remedy(access, target)));
+            Granted { place: Some(folder), warning }
         }
         // where nobody writes, an administrator has linked it: what it leads to is meant
-        (Access::Write, Some(file), None) if !file.is_doubtful() && file.path.is_file() => {
-            Granted { path: file.path.parent().map(Path::to_owned), warning: None }
+        (Access::Write, Some(file), None) if !file.is_doubtful() && file.place.is_file() => {
+            Granted { place: file.folder, warning: None }
         }
-        (Access::Write, ..) => Granted { path: Some(folder), warning: None },
+        (Access::Write, ..) => Granted::all_of(folder),
         (Access::Read, None, _) => Granted::default(),
         (Access::Read, Some(file), Some(link)) => {
-            Granted::nothing(&format!("{link}; {}", remedy(access, &file.path)))
+            Granted::nothing(&format!("{link}; {}", remedy(access, &file.place.path)))
         }
-        (Access::Read, Some(file), None) if file.path.is_dir() => {
-            Granted::nothing(&format!("{} is a folder", file.path.display()))
+        (Access::Read, Some(file), None) if file.place.is_folder() => {
+            Granted::nothing(&format!("{} is a folder", file.place.path.display()))
         }
-        (Access::Read, Some(file), None) => Granted { path: Some(file.path), warning: None },
+        (Access::Read, Some(file), None) => Granted::all_of(file.place),
     }
 }
 
@@ -188,6 +226,7 @@ fn local_path(value: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -213,7 +252,10 @@ mod tests {
         });
         let (grants, warnings) = manifest_grants(&catalog(), &config.to_string(), &[]);
         let warnings = warnings.into_iter().map(|(_, warning)| warning).collect();
-        (grants.into_iter().map(|grant| (grant.parameter, grant.path, grant.access)).collect(), warnings)
+        (
+            grants.into_iter().map(|grant| (grant.parameter, grant.place.path, grant.access)).collect(),
+            warnings,
+        )
     }
 
     #[test]

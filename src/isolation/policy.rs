@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
+use super::links::{Last, Place, follow};
 use super::paths::{DEVICES, OF_THE_SYSTEM, WRITABLE_DEVICES, named_by};
 use super::{Access, Grant, Isolation, Mode};
 use crate::context::Variables;
 use crate::environment::{Remover, Scratch, is_in_other_run, lock_beside};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::protocol::policy::{Demand, Layer, PerLayer, Policy};
+use crate::protocol::MAX_OPENED;
+use crate::protocol::policy::{Demand, Layer, Opened, PerLayer, Policy};
 
 /// What a run stands on.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,9 @@ pub struct Ground<'a> {
     pub bootstrap: &'a Path,
     /// Paths that its configuration grants.
     pub grants: &'a [Grant],
+    /// The environment that was prepared for it, where there is one: what its directory says of that may
+    /// be a run's before it.
+    pub environment: Option<&'a Path>,
     /// Folders of the runner's own, in which no configuration grants anything.
     pub own: &'a [PathBuf],
     /// Folders that no grant should hold, since they hold what is not this run's.
@@ -68,54 +73,51 @@ impl Isolation {
         }
         let mut confined = Confined::default();
         // one that is not there is an error of the start, which has its own words
-        let directory = fs::canonicalize(ground.directory).unwrap_or_else(|_| ground.directory.to_owned());
+        let found = Place::find(ground.directory);
+        let directory =
+            found.as_ref().map_or_else(|| ground.directory.to_owned(), |found| found.path.clone());
         let wants_files = demands[Layer::Files] != Demand::Off;
         if wants_files {
             let remover = Remover::of(ground.host);
             confined.temporary = temporary_folder(&directory, variables, &mut confined.warnings, remover);
         }
 
-        let mut writes = vec![directory.clone()];
-        writes.extend(given("write", &self.write, ground.host)?);
+        let mut written: Vec<_> = found.into_iter().collect();
+        written.extend(given("write", &self.write, &written, ground.host)?);
         for grant in ground.grants.iter().filter(|grant| grant.access == Access::Write && wants_files) {
-            if let Some(path) = self.write_grant(grant, ground, &directory, &mut confined)? {
-                writes.push(path);
+            if let Some(place) = self.write_grant(grant, ground, &directory, &mut confined)? {
+                written.push(place);
             }
         }
-        let reads =
-            (self.mode == Mode::Strict).then(|| self.reads(ground, &directory, variables)).transpose()?;
+        let (mut reads, mut read) = (None, Vec::new());
+        if self.mode == Mode::Strict {
+            reads = Some(reads_of_run(ground, &directory, variables, &written, &mut confined.warnings));
+            read = given("read", &self.read, &written, ground.host)?;
+            read.extend(ground.grants.iter().map(|grant| grant.place.clone()));
+        }
 
-        let granted: Vec<&Path> = writes.iter().chain(reads.iter().flatten()).map(PathBuf::as_path).collect();
+        let places = written.iter().chain(&read).map(|place| place.path.as_path());
+        let granted: Vec<&Path> = places.chain(reads.iter().flatten().map(PathBuf::as_path)).collect();
         let sentinel =
             if wants_files { sentinel(&directory, &granted, ground.host) } else { Sentinel::default() };
-        writes.extend(WRITABLE_DEVICES.map(PathBuf::from));
-        confined.policy = Some(Policy {
+        let mut policy = Policy {
             demands,
             reads: reads.map(|reads| reads.iter().filter_map(text).collect()),
-            writes: writes.iter().filter_map(text).collect(),
+            writes: WRITABLE_DEVICES.map(ToOwned::to_owned).into(),
             tcp_ports: self.tcp_ports.clone().unwrap_or_default(),
             sentinel: sentinel.path.as_deref().and_then(text),
-        });
+            ..Policy::default()
+        };
+        written.into_iter().for_each(|place| open(&mut policy, place, true));
+        read.into_iter().for_each(|place| open(&mut policy, place, false));
+        if policy.opened.len() > MAX_OPENED {
+            return Err(invalid(format!(
+                "more than {MAX_OPENED} paths are granted; grant folders that hold several of them"
+            )));
+        }
+        confined.policy = Some(policy);
         confined.sentinel = sentinel.made;
         Ok(confined)
-    }
-
-    /// What `strict` reads: what Node.js and this run need, and what is granted.
-    fn reads(&self, ground: &Ground<'_>, directory: &Path, variables: &Variables) -> Result<Vec<PathBuf>> {
-        let mut reads: Vec<PathBuf> = OF_THE_SYSTEM.into_iter().chain(DEVICES).map(PathBuf::from).collect();
-        // the program may be a symbolic link (nvm): the rule is for what it leads to
-        reads.push(fs::canonicalize(ground.node).unwrap_or_else(|_| ground.node.to_owned()));
-        reads.push(ground.bootstrap.to_owned());
-        // Node.js asks it for the kind of module, and does not start where it may not
-        reads.extend([ground.bootstrap, directory].into_iter().filter_map(nearest_manifest));
-        if let Ok(modules) = fs::canonicalize(directory.join("node_modules")) {
-            reads.push(modules.with_file_name("compiled"));
-            reads.push(modules);
-        }
-        reads.extend(named_by(variables, directory));
-        reads.extend(given("read", &self.read, ground.host)?);
-        reads.extend(ground.grants.iter().map(|grant| grant.path.clone()));
-        Ok(reads)
     }
 
     /// The folder of a write grant that a configuration asks for, unless it is another run's or the
@@ -126,8 +128,9 @@ impl Isolation {
         ground: &Ground<'_>,
         directory: &Path,
         confined: &mut Confined,
-    ) -> Result<Option<PathBuf>> {
-        let Grant { path, parameter, .. } = grant;
+    ) -> Result<Option<Place>> {
+        let Grant { place, parameter, .. } = grant;
+        let path = &place.path;
         let is_ours = ground.own.iter().any(|folder| path.starts_with(folder));
         if is_ours || is_in_other_run(path, directory) {
             let why = "it belongs to the runner";
@@ -135,7 +138,7 @@ impl Isolation {
             return Ok(None);
         }
         let holds = ground.own.iter().chain(ground.shared).find(|folder| folder.starts_with(path));
-        let Some(holds) = holds else { return Ok(Some(path.clone())) };
+        let Some(holds) = holds else { return Ok(Some(place.clone())) };
         let gap = format!(
             "{parameter} lies in {}, which also holds {}; a database in a folder of its own leaves no gap",
             path.display(),
@@ -145,8 +148,70 @@ impl Isolation {
             return Err(invalid(format!("{gap}. In isolation 'strict' such a folder cannot be granted")));
         }
         confined.gap = Some(gap);
-        Ok(Some(path.clone()))
+        Ok(Some(place.clone()))
     }
+}
+
+/// Grants what was found, once.
+fn open(policy: &mut Policy, place: Place, is_written: bool) {
+    let path = place.path.to_string_lossy().into_owned();
+    let opened = Opened { path, is_written };
+    if !policy.opened.contains(&opened) {
+        policy.opened.push(opened);
+        policy.descriptors.push(place.descriptor);
+    }
+}
+
+/// What `strict` reads beside what is granted: what Node.js and this run need.
+fn reads_of_run(
+    ground: &Ground<'_>,
+    directory: &Path,
+    variables: &Variables,
+    written: &[Place],
+    warnings: &mut Vec<String>,
+) -> Vec<PathBuf> {
+    let mut reads = reads_of_node(ground.node, ground.host);
+    reads.push(ground.bootstrap.to_owned());
+    // Node.js asks it for the kind of module, and does not start where it may not
+    reads.extend([ground.bootstrap, directory].into_iter().filter_map(nearest_manifest));
+    if let Some(modules) = modules(ground, directory, written, warnings) {
+        reads.push(modules.with_file_name("compiled"));
+        reads.push(modules);
+    }
+    reads.extend(named_by(variables, directory));
+    reads
+}
+
+/// The dependencies of a run that do not lie in its directory.
+fn modules(
+    ground: &Ground<'_>,
+    directory: &Path,
+    written: &[Place],
+    warnings: &mut Vec<String>,
+) -> Option<PathBuf> {
+    if let Some(environment) = ground.environment {
+        return Some(environment.join("node_modules"));
+    }
+    let modules = follow(&directory.join("node_modules"), written, Last::Folder)?;
+    let path = &modules.place.path;
+    let link = modules.leads_out(written)?;
+    if ground.own.iter().any(|folder| path.starts_with(folder)) {
+        return Some(modules.place.path);
+    }
+    warnings.push(format!(
+        "the connector cannot read its dependencies: {link}; if you have made it, grant {} by isolation.read \
+         (--allow-read)",
+        path.display()
+    ));
+    None
+}
+
+/// What Node.js itself needs to read of a machine.
+fn reads_of_node(node: &Path, _host: &Host) -> Vec<PathBuf> {
+    let mut reads: Vec<PathBuf> = OF_THE_SYSTEM.into_iter().chain(DEVICES).map(PathBuf::from).collect();
+    // the program may be a symbolic link (nvm): the rule is for what it leads to
+    reads.push(fs::canonicalize(node).unwrap_or_else(|_| node.to_owned()));
+    reads
 }
 
 /// What a program of ours may do that works in a directory for a run before there is one: write in
@@ -164,10 +229,9 @@ pub fn for_helper(directory: &Path, writes: &[PathBuf], has_network: bool, host:
     let devices = WRITABLE_DEVICES.map(PathBuf::from);
     let policy = Policy {
         demands,
-        reads: None,
         writes: writes.iter().chain(&devices).filter_map(text).collect(),
-        tcp_ports: Vec::new(),
         sentinel: sentinel.path.as_deref().and_then(text),
+        ..Policy::default()
     };
     Confined { policy: Some(policy), sentinel: sentinel.made, ..Confined::default() }
 }
@@ -177,14 +241,33 @@ fn nearest_manifest(of: &Path) -> Option<PathBuf> {
     of.ancestors().map(|folder| folder.join("package.json")).find(|file| file.is_file())
 }
 
-/// Paths that the caller grants: as they are, but they must be there.
-fn given(name: &str, paths: &[String], host: &Host) -> Result<Vec<PathBuf>> {
-    let resolve = |path: &String| {
-        fs::canonicalize(host.absolute(path)).map_err(|cause| {
-            invalid(format!("option isolation.{name} grants {path:?}, which cannot be resolved: {cause}"))
+/// Paths that the caller grants: as they are, but they must be there, and no link that a run may have
+/// made in one of them, or in `written`, leads out of these.
+fn given(name: &str, paths: &[String], written: &[Place], host: &Host) -> Result<Vec<Place>> {
+    let refused =
+        |path: &str, why: String| invalid(format!("option isolation.{name} grants {path:?}, {why}"));
+    let mut all = written.to_vec();
+    if name == "write" {
+        all.extend(paths.iter().filter_map(|path| Place::find(&host.absolute(path))));
+    }
+    let find = |path: &String| {
+        let absolute = host.absolute(path);
+        follow(&absolute, &all, Last::Folder).ok_or_else(|| {
+            let cause = fs::canonicalize(&absolute).err();
+            let cause = cause.map_or_else(|| "it has changed".to_owned(), |cause| cause.to_string());
+            refused(path, format!("which cannot be resolved: {cause}"))
         })
     };
-    paths.iter().map(resolve).collect()
+    let found: Vec<_> = paths.iter().map(find).collect::<Result<_>>()?;
+    let mut sure = written.to_vec();
+    if name == "write" {
+        sure.extend(found.iter().filter(|found| !found.is_doubtful()).map(|found| found.place.clone()));
+    }
+    let checked = found.into_iter().zip(paths).map(|(found, path)| match found.leads_out(&sure) {
+        Some(link) => Err(refused(path, format!("but {link}; name the path that is meant"))),
+        None => Ok(found.place),
+    });
+    checked.collect()
 }
 
 fn text(path: impl AsRef<Path>) -> Option<String> {

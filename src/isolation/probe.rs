@@ -26,6 +26,7 @@ pub async fn probe(host: &Host) -> Result<IsolationReport> {
         node: &host.supervisor,
         bootstrap: &host.supervisor,
         grants: &[],
+        environment: None,
         own: &[],
         shared: &[],
         host,

@@ -79,11 +79,16 @@ fn flags(policy: &Policy, help: &str) -> Result<Vec<String>, String> {
     allowed.sort_unstable();
     allowed.dedup();
     flags.extend(allowed.into_iter().map(ToOwned::to_owned));
+    let opened = || policy.opened.iter().map(|place| (&place.path, place.is_written));
+    let writes = || opened().filter(|place| place.1).map(|place| place.0).chain(&policy.writes);
     match &policy.reads {
         None => flags.push("--allow-fs-read=*".to_owned()),
-        Some(reads) => allow("--allow-fs-read", reads.iter().chain(&policy.writes), &mut flags)?,
+        Some(reads) => {
+            let opened = opened().map(|place| place.0);
+            allow("--allow-fs-read", reads.iter().chain(opened).chain(&policy.writes), &mut flags)?;
+        }
     }
-    allow("--allow-fs-write", policy.writes.iter(), &mut flags)?;
+    allow("--allow-fs-write", writes(), &mut flags)?;
     Ok(flags)
 }
 

@@ -20,8 +20,8 @@ use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::protocol::policy::{Measured, PerLayer, Policy};
 use crate::protocol::{
-    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, Missing, Opening, Report, Sample, StartRequest,
-    Supervision, Usage, frame, frame_length,
+    Cause, Command, Containment, MAX_DESCRIPTORS, MAX_HELD, MAX_OPENED, Missing, Opening, Report, Sample,
+    StartRequest, Supervision, Usage, frame, frame_length,
 };
 
 /// What to start.
@@ -157,6 +157,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if start.descriptors.len() > MAX_DESCRIPTORS {
         return Err(failed(format!("stdio has more than {MAX_DESCRIPTORS} entries")));
     }
+    let places = start.policy.as_ref().map(|policy| policy.descriptors.clone()).unwrap_or_default();
     let request = StartRequest {
         program: text_of(start.program)?,
         args: start.args,
@@ -168,7 +169,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         supervision: start.supervision,
         host: process::id(),
         descriptors: start.descriptors.len(),
-        held: start.held.len(),
+        held: start.held.len() + places.len(),
     };
     let mut bytes = frame(&opening).map_err(failed)?;
     bytes.extend(frame(&request).map_err(failed)?);
@@ -185,6 +186,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let helper = Helper(Some(helper));
 
     let descriptors: Vec<_> = start.descriptors.iter().chain(&start.held).map(AsFd::as_fd).collect();
+    let descriptors: Vec<_> = descriptors.into_iter().chain(places.iter().map(AsFd::as_fd)).collect();
     send_with_descriptors(&ours, &bytes[..4], &descriptors).map_err(failed)?;
     drop((start.descriptors, start.held));
     ours.set_nonblocking(true).map_err(failed)?;
@@ -300,12 +302,15 @@ fn text_of(path: &Path) -> Result<String> {
         .ok_or_else(|| failed(format!("the path {} is not valid UTF-8", path.display())))
 }
 
+/// Most descriptors that go in one message.
+const MAX_SENT: usize = MAX_DESCRIPTORS + MAX_HELD + MAX_OPENED;
+
 fn send_with_descriptors(
     socket: &StdUnixStream,
     bytes: &[u8],
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_SENT))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::Error::other("too many descriptors"));

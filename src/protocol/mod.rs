@@ -18,6 +18,10 @@ pub const MAX_DESCRIPTORS: usize = 64;
 /// Most descriptors that the supervisor itself can be given to hold.
 pub const MAX_HELD: usize = 4;
 
+/// Most places that a policy can grant by descriptor. All descriptors go in one message, which has room
+/// for 253.
+pub const MAX_OPENED: usize = 128;
+
 /// Whether the process gets a PID namespace of its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,7 +60,8 @@ pub struct Opening {
     /// How many descriptors come with the frame; they become 0, 1, 2 … of the process.
     pub descriptors: usize,
     /// How many more come after them. The supervisor holds them until the tree is gone: locks on
-    /// what the tree uses, which must outlive a host that is killed.
+    /// what the tree uses, which must outlive a host that is killed. The last of them are those of
+    /// the policy's places.
     pub held: usize,
 }
 

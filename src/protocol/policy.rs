@@ -2,6 +2,8 @@
 //! measured of it. Both sides share this file.
 
 use std::ops::{Index, IndexMut};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -118,8 +120,17 @@ impl Demand {
     }
 }
 
+/// A file or folder that the host has found for a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Where it was, for what knows nothing but paths.
+    pub path: String,
+    /// Whether it may be written, or else read.
+    pub is_written: bool,
+}
+
 /// What a process may do. Without one it may do all that its user may.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Policy {
     /// How much each layer is wanted.
     pub demands: PerLayer<Demand>,
@@ -132,6 +143,20 @@ pub struct Policy {
     /// A file that can be opened, and that nothing here grants: the process must fail to open it
     /// before it starts.
     pub sentinel: Option<String>,
+    /// Further ones that may be read or written: these are granted by descriptor, since a path may lead
+    /// elsewhere by the time that it is looked at.
+    #[serde(default)]
+    pub opened: Vec<Opened>,
+    /// Their descriptors, in the same order. They go beside the frame.
+    #[serde(skip)]
+    pub descriptors: Vec<Arc<OwnedFd>>,
+}
+
+impl Policy {
+    /// What was opened, with its descriptors.
+    pub fn places(&self) -> impl Iterator<Item = (&Opened, &Arc<OwnedFd>)> {
+        self.opened.iter().zip(&self.descriptors)
+    }
 }
 
 /// How much of a layer is there.

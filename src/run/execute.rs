@@ -44,6 +44,8 @@ pub struct Job<'a> {
     pub secrets: Option<Arc<Secrets>>,
     /// Paths that its configuration grants.
     pub grants: &'a [Grant],
+    /// The environment in the store that is meant for it.
+    pub environment: Option<&'a Path>,
 }
 
 /// What came of it.
@@ -224,6 +226,7 @@ fn confine(job: &mut Job<'_>, node: &Path, host: &Host) -> Result<Confined> {
         node,
         bootstrap: &host.bootstrap(),
         grants: job.grants,
+        environment: job.environment,
         own: &own,
         shared: &shared,
         host,

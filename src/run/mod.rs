@@ -260,6 +260,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
             cancellation: &self.cancellation,
             secrets: self.secrets.clone(),
             grants: &self.grants,
+            environment: self.lease.as_ref().map(|lease| lease.path.as_path()),
         };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {

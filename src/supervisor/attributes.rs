@@ -11,8 +11,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use libc::{c_int, c_long};
+
+use crate::protocol::policy::Policy;
 
 /// Calls that come here. Older ones of the same purpose are refused; the C libraries use these.
 pub const CALLS: &[c_long] = &[
@@ -38,6 +41,8 @@ pub struct Attributes {
     listener: OwnedFd,
     /// Where the run may write, without symlinks.
     writable: Vec<PathBuf>,
+    /// The same, by descriptor.
+    places: Vec<Arc<OwnedFd>>,
 }
 
 /// One call.
@@ -68,10 +73,18 @@ impl AsFd for Attributes {
 }
 
 impl Attributes {
-    /// Listens for a process that may write in these folders.
-    pub fn new(listener: OwnedFd, writable: &[String]) -> Self {
-        let writable = writable.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
-        Self { listener, writable }
+    /// Listens for a process that has this policy.
+    pub fn new(listener: OwnedFd, policy: &Policy) -> Self {
+        let writable = policy.writes.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
+        let places = policy.places().filter(|(opened, _)| opened.is_written);
+        Self { listener, writable, places: places.map(|(_, descriptor)| descriptor.clone()).collect() }
+    }
+
+    /// Whether the run may write a file. Where its folders are is asked each time: others may move them.
+    fn holds(&self, real: &Path) -> bool {
+        let places = self.places.iter().filter_map(|place| fs::read_link(own(place)).ok());
+        self.writable.iter().any(|folder| real.starts_with(folder))
+            || places.into_iter().any(|folder| real.starts_with(folder))
     }
 
     /// Answers the next call. An error means that no more will come.
@@ -131,13 +144,13 @@ impl Attributes {
         // what was read is that of this call, and not of a process that has got its id
         call.is_still_waiting(&self.listener)?;
 
-        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let own = own(&file);
         let real = fs::read_link(&own)?;
         let metadata = fs::metadata(&own)?;
         let own = CString::new(own)?;
         // devices that everybody may write are not anybody's to change
         let is_device = metadata.file_type().is_char_device() || metadata.file_type().is_block_device();
-        let is_inside = !is_device && self.writable.iter().any(|folder| real.starts_with(folder));
+        let is_inside = !is_device && self.holds(&real);
         // this process may have rights that the other has given up
         let is_owner = metadata.uid() == rustix::process::geteuid().as_raw();
         if !is_inside || !is_owner {
@@ -238,6 +251,11 @@ impl Call {
         };
         if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ENOENT)) }
     }
+}
+
+/// The name of a descriptor of this process's.
+fn own(descriptor: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
 }
 
 fn refused() -> io::Error {

@@ -27,7 +27,7 @@ use rustix::process::{DumpableBehavior, Pid};
 
 use crate::protocol::policy::Layer;
 use crate::protocol::{
-    MAX_DESCRIPTORS, MAX_HELD, Missing, Namespace, Opening, Report, StartRequest, read_content,
+    MAX_DESCRIPTORS, MAX_HELD, MAX_OPENED, Missing, Namespace, Opening, Report, StartRequest, read_content,
 };
 use attributes::Attributes;
 use cgroup::Group;
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
 
 fn supervise() -> io::Result<()> {
     let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
-    let (opening, descriptors, _held) = receive(&socket)?;
+    let (opening, descriptors, mut held) = receive(&socket)?;
     let Opening { supervision, host, .. } = opening;
     let (keeper, containment) = Keeper::choose(&supervision);
     // From here on this process knows secrets: nobody of the same user may look into it, and it
@@ -55,7 +55,13 @@ fn supervise() -> io::Result<()> {
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let mut prefix = [0; 4];
     socket.read_exact(&mut prefix)?;
-    let request: StartRequest = read_content(&socket, prefix)?;
+    let mut request: StartRequest = read_content(&socket, prefix)?;
+    if let Some(policy) = &mut request.policy {
+        let others = held.len().checked_sub(policy.opened.len());
+        let others =
+            others.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "places are missing"))?;
+        policy.descriptors = held.split_off(others).into_iter().map(Arc::new).collect();
+    }
     let mut host = Host::new(socket, host)?;
     let missing = (supervision.namespace == Namespace::Required && !containment.namespace)
         .then(|| Missing::all_of(Layer::Processes, containment.reason.clone().unwrap_or_default()));
@@ -72,8 +78,8 @@ fn supervise() -> io::Result<()> {
             return host.send(&report);
         }
     };
-    let writable = request.policy.as_ref().map(|policy| policy.writes.as_slice()).unwrap_or_default();
-    let attributes = found.listener.map(|listener| Attributes::new(listener, writable));
+    let attributes = found.listener.zip(request.policy.as_ref());
+    let attributes = attributes.map(|(listener, policy)| Attributes::new(listener, policy));
     drop(request);
     let pid = Pid::from_raw(main.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
     let sample_every = supervision.sample_every_ms.map(Duration::from_millis);
@@ -120,7 +126,8 @@ fn start_confined(
 /// process, and those to hold.
 fn receive(socket: &UnixStream) -> io::Result<(Opening, Vec<OwnedFd>, Vec<OwnedFd>)> {
     let mut prefix = [0; 4];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD))];
+    let mut space =
+        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS + MAX_HELD + MAX_OPENED))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::net::recvmsg(
         socket,

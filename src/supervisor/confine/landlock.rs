@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Rights over files, as the kernel numbers them.
 mod right {
@@ -198,6 +198,11 @@ impl Ruleset {
     /// The same to read and write.
     pub fn allow_writing(&self, path: &str) -> io::Result<()> {
         self.allow_path(path, READ | WRITE)
+    }
+
+    /// The same of what is open: to read it, or also to write it.
+    pub fn allow_opened(&self, place: BorrowedFd<'_>, is_written: bool) -> io::Result<()> {
+        self.allow(place.as_raw_fd(), if is_written { READ | WRITE } else { READ })
     }
 
     fn allow_path(&self, path: &str, rights: u64) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use libc::sock_filter;
 
@@ -301,6 +301,9 @@ fn rules(policy: &Policy, in_namespace: bool) -> Result<Result<(u32, Ruleset), S
         }
         for path in &policy.writes {
             ruleset.allow_writing(path)?;
+        }
+        for (place, descriptor) in policy.places() {
+            ruleset.allow_opened(descriptor.as_fd(), place.is_written)?;
         }
         if wanted.ports {
             policy.tcp_ports.iter().try_for_each(|port| ruleset.allow_port(*port))?;
