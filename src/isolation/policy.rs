@@ -108,8 +108,11 @@ impl Isolation {
             sentinel: sentinel.path.as_deref().and_then(text),
             ..Policy::default()
         };
-        written.into_iter().for_each(|place| open(&mut policy, place, true));
-        read.into_iter().for_each(|place| open(&mut policy, place, false));
+        for (places, is_written) in [(written, true), (read, false)] {
+            for place in places {
+                open(&mut policy, place, is_written);
+            }
+        }
         if policy.opened.len() > MAX_OPENED {
             return Err(invalid(format!(
                 "more than {MAX_OPENED} paths are granted; grant folders that hold several of them"
