@@ -260,6 +260,10 @@ export interface RunOptions {
    * find programs, certificates, proxies and emulators (`'minimal'`, the default of isolation
    * `'strict'`), or these names. The run's own `OW_*` always do. In `'strict'`, `NODE_OPTIONS`,
    * `NODE_PATH` and `LD_*` reach it by their names only.
+   *
+   * It starts in a folder of its own: relative paths in variables such as `NODE_OPTIONS`, `NODE_PATH`,
+   * `NODE_EXTRA_CA_CERTS` and `GOOGLE_APPLICATION_CREDENTIALS` count from the host's all the same, as
+   * they are made absolute.
    */
   env?: 'inherit' | 'minimal' | string[];
   /**

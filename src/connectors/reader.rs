@@ -29,6 +29,7 @@ pub async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
     variables.retain(|(name, _)| !name.starts_with("OW_"));
+    process::make_absolute(&mut variables, &host.cwd);
     // it is foreign code, and has nothing to do but to answer
     let confined = for_helper(&package.root, &[], false, host);
     let mut running = process::start(Start {

@@ -8,6 +8,7 @@ mod leftovers;
 mod lock;
 mod lockfile;
 mod node;
+mod noexec;
 mod npm;
 mod npm_settings;
 mod npmrc;
@@ -30,6 +31,7 @@ pub use leftovers::{cleanup, sweep};
 pub use lock::{FileLock, Hold};
 pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
+pub use noexec::is_noexec;
 pub use npm::{Install, Published, install, published, version as npm_version};
 pub use provided::Provided;
 pub use scripts::Permit;
@@ -208,6 +210,7 @@ pub async fn prepare<P: Progress>(
     } else {
         let obtained = purpose.obtain_for(&all, cancellation, progress).await;
         let mut lease = obtained.map_err(|error| with_missing(error, purpose.storage_dependencies))?;
+        noexec::check(&lease.path, "name another folder with storeDir, --store or OWOX_RUNNER_STORE")?;
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
@@ -266,6 +269,7 @@ async fn install_here<P: Progress>(
         lock: lock.as_ref(),
     };
     let done = install(directory, how, purpose.host, cancellation).await?;
+    noexec::check(directory, "name another folder with runsDir, --runs-dir or OWOX_RUNNER_RUNS_DIR")?;
     let wanted = Wanted {
         package: purpose.package,
         dependencies,

@@ -88,6 +88,7 @@ async fn run(
     let (mut reader, writer) = std::io::pipe().map_err(unusable)?;
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
     variables.retain(|(name, _)| !name.starts_with("OW_"));
+    process::make_absolute(&mut variables, &host.cwd);
     let confined = for_helper(directory, writable, false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,

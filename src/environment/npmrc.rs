@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::npm_settings;
 use crate::host::Host;
-use crate::process::EnvPolicy;
+use crate::process::{EnvPolicy, make_absolute, path_for_npm};
 
 /// Further variables of npm, of git, and of what compiles native addons.
 const NAMES: [&str; 17] = [
@@ -52,7 +52,7 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
         })
         .cloned()
         .collect();
-    variables.push(("PATH".to_owned(), crate::process::path_for_npm(host)));
+    variables.push(("PATH".to_owned(), path_for_npm(host)));
     variables.push(("TMPDIR".to_owned(), temporary.display().to_string()));
     // npm ends where it has no home and where it cannot write its cache, as in many containers
     if host.variable("HOME").is_none() {
@@ -70,6 +70,7 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
         // which takes a tenth of a second, and never be read
         variables.push(("NODE_DISABLE_COMPILE_CACHE".to_owned(), "1".to_owned()));
     }
+    make_absolute(&mut variables, &host.cwd); // npm starts in another folder
     variables
 }
 

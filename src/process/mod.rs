@@ -6,6 +6,7 @@
 //! anything of the run. The socket is also the lifeline: when the host dies, it closes.
 
 mod launch;
+mod paths;
 mod programs;
 mod signals;
 mod stdio;
@@ -14,6 +15,7 @@ mod wiring;
 
 pub use crate::protocol::{Cause, Containment, Namespace, Sample, Supervision, Usage};
 pub use launch::{Exit, HELPER_MEMORY_BYTES, Running, Start, start, watch_helper};
+pub use paths::make_absolute;
 pub use programs::{find_node, find_npm, path_for_npm};
 pub use signals::signal_name;
 pub use stdio::{Source, Stdio, StdioSpec};

@@ -95,6 +95,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     cancellation.check()?;
     observer.phase(Phase::Spawn).await;
     let begun = Instant::now();
+    process::make_absolute(&mut job.variables, &host.cwd);
     let node = process::find_node(&job.variables, host)?;
     let supervision = options.supervision(host);
     let mut confined = confine(&mut job, &node, host)?;

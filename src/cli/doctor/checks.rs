@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Check, DoctorArgs, Status};
 use crate::connectors::locate;
 use crate::environment::store::{self, store_root};
-use crate::environment::{Remover, node_for, node_version, npm_version, runs_root};
+use crate::environment::{Remover, is_noexec, node_for, node_version, npm_version, runs_root};
 use crate::host::Host;
 use crate::state::{Store, state_folder};
 
@@ -84,12 +84,25 @@ fn can_write(folder: &Path) -> std::io::Result<()> {
     tempfile::Builder::new().prefix(".doctor-").tempfile_in(folder).map(drop)
 }
 
-fn folder(name: &'static str, folder: Result<std::path::PathBuf, String>, remedy: &str) -> Check {
+/// A folder that runs need; `if_noexec` is how bad it is where nothing in it can be loaded as a program.
+fn folder(
+    name: &'static str,
+    folder: Result<std::path::PathBuf, String>,
+    if_noexec: Status,
+    remedy: &str,
+) -> Check {
     let checked = folder.and_then(|path| {
         can_write(&path).map_err(|cause| format!("{} cannot be written: {cause}", path.display()))?;
         Ok(path)
     });
     match checked {
+        Ok(path) if is_noexec(&path) => {
+            let detail = format!(
+                "{} is mounted noexec: native packages, such as DuckDB's, cannot be loaded from there",
+                path.display()
+            );
+            Check::bad(name, if_noexec, detail, remedy)
+        }
         Ok(path) => Check::ok(name, format!("{} can be written{}", path.display(), free(&path))),
         Err(why) => Check::bad(name, Status::Error, why, remedy),
     }
@@ -108,14 +121,20 @@ fn free(path: &Path) -> String {
 
 fn runs(args: &DoctorArgs, host: &Host) -> Check {
     let root = runs_root(args.runs_dir.as_deref(), host).map_err(|error| error.message);
-    folder("runs folder", root, "Name another with runsDir, --runs-dir or OWOX_RUNNER_RUNS_DIR")
+    // without the store, packages are installed there
+    folder(
+        "runs folder",
+        root,
+        Status::Warning,
+        "Name another with runsDir, --runs-dir or OWOX_RUNNER_RUNS_DIR",
+    )
 }
 
 fn store(args: &DoctorArgs, host: &Host) -> Check {
     let root = store_root(args.store.as_deref(), host)
         .and_then(|root| store::Store::open(&root, Remover::of(host)).map(|_| root))
         .map_err(|error| error.message);
-    folder("store", root, "Name another with storeDir, --store or OWOX_RUNNER_STORE")
+    folder("store", root, Status::Error, "Name another with storeDir, --store or OWOX_RUNNER_STORE")
 }
 
 fn state(host: &Host) -> Check {
