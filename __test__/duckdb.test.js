@@ -296,6 +296,43 @@ test('rows of many parts are the same as of one, beside a database of any name',
   assert.deepEqual(left, [path.basename(database)]);
 });
 
+test('rows that are inserted while others come are the same, whatever comes then', async (t) => {
+  const COUNT = 60_000; // ten files of staged rows
+  const note = 'n'.repeat(260);
+  const csv = (...last) => {
+    const lines = Array.from({ length: COUNT }, (_, n) => `${n},${n % 7},${note}`);
+    return ['id,number,note', ...lines, ...last].join('\n');
+  };
+  const { run, write, rows } = project(t, '', { UniqueKeys: ['id'] });
+  const load = async (text, type) => {
+    write(text);
+    return run({ type, storage: { MemoryLimitMb: 64 } });
+  };
+  const found = () =>
+    rows('SELECT typeof(any_value(number)), count(*), sum(number::INT), max(id) FROM t');
+  const sum = (6 * 7 * Math.floor(COUNT / 7)) / 2 + ((COUNT % 7) * ((COUNT % 7) - 1)) / 2;
+
+  const { summary } = await load(csv());
+  assert.deepEqual([summary.rows, summary.total], [COUNT, COUNT]);
+  assert.deepEqual(await found(), [['BIGINT', `${COUNT}`, `${sum}`, `${COUNT - 1}`]]);
+
+  await load(csv(`${COUNT},,x`, `${COUNT + 1},001,x`), 'FULL_REFRESH');
+  assert.deepEqual(await found(), [['VARCHAR', `${COUNT + 2}`, `${sum + 1}`, `${COUNT + 1}`]]);
+
+  const twice = await load(csv('5,100,x'), 'FULL_REFRESH');
+  assert.deepEqual([twice.summary.rows, twice.summary.total], [COUNT, COUNT]);
+  assert.match(twice.warnings[0], /^1 rows .* later row has the same id$/);
+  assert.deepEqual(await rows('SELECT number, note FROM t WHERE id = 5'), [['100', 'x']]);
+
+  const error = await load(csv(',1,x'), 'FULL_REFRESH').catch((thrown) => thrown);
+  assert.match(error.stderrTail, /unique key "id" has no value in 1 rows/);
+  const broken = await load(csv('1,2'), 'FULL_REFRESH').catch((thrown) => thrown);
+  assert.match(broken.stderrTail, /has 2 fields instead of 3/);
+  assert.deepEqual(await rows('SELECT count(*), sum(number) FROM t'), [
+    [`${COUNT}`, `${sum + 95}`],
+  ]);
+});
+
 test('a run that is killed leaves the table as it was, and its repetition heals all', async (t) => {
   const large = (rows) =>
     'id,name\n' +

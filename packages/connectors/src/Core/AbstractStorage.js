@@ -83,8 +83,12 @@ class AbstractStorage {
     throw new NotImplementedError(this, 'begin');
   }
 
-  /** @param {Record<string, unknown>[]} _rows */
-  async write(_rows) {
+  /**
+   * @param {Record<string, unknown>[]} _rows
+   * @param {Map<string, import('./TypeInference').Column>} _columns as far as the rows so far show
+   *   them: later rows may change each of them
+   */
+  async write(_rows, _columns) {
     throw new NotImplementedError(this, 'write');
   }
 

@@ -98,7 +98,8 @@ class TableImport {
       await this.#begin();
       types.observe(rows);
       if (plan.dateColumn !== null) span.observe(rows, plan.dateColumn);
-      await this.#storage.write(this.#storage.takesTextRows ? rows : Array.from(rows));
+      const given = this.#storage.takesTextRows ? rows : Array.from(rows);
+      await this.#storage.write(given, types.columns);
       this.#progress.add(rows.length);
     }
     if (!this.#hasBegun) return false;

@@ -20,6 +20,15 @@ const HASHES_PER_KEY = 8;
 /** Files of staged rows that are inserted at once: DuckDB writes small groups of rows twice. */
 const FILES_PER_INSERT = 8;
 
+/** Files that are inserted while others are still to come; fewer would make small groups of rows. */
+const FILES_AHEAD = 4;
+
+/**
+ * What is inserted already, in a transaction that is open: so many files, as these columns say.
+ *
+ * @typedef {{ files: number, columns: string }} Ahead
+ */
+
 /** Brings staged rows into their table, in one transaction: all of them or, on failure, nothing. */
 class Publication {
   #connection;
@@ -28,6 +37,10 @@ class Publication {
   #maxKeys;
   #shrink;
   #table;
+  /** @type {Ahead | null | undefined} `undefined` before the first part, `null` where it is given up */
+  #ahead;
+  #running = Promise.resolve();
+  #isRunning = false;
 
   /**
    * @param {import('@duckdb/node-api').DuckDBConnection} connection
@@ -50,6 +63,8 @@ class Publication {
    * @returns {Promise<{ rows: number, duplicates: number, total: number }>}
    */
   async run(types) {
+    const finished = await this.#finish(types);
+    if (finished !== null) return finished;
     await this.#connection.run('BEGIN TRANSACTION');
     try {
       const result = await this.#publish(types);
@@ -66,11 +81,95 @@ class Publication {
     }
   }
 
-  async #publish(types) {
-    const { name, uniqueKeys, dateColumn, replace } = this.#plan;
+  /**
+   * Inserts into a new table what is staged, while more rows come. Their types may turn out to be
+   * others: then, and on any failure, nothing of it stays, and `run` begins from the beginning.
+   *
+   * @param {Map<string, import('../../Core/TypeInference').Column>} types as far as they are known
+   */
+  goAhead(types) {
+    if (this.#ahead === null || this.#isRunning) return;
+    if (this.#staging.fullFiles - (this.#ahead?.files ?? 0) < FILES_AHEAD) return;
+    this.#isRunning = true;
+    this.#running = this.#insertAhead(types)
+      .catch(() => this.#giveUp())
+      .finally(() => (this.#isRunning = false));
+  }
+
+  /** Lets what runs come to its end, and takes it back. */
+  async abandon() {
+    await this.#running;
+    await this.#giveUp();
+  }
+
+  async #giveUp() {
+    if (this.#ahead) await this.#connection.run('ROLLBACK').catch(() => {});
+    this.#ahead = null;
+  }
+
+  async #insertAhead(types) {
+    const files = this.#staging.fullFiles;
+    if (this.#ahead === undefined) {
+      this.#ahead = { files: 0, columns: '' };
+      await this.#connection.run('BEGIN TRANSACTION');
+      const existing = await this.#locate();
+      if (existing.size > 0 && !this.#plan.replace) return await this.#giveUp();
+      const columns = await this.#columns(types, existing);
+      await this.#create(columns);
+      this.#ahead.columns = JSON.stringify(columns);
+    }
+    const columns = await this.#columns(types, new Map());
+    if (this.#ahead.columns !== JSON.stringify(columns)) return await this.#giveUp();
+    const part = this.#staging.partBetween(this.#ahead.files, files);
+    await this.#connection.run(insertFrom(this.#table, columns, selectStaged(part, columns)));
+    await this.#shrink();
+    this.#ahead.files = files;
+  }
+
+  /** Publishes what went ahead with the rest; gives `null` where it cannot stay. */
+  async #finish(types) {
+    await this.#running;
+    if (!this.#ahead) return null;
+    try {
+      await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
+      if (this.#ahead.files < this.#staging.fullFiles) await this.#insertAhead(types);
+      if (this.#ahead !== null && (await this.#hasOnlyKeys(types))) {
+        const total = await this.#count();
+        await this.#connection.run('COMMIT');
+        this.#ahead = null;
+        return { rows: total, duplicates: 0, total };
+      }
+    } catch {
+      // `run` finds it again, and says what it is
+    }
+    await this.#giveUp();
+    return null;
+  }
+
+  /** Tells whether each row of the table has a key of its own. */
+  async #hasOnlyKeys(types) {
+    const columns = await this.#columns(types, new Map());
+    if (this.#ahead.columns !== JSON.stringify(columns)) return false;
+    const keys = columns.filter(({ isKey }) => isKey).map((key) => ({ ...key, value: key.name }));
+    if (keys.length === 0) return true;
+    const missing = keys.map(({ name }) => `${name} IS NULL`).join(' OR ');
+    const [[incomplete]] = await this.#rows(`SELECT count(*) FROM ${this.#table} WHERE ${missing}`);
+    if (incomplete > 0n) return false;
+    const hash = `hash(${keysOf(keys)})`;
+    const distinct = await this.#countDistinct(this.#table, hash, HASHES_PER_KEY, keys);
+    return distinct === this.#staging.rowCount;
+  }
+
+  /** Finds the table; gives its columns. */
+  async #locate() {
     const [[catalog]] = await this.#rows('SELECT current_database()');
-    this.#table = `${quote(catalog)}.main.${quote(name)}`;
-    const existing = await this.#describe();
+    this.#table = `${quote(catalog)}.main.${quote(this.#plan.name)}`;
+    return await this.#describe();
+  }
+
+  async #publish(types) {
+    const { uniqueKeys, dateColumn, replace } = this.#plan;
+    const existing = await this.#locate();
     const isThere = existing.size > 0;
     if (this.#staging.rowCount === 0) {
       if (isThere && replace) await this.#connection.run(`DELETE FROM ${this.#table}`);
@@ -79,6 +178,7 @@ class Publication {
 
     await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
     const columns = await this.#columns(types, existing);
+    await this.#checkKeys(columns);
     const duplicates = await this.#countDuplicates(columns);
     if (isThere && !replace) {
       await this.#alter(columns);
@@ -183,7 +283,6 @@ class Publication {
         );
       }
     }
-    await this.#checkKeys(columns);
     return columns;
   }
 
@@ -218,16 +317,16 @@ class Publication {
   /** Different hashes have different keys, so most runs need no more than those of the hashes. */
   async #countDuplicates(columns) {
     if (this.#plan.uniqueKeys.length === 0) return 0;
+    const { relation, rowCount } = this.#staging;
     const hash = `hash(${keysOf(columns)})`;
-    const isUnique =
-      (await this.#countDistinct(hash, HASHES_PER_KEY, columns)) === this.#staging.rowCount;
-    if (isUnique) return 0;
-    return this.#staging.rowCount - (await this.#countDistinct(keysOf(columns), 1, columns));
+    const hashes = await this.#countDistinct(relation, hash, HASHES_PER_KEY, columns);
+    if (hashes === rowCount) return 0;
+    return rowCount - (await this.#countDistinct(relation, keysOf(columns), 1, columns));
   }
 
-  /** How many different values an expression has in the staged rows, so many at a time. */
-  async #countDistinct(expression, perKey, columns) {
-    const { relation, rowCount } = this.#staging;
+  /** How many different values an expression has in all rows, so many at a time. */
+  async #countDistinct(relation, expression, perKey, columns) {
+    const { rowCount } = this.#staging;
     const passes = Math.ceil(rowCount / (this.#maxKeys * perKey));
     let distinct = 0;
     for (const part of partitions(columns, passes)) {

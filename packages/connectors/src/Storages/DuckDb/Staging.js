@@ -31,6 +31,7 @@ class Staging extends TextStaging {
   #longestLine = 0;
   /** of a line that was not sent yet */
   #mostCharacters = 0;
+  #isFinished = false;
 
   /**
    * @param {string} folder for the files, which must not be there yet
@@ -53,6 +54,16 @@ class Staging extends TextStaging {
   partsOf(count) {
     const starts = this.#files.map((_, at) => at).filter((at) => at % count === 0);
     return starts.map((at) => this.#read(this.#files.slice(at, at + count)));
+  }
+
+  /** How many files nothing is added to any more. */
+  get fullFiles() {
+    return this.#isFinished ? this.#files.length : Math.max(0, this.#files.length - 1);
+  }
+
+  /** As SQL, the rows of the files from one to another, that one left out. */
+  partBetween(from, to) {
+    return this.#read(this.#files.slice(from, to));
   }
 
   /** As SQL, all rows. */
@@ -117,6 +128,7 @@ class Staging extends TextStaging {
     await this.flush();
     await this.#settled();
     await this.#handle?.close();
+    this.#isFinished = true;
   }
 
   async drop() {

@@ -29,6 +29,7 @@ class DuckDbStorage extends AbstractStorage {
   #connection = null;
   #staging = null;
   #plan = null;
+  #publication = null;
 
   constructor(config) {
     super(config, manifest);
@@ -107,30 +108,33 @@ class DuckDbStorage extends AbstractStorage {
       maxRows: this.config.getValue('MaxBufferSize'),
       maxFileSize: this.config.getValue('MemoryLimitMb') * STAGED_BYTES_PER_MEGABYTE,
     });
+    this.#publication = new Publication(this.#connection, this.#plan, this.#staging, {
+      maxKeys: this.config.getValue('MemoryLimitMb') * KEYS_PER_MEGABYTE,
+      shrink: () => this.#shrink(),
+    });
   }
 
-  async write(rows) {
+  async write(rows, columns) {
     await this.#staging.write(rows);
+    if (columns !== undefined) this.#publication.goAhead(columns);
   }
 
   async commit(columns) {
     await this.#staging.finish();
-    const publication = new Publication(this.#connection, this.#plan, this.#staging, {
-      maxKeys: this.config.getValue('MemoryLimitMb') * KEYS_PER_MEGABYTE,
-      shrink: () => this.#shrink(),
-    });
-    const result = await publication.run(columns);
+    const result = await this.#publication.run(columns);
     await this.#staging.drop();
     const location = this.config.getValue('DatabasePath');
     return { ...result, location, look: lookAt(location, this.#plan) };
   }
 
   async discard() {
+    await this.#publication.abandon();
     await this.#staging.drop();
   }
 
   /** Closing writes the log into the database file and frees the lock. */
   async close() {
+    await this.#publication?.abandon();
     await this.#staging?.drop();
     this.#connection?.closeSync();
     this.#instance?.closeSync();
