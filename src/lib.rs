@@ -32,6 +32,7 @@ pub mod protocol;
 mod removal;
 pub mod report;
 pub mod run;
+pub mod service;
 pub mod specifier;
 pub mod state;
 pub mod suggest;

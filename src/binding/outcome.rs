@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::catch::{LetThrough, Result};
 use super::door::Door;
 use crate::error::{ErrorKind, RunnerError};
-use crate::run::{Course, FailedRun, Failure, Outcome, Report};
+use crate::run::{FailedRun, Failure, Outcome, Report};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,16 +58,8 @@ impl From<Outcome> for Answer {
             result: outcome.report,
             stderr_tail: outcome.stderr_tail,
             failure: outcome.failure.map(FailureAnswer::from),
-            run: None,
+            run: outcome.failed,
         }
-    }
-}
-
-impl Answer {
-    /// Of a run, with what is known of it if it failed.
-    pub fn of_run(outcome: Outcome, course: &Course) -> Self {
-        let run = course.failed(&outcome);
-        Self { run, ..outcome.into() }
     }
 }
 

@@ -15,11 +15,9 @@ use tokio::sync::oneshot;
 use super::door::Door;
 use crate::cancellation::{Cancellation, StopReason};
 use crate::error::{Code, RunnerError};
-use crate::observer::Phase;
-use crate::observer::{Batch, Observer, StreamKind, Whole};
-use crate::observer::{Progress, Step};
+use crate::observer::{Batch, Observer, Phase, Step, StreamKind, Whole};
 use crate::process::Sample;
-use crate::run::{Course, Failure};
+use crate::run::Failure;
 
 /// What is handed over with a call.
 pub enum Payload {
@@ -73,8 +71,6 @@ pub struct Port {
     wants_messages: bool,
     wants_phases: bool,
     wants_pid: bool,
-    /// Where the run is.
-    pub course: Course,
 }
 
 impl Port {
@@ -86,7 +82,6 @@ impl Port {
             wants_messages: false,
             wants_phases: false,
             wants_pid: false,
-            course: Course::default(),
         }
     }
 
@@ -152,13 +147,6 @@ impl Drop for Port {
     }
 }
 
-impl Progress for Port {
-    async fn report(&self, step: Step) {
-        let step = serde_json::to_string(&step).unwrap_or_default();
-        let _ = self.ask("progress", Payload::Text(step)).await;
-    }
-}
-
 impl Observer for Port {
     async fn output(&self, stream: StreamKind, batches: Vec<Batch>) {
         let name = match stream {
@@ -198,8 +186,12 @@ impl Observer for Port {
         }
     }
 
+    async fn step(&self, step: Step) {
+        let step = serde_json::to_string(&step).unwrap_or_default();
+        let _ = self.ask("progress", Payload::Text(step)).await;
+    }
+
     async fn phase(&self, phase: Phase) {
-        self.course.begins(phase);
         if !self.wants_phases {
             return;
         }

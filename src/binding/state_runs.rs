@@ -4,9 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Code;
-use crate::run::{Failure, Outcome, Status};
-use crate::state::{Settled, StateRun};
+use crate::state::StateRun;
 
 #[derive(Default)]
 struct Kept {
@@ -38,33 +36,4 @@ pub fn of(token: u32) -> Option<Arc<StateRun>> {
 pub fn release(token: u32) {
     let released = kept().runs.remove(&token);
     drop(released); // outside of the lock, since it removes files
-}
-
-/// The outcome of a run whose state has been moved on, before anybody is told of it: a state that
-/// could not be written makes it a failure.
-pub async fn settled(run: Arc<StateRun>, mut outcome: Outcome) -> Outcome {
-    let Some(report) = &mut outcome.report else { return outcome };
-    let mut notices = run.notices.clone();
-    notices.append(&mut report.warnings);
-    report.warnings = notices;
-    let has_failed = outcome.failure.is_some();
-    let (state, checkpoint) = (report.state.clone(), report.checkpoint.clone());
-    let settled = tokio::task::spawn_blocking(move || {
-        if has_failed { Ok(run.interrupted(checkpoint.as_ref())) } else { run.succeeded(state.as_ref()) }
-    })
-    .await;
-    match settled {
-        Ok(Ok(Settled::Moved | Settled::Kept)) => {}
-        Ok(Ok(Settled::Superseded(why) | Settled::Unkept(why))) => report.warnings.push(why),
-        Ok(Err(error)) => {
-            report.status = Status::Failed;
-            outcome.failure = Some(Failure::from(error));
-        }
-        Err(cause) => {
-            report.status = Status::Failed;
-            outcome.failure =
-                Some(Failure::from(crate::error::RunnerError::new(Code::Internal, cause.to_string())));
-        }
-    }
-    outcome
 }

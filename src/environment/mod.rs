@@ -44,7 +44,7 @@ use crate::foreign::read_text;
 use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::manifest::{Dependency, connectors_dependency, package_json};
-use crate::observer::{Progress, Step};
+use crate::observer::{Observer, Step};
 use crate::process;
 use crate::specifier::AllowedOrigins;
 use crate::template::{self, Script};
@@ -138,15 +138,15 @@ impl Purpose<'_> {
     ///
     /// # Errors
     /// `INVALID_CONFIG` for dependencies or a lockfile that cannot be, and those of [`Store::obtain`].
-    pub async fn obtain<P: Progress>(&self, cancellation: &Cancellation, progress: &P) -> Result<Lease> {
-        self.obtain_for(&self.dependencies()?, cancellation, progress).await
+    pub async fn obtain<O: Observer>(&self, cancellation: &Cancellation, observer: &O) -> Result<Lease> {
+        self.obtain_for(&self.dependencies()?, cancellation, observer).await
     }
 
-    async fn obtain_for<P: Progress>(
+    async fn obtain_for<O: Observer>(
         &self,
         dependencies: &[Dependency],
         cancellation: &Cancellation,
-        progress: &P,
+        observer: &O,
     ) -> Result<Lease> {
         let lockfile = self.lockfile()?;
         let node_abi = node::abi(self.node, self.host).await?;
@@ -166,7 +166,7 @@ impl Purpose<'_> {
         let root = store::store_root(self.store.dir.as_deref(), self.host)?;
         let store = Store::open(&root, Remover::of(self.host))?;
         let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
-        let mut lease = store.obtain(&wanted, terms, self.host, cancellation, progress).await?;
+        let mut lease = store.obtain(&wanted, terms, self.host, cancellation, observer).await?;
         lease.warnings.extend(provided.notices(&lease.path));
         Ok(lease)
     }
@@ -191,12 +191,12 @@ impl Purpose<'_> {
 /// # Errors
 /// `INVALID_CONFIG` for dependencies that cannot be, `INSTALL_FAILED` from npm,
 /// `STORE_LOCK_TIMEOUT`; the error of a run that is asked to stop meanwhile.
-pub async fn prepare<P: Progress>(
+pub async fn prepare<O: Observer>(
     folder: &RunFolder,
     connector_id: &str,
     purpose: &Purpose<'_>,
     cancellation: &Cancellation,
-    progress: &P,
+    observer: &O,
 ) -> Result<Prepared> {
     let directory = folder.path();
     let all = purpose.dependencies()?;
@@ -204,11 +204,11 @@ pub async fn prepare<P: Progress>(
     let manifest = package_json(connector_id, &[], &all);
     write(&directory.join("package.json"), &format!("{manifest:#}\n"))?;
     let prepared = if purpose.store.off {
-        install_here(folder, purpose, &all, cancellation, progress)
+        install_here(folder, purpose, &all, cancellation, observer)
             .await
             .map_err(|error| with_missing(error, purpose.storage_dependencies))?
     } else {
-        let obtained = purpose.obtain_for(&all, cancellation, progress).await;
+        let obtained = purpose.obtain_for(&all, cancellation, observer).await;
         let mut lease = obtained.map_err(|error| with_missing(error, purpose.storage_dependencies))?;
         noexec::check(&lease.path, "name another folder with storeDir, --store or OWOX_RUNNER_STORE")?;
         let modules = lease.path.join("node_modules");
@@ -244,12 +244,12 @@ fn with_missing(mut error: RunnerError, of_storage: &[Dependency]) -> RunnerErro
 }
 
 /// Installs into the run's own directory, as the original did.
-async fn install_here<P: Progress>(
+async fn install_here<O: Observer>(
     folder: &RunFolder,
     purpose: &Purpose<'_>,
     dependencies: &[Dependency],
     cancellation: &Cancellation,
-    progress: &P,
+    observer: &O,
 ) -> Result<Prepared> {
     let (directory, lock) = (folder.path(), folder.descriptor());
     let lockfile = purpose.lockfile()?;
@@ -257,7 +257,7 @@ async fn install_here<P: Progress>(
         let text = lockfile::with_connectors(text, &purpose.package.root, directory)?;
         write(&directory.join("package-lock.json"), &text)?;
     }
-    progress.report(Step::Installing).await;
+    observer.step(Step::Installing).await;
     let provided = Provided::by(purpose.host);
     let how = Install {
         pinned: lockfile.is_some(),

@@ -5,7 +5,7 @@ mod steps;
 mod stream;
 
 pub use phase::Phase;
-pub use steps::{Progress, Step};
+pub use steps::Step;
 pub use stream::{Batch, BatchKind, Sink, StreamKind, Whole};
 
 use crate::protocol::Sample;
@@ -13,7 +13,10 @@ use crate::protocol::Sample;
 /// Whoever watches a run.
 pub trait Observer: Send + Sync {
     /// Takes batches. The stream waits until the future is done: that is the back-pressure.
-    fn output(&self, stream: StreamKind, batches: Vec<Batch>) -> impl Future<Output = ()> + Send;
+    fn output(&self, stream: StreamKind, batches: Vec<Batch>) -> impl Future<Output = ()> + Send {
+        let _ = (stream, batches);
+        async {}
+    }
     /// Whether [`Observer::messages`] is to be called; where not, nothing is split for it.
     fn wants_messages(&self) -> bool {
         false
@@ -36,7 +39,10 @@ pub trait Observer: Send + Sync {
         async {}
     }
     /// The process has started, and leads a session and process group of its own.
-    fn started(&self, pid: u32) -> impl Future<Output = ()> + Send;
+    fn started(&self, pid: u32) -> impl Future<Output = ()> + Send {
+        let _ = pid;
+        async {}
+    }
     /// Sees all output of a stream that is read here, wherever it goes; must not block.
     fn passes(&self, stream: StreamKind, batches: &[Batch]) {
         let _ = (stream, batches);
@@ -45,9 +51,17 @@ pub trait Observer: Send + Sync {
     fn sampled(&self, sample: Sample) {
         let _ = sample;
     }
+    /// A step begins that takes time before the connector can start; also each second of waiting.
+    fn step(&self, step: Step) -> impl Future<Output = ()> + Send {
+        let _ = step;
+        async {}
+    }
     /// A phase of the run begins.
     fn phase(&self, phase: Phase) -> impl Future<Output = ()> + Send {
         let _ = phase;
         async {}
     }
 }
+
+/// Nobody.
+impl Observer for () {}

@@ -18,14 +18,3 @@ pub enum Step {
     /// Every file of the environment is read: the machine or a host has crashed.
     Verifying,
 }
-
-/// Whoever wants to know of these steps.
-pub trait Progress: Sync {
-    /// Called at the beginning of a step, and each second while waiting.
-    fn report(&self, step: Step) -> impl Future<Output = ()> + Send;
-}
-
-/// Nobody.
-impl Progress for () {
-    async fn report(&self, _: Step) {}
-}

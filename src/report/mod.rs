@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use file::{Target, UNWRITTEN};
-pub use record::{Recorded, Recorder};
+pub use record::Recorder;
 
 use crate::connectors::Package;
 use crate::context::Variables;

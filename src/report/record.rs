@@ -8,12 +8,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::bounded::{Ends, Thinned};
-use crate::observer::Phase;
-use crate::observer::{Batch, BatchKind, Observer, StreamKind, Whole};
-use crate::observer::{Progress, Step};
+use crate::observer::{Batch, BatchKind, Phase, Step, StreamKind};
 use crate::output::Message;
 use crate::process::Sample;
-use crate::state::StateRun;
 
 /// Warnings, and errors, that are kept: the last ones.
 const MOST_EVENTS: usize = 100;
@@ -156,7 +153,13 @@ impl Recorder {
         recording.clone()
     }
 
-    fn step(&self, step: &Step) {
+    /// A sample of what the processes use.
+    pub fn sample(&self, sample: Sample) {
+        self.recording().samples.push(sample);
+    }
+
+    /// A step of the environment begins, or goes on.
+    pub fn step(&self, step: &Step) {
         let mut recording = self.recording();
         let at = recording.begun.elapsed();
         let same = |known: &Step| std::mem::discriminant(known) == std::mem::discriminant(step);
@@ -280,74 +283,6 @@ impl Entry {
         let end = text.char_indices().nth(most).map_or(text.len(), |(index, _)| index);
         let cut = text[end..].chars().count();
         Self { place, kind, text: text[..end].to_owned(), cut }
-    }
-}
-
-/// An observer whose run is also remembered, where somebody wants that.
-#[derive(Debug)]
-pub struct Recorded<'a, O> {
-    /// Whoever watches.
-    pub observer: &'a O,
-    /// Whoever remembers.
-    pub recorder: Option<Recorder>,
-    /// The state of the run, whose checkpoint is kept as it goes on.
-    pub state: Option<Arc<StateRun>>,
-}
-
-impl<O: Observer> Observer for Recorded<'_, O> {
-    async fn output(&self, stream: StreamKind, batches: Vec<Batch>) {
-        self.observer.output(stream, batches).await;
-    }
-
-    fn wants_messages(&self) -> bool {
-        self.observer.wants_messages()
-    }
-
-    async fn messages(&self, arrays: Vec<String>) {
-        self.observer.messages(arrays).await;
-    }
-
-    async fn whole(&self, whole: Whole) {
-        self.observer.whole(whole).await;
-    }
-
-    async fn started(&self, pid: u32) {
-        self.observer.started(pid).await;
-    }
-
-    fn passes(&self, stream: StreamKind, batches: &[Batch]) {
-        if let Some(recorder) = &self.recorder {
-            recorder.lines(stream, batches);
-        }
-        if let Some(state) = &self.state {
-            state.passes(stream, batches);
-        }
-    }
-
-    fn sampled(&self, sample: Sample) {
-        if let Some(recorder) = &self.recorder {
-            recorder.recording().samples.push(sample);
-        }
-    }
-
-    async fn usage(&self, sample: Sample) {
-        self.observer.usage(sample).await;
-    }
-
-    async fn phase(&self, phase: Phase) {
-        if let Some(recorder) = &self.recorder {
-            recorder.phase(phase);
-        }
-        self.observer.phase(phase).await;
-    }
-}
-
-impl<O: Progress> Progress for Recorded<'_, O> {
-    async fn report(&self, step: Step) {
-        if let Some(recorder) = &self.recorder {
-            recorder.step(&step);
-        }
-        self.observer.report(step).await;
     }
 }
 

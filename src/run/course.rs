@@ -53,6 +53,13 @@ pub struct FailedRun {
 }
 
 impl Course {
+    /// The outcome with what is known of the run if it failed.
+    #[must_use]
+    pub fn completed(&self, mut outcome: Outcome) -> Outcome {
+        outcome.failed = self.failed(&outcome);
+        outcome
+    }
+
     /// A phase begins.
     pub fn begins(&self, phase: Phase) {
         let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);

@@ -412,7 +412,7 @@ impl Execution {
             report: Some(report),
             failure: error.map(Failure::from),
             stderr_tail: self.stderr_tail,
-            page: None,
+            ..Outcome::default()
         }
     }
 }

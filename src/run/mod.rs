@@ -24,17 +24,15 @@ pub use verdict::{Evidence, Status, verdict};
 use crate::cancellation::Cancellation;
 use crate::connectors::{self, Catalog, Depth, Package};
 use crate::environment::store::Lease;
-use crate::environment::{self, EnvironmentInfo, Purpose, Remover, RunFolder, StoreOptions};
+use crate::environment::{self, EnvironmentInfo, Purpose, Remover, RunFolder};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{Grant, LayerReport};
 use crate::manifest::Dependency;
 use crate::observer::Observer;
-use crate::observer::Progress;
 use crate::options::Options;
 use crate::output::redact::Secrets;
 use crate::process::Reserved;
-use crate::template::Script;
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -62,6 +60,8 @@ pub struct Outcome {
     pub stderr_tail: Option<String>,
     /// Where the page about the run is, if it was written.
     pub page: Option<String>,
+    /// More of a run that failed, where its course is known.
+    pub failed: Option<FailedRun>,
 }
 
 impl Outcome {
@@ -96,6 +96,10 @@ pub trait ExecutionEnvironment {
     fn execute(&mut self) -> impl Future<Output = Outcome> + Send;
     /// Removes it; called also after a failure.
     fn cleanup(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Whether it ends a run itself whose time is over.
+    fn keeps_time(&self) -> bool {
+        true
+    }
 }
 
 /// Creates, executes and cleans up, in this order. Clean-up happens always, and its error wins,
@@ -148,10 +152,6 @@ pub struct NodeEnvironment<'a, O> {
     pub package: &'a Package,
     /// Where directories are made.
     pub runs_root: PathBuf,
-    /// What its script does.
-    pub script: Script,
-    /// Where dependencies come from.
-    pub store: &'a StoreOptions,
     /// The data mart's id and the run's.
     pub ids: (String, String),
     /// The connector's variables.
@@ -170,6 +170,13 @@ pub struct NodeEnvironment<'a, O> {
     pub held: Option<OwnedFd>,
     /// Clean-up that did not work; the run itself may have.
     pub warnings: Vec<String>,
+    /// What is there of it so far.
+    pub made: Made,
+}
+
+/// What is there of an environment of ours; nothing at first.
+#[derive(Debug, Default)]
+pub struct Made {
     folder: Option<RunFolder>,
     /// Holds the environment in the store until the run's directory is gone.
     lease: Option<Lease>,
@@ -179,96 +186,61 @@ pub struct NodeEnvironment<'a, O> {
     environment_ms: u64,
 }
 
-impl<'a, O: Observer> NodeEnvironment<'a, O> {
-    /// An environment that does not exist yet.
-    #[expect(clippy::too_many_arguments, reason = "all of what a run is")]
-    pub fn new(
-        host: &'a Host,
-        observer: &'a O,
-        package: &'a Package,
-        runs_root: PathBuf,
-        ids: (String, String),
-        variables: Vec<(String, String)>,
-        stdio: Reserved,
-        options: &'a Options,
-        cancellation: Cancellation,
-    ) -> Self {
-        Self {
-            host,
-            observer,
-            package,
-            runs_root,
-            script: options.script,
-            store: &options.store,
-            ids,
-            variables,
-            stdio: Some(stdio),
-            options,
-            cancellation,
-            secrets: None,
-            grants: Vec::new(),
-            held: None,
-            warnings: Vec::new(),
-            folder: None,
-            lease: None,
-            info: None,
-            install: None,
-            environment_ms: 0,
-        }
-    }
-}
-
-impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
+impl<O: Observer> ExecutionEnvironment for NodeEnvironment<'_, O> {
     async fn create(&mut self, dependencies: &[Dependency]) -> Result<(), Failure> {
         let start = Instant::now();
         self.cancellation.check()?;
         let (root, remover) = (self.runs_root.clone(), Remover::of(self.host));
         let folder = RunFolder::create(&self.runs_root, &self.ids.0, &self.ids.1, &remover)?;
         tokio::task::spawn_blocking(move || environment::sweep(&root, &remover)); // nobody waits for it
-        let folder = self.folder.insert(folder);
+        let folder = self.made.folder.insert(folder);
         let purpose = Purpose {
             package: self.package,
             storage_dependencies: dependencies,
             node: &environment::node_for(&self.variables, self.host)?,
-            script: self.script,
-            store: self.store,
+            script: self.options.script,
+            store: &self.options.store,
             host: self.host,
         };
         let prepared =
             environment::prepare(folder, &self.ids.0, &purpose, &self.cancellation, self.observer).await?;
-        self.info = Some(prepared.info);
-        self.install = prepared.install;
+        self.made.info = Some(prepared.info);
+        self.made.install = prepared.install;
         self.warnings.extend(prepared.warnings);
-        self.lease = prepared.lease;
-        self.environment_ms = milliseconds(start);
+        self.made.lease = prepared.lease;
+        self.made.environment_ms = milliseconds(start);
         Ok(())
     }
 
     async fn execute(&mut self) -> Outcome {
-        let (Some(folder), Some(stdio)) = (&self.folder, self.stdio.take()) else {
+        let (Some(folder), Some(stdio)) = (&self.made.folder, self.stdio.take()) else {
             return RunnerError::new(crate::error::Code::Internal, "the environment was not created").into();
         };
         let job = Job {
             directory: folder.path(),
             variables: std::mem::take(&mut self.variables),
             stdio,
-            held: [folder.descriptor(), self.lease.as_ref().and_then(Lease::descriptor), self.held.take()]
-                .into_iter()
-                .flatten()
-                .collect(),
+            held: [
+                folder.descriptor(),
+                self.made.lease.as_ref().and_then(Lease::descriptor),
+                self.held.take(),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             options: self.options,
             cancellation: &self.cancellation,
             secrets: self.secrets.clone(),
             grants: &self.grants,
-            environment: self.lease.as_ref().map(|lease| lease.path.as_path()),
+            environment: self.made.lease.as_ref().map(|lease| lease.path.as_path()),
         };
         match execute(job, self.host, self.observer).await {
             Ok(execution) => {
-                let mut outcome = execution.into_outcome(self.info.clone());
+                let mut outcome = execution.into_outcome(self.made.info.clone());
                 if let Some(report) = &mut outcome.report {
-                    report.isolation.install = self.install.take();
-                    report.timings.environment_ms = self.environment_ms;
-                    report.duration_ms += self.environment_ms;
+                    report.isolation.install = self.made.install.take();
+                    report.timings.environment_ms = self.made.environment_ms;
+                    report.duration_ms += self.made.environment_ms;
                 }
                 outcome
             }
@@ -277,9 +249,9 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
     }
 
     async fn cleanup(&mut self) -> Result<(), Failure> {
-        let Some(folder) = self.folder.take() else { return Ok(()) };
+        let Some(folder) = self.made.folder.take() else { return Ok(()) };
         // What is deleted may be thousands of files: not on a thread that others wait for.
-        let lease = self.lease.take();
+        let lease = self.made.lease.take();
         let removed = tokio::task::spawn_blocking(move || {
             let removed = folder.remove();
             drop(lease);
@@ -297,7 +269,7 @@ impl<O: Observer + Progress> ExecutionEnvironment for NodeEnvironment<'_, O> {
 }
 
 /// Runs a connector in an environment of ours.
-pub async fn run_in_node<O: Observer + Progress>(
+pub async fn run_in_node<O: Observer>(
     mut environment: NodeEnvironment<'_, O>,
     dependencies: &[Dependency],
 ) -> Outcome {

@@ -19,7 +19,7 @@ use crate::environment::sources::Allowed;
 use crate::environment::tree::Removal;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::observer::{Progress, Step};
+use crate::observer::{Observer, Step};
 
 /// How often to begin again when the connectors package changes while it is copied.
 const ATTEMPTS: usize = 3;
@@ -48,16 +48,16 @@ impl Drop for Staging {
 
 impl Store {
     /// Installs an environment. The caller holds the slot's lock.
-    pub(super) async fn fill<P: Progress>(
+    pub(super) async fn fill<O: Observer>(
         &self,
         recipe: &Recipe,
         wanted: &Wanted<'_>,
         slot: &str,
         host: &Host,
         cancellation: &Cancellation,
-        progress: &P,
+        observer: &O,
     ) -> Result<Lease> {
-        progress.report(Step::Installing).await;
+        observer.step(Step::Installing).await;
         for _ in 0..ATTEMPTS {
             let staging = self.stage(recipe)?;
             let installed = self.install(&staging, recipe, wanted, host, cancellation).await;

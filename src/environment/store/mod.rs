@@ -43,7 +43,7 @@ use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::LayerReport;
-use crate::observer::{Progress, Step};
+use crate::observer::{Observer, Step};
 use listing::Listing;
 
 /// Version of the layout and of the rules by which environments are filled, part of the path: another
@@ -177,13 +177,13 @@ impl Store {
     /// # Errors
     /// `INSTALL_FAILED` from npm, `STORE_LOCK_TIMEOUT` when waiting took too long, and the
     /// error of a run that is asked to stop.
-    pub async fn obtain<P: Progress>(
+    pub async fn obtain<O: Observer>(
         &self,
         wanted: &Wanted<'_>,
         terms: Terms,
         host: &Host,
         cancellation: &Cancellation,
-        progress: &P,
+        observer: &O,
     ) -> Result<Lease> {
         let recipe = Recipe::of(wanted)?;
         let newer_than = if terms.refresh {
@@ -198,21 +198,21 @@ impl Store {
         let mut reported: Option<Instant> = None;
         loop {
             cancellation.check()?;
-            if let Some(lease) = self.usable(&recipe, &slot, newer_than, progress).await? {
+            if let Some(lease) = self.usable(&recipe, &slot, newer_than, observer).await? {
                 return Ok(lease);
             }
             let taken = FileLock::try_take(&path, Hold::Exclusive)
                 .map_err(|cause| RunnerError::file("lock", &path, &cause))?;
             if let Some(mut lock) = taken {
                 // whoever held it may just have finished
-                if let Some(lease) = self.usable(&recipe, &slot, newer_than, progress).await? {
+                if let Some(lease) = self.usable(&recipe, &slot, newer_than, observer).await? {
                     return Ok(lease);
                 }
                 lock.write_note(&std::process::id().to_string());
-                let filled = self.fill(&recipe, wanted, &slot, host, cancellation, progress).await;
+                let filled = self.fill(&recipe, wanted, &slot, host, cancellation, observer).await;
                 return match filled {
                     Err(error) if error.code == Code::InstallFailed && !terms.refresh => {
-                        self.outlived(&recipe, &slot, error, progress).await
+                        self.outlived(&recipe, &slot, error, observer).await
                     }
                     filled => filled,
                 };
@@ -223,25 +223,25 @@ impl Store {
             if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
                 reported = Some(Instant::now());
                 let holder = FileLock::read_note(&path).trim().parse().ok();
-                progress.report(Step::Waiting { pid: holder, seconds: begun.elapsed().as_secs() }).await;
+                observer.step(Step::Waiting { pid: holder, seconds: begun.elapsed().as_secs() }).await;
             }
             tokio::time::sleep(LOCK_PAUSE).await;
         }
     }
 
     /// The environment of a slot, if it can be used right away or after a verification.
-    async fn usable<P: Progress>(
+    async fn usable<O: Observer>(
         &self,
         recipe: &Recipe,
         slot: &str,
         newer_than: Option<SystemTime>,
-        progress: &P,
+        observer: &O,
     ) -> Result<Option<Lease>> {
         match self.look(recipe, slot, newer_than)? {
             Found::Ready(lease) => Ok(Some(lease)),
             Found::Nothing => Ok(None),
             Found::Unverified(lease) => {
-                progress.report(Step::Verifying).await;
+                observer.step(Step::Verifying).await;
                 let path = lease.path.clone();
                 let verified = tokio::task::spawn_blocking(move || verify(&path)).await;
                 let differences = verified.unwrap_or_else(|cause| Err(io::Error::other(cause)));
@@ -289,14 +289,14 @@ impl Store {
     }
 
     /// An environment that became too old, where a new one cannot be had: better than none.
-    async fn outlived<P: Progress>(
+    async fn outlived<O: Observer>(
         &self,
         recipe: &Recipe,
         slot: &str,
         error: RunnerError,
-        progress: &P,
+        observer: &O,
     ) -> Result<Lease> {
-        let Some(mut lease) = self.usable(recipe, slot, None, progress).await? else { return Err(error) };
+        let Some(mut lease) = self.usable(recipe, slot, None, observer).await? else { return Err(error) };
         lease.warnings.push(format!(
             "the environment has reached its maximum age and could not be renewed; it is used as it is: {}",
             error.message
