@@ -1,9 +1,9 @@
 'use strict';
 
-const { ConnectorError } = require('./errors');
 const { goesOn, tableRange, wholeRange } = require('./importRange');
 const { RUN_TYPE } = require('./AbstractRunConfig');
 const { STATUS } = require('./status');
+const { storageOf } = require('./storages');
 const { StateAfter, StateBefore } = require('./TableState');
 const { TableImport } = require('./TableImport');
 const { today } = require('./dates');
@@ -23,7 +23,7 @@ class AbstractConnector {
    * @param {import('./AbstractRunConfig').AbstractRunConfig} runConfig
    */
   constructor(config, source, storageClass, runConfig) {
-    const Storage = typeof storageClass === 'string' ? findStorage(storageClass) : storageClass;
+    const Storage = typeof storageClass === 'string' ? storageOf(storageClass) : storageClass;
     this.config = config;
     this.source = source;
     this.storage = new Storage(config);
@@ -215,18 +215,6 @@ function latest(from, loaded) {
   const capped = loaded !== null && loaded > today() ? today() : loaded;
   if (from === null || capped === null) return from ?? capped;
   return from > capped ? from : capped;
-}
-
-function findStorage(className) {
-  // Required here because the package's index needs this module first.
-  const { Storages } = require('..');
-  for (const members of Object.values(Storages)) {
-    if (Object.hasOwn(members, className)) return members[className];
-  }
-  if (typeof globalThis[className] === 'function') return globalThis[className];
-  throw new ConnectorError(
-    `There is no storage class ${className}: use one of ${Object.keys(Storages).join(', ')}`,
-  );
 }
 
 function announcementOf(config, runConfig, { start, end }) {
