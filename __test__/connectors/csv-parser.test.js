@@ -38,7 +38,7 @@ test('fields, quotes and line ends as in RFC 4180', () => {
     ['"a,b","say ""hi""","x\r\ny"\n', [['a,b', 'say "hi"', 'x\r\ny']]],
     ['"",,""\n', [['', '', '']]],
     [
-      'a,\n,\n',
+      'a,\n"",\n,\n,,\n',
       [
         ['a', ''],
         ['', ''],

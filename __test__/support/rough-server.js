@@ -39,7 +39,7 @@ const faults = {
 
 /**
  * @param {(request: http.IncomingMessage, response: http.ServerResponse) => void} listener
- * @param {{ tls?: boolean }} [options]
+ * @param {{ tls?: boolean | string }} [options] true, or the name of another certificate than `server`
  * @returns {Promise<{ origin: string, port: number, requests: object[], next: Function[] }>}
  *   `next` are faults for the requests to come, first in, first out; null is none
  */
@@ -53,9 +53,10 @@ async function roughServer(t, listener, { tls = false } = {}) {
     if (fault) fault(request, response, answer);
     else answer();
   };
-  const read = (name) => fs.readFileSync(path.join(TLS, name));
+  const name = tls === true ? 'server' : tls;
+  const read = (file) => fs.readFileSync(path.join(TLS, `${file}.pem`));
   const server = tls
-    ? https.createServer({ cert: read('server.pem'), key: read('server-key.pem') }, handle)
+    ? https.createServer({ cert: read(name), key: read(`${name}-key`) }, handle)
     : http.createServer(handle);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -3,6 +3,7 @@
 const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError } = require('./errors');
 const { parse } = require('./exactJson');
+const { send } = require('./request');
 const { retryOf } = require('./retryAfter');
 
 const FIRST_PAUSE_MS = 1000;
@@ -11,10 +12,14 @@ const LONGEST_PAUSE_MS = 60_000;
 const LONGEST_RETRY_AFTER_MS = 5 * 60_000;
 const SHOWN_BODY = 200;
 const LONGEST_CHAIN = 10;
+/** What may go along where a redirect leads to another server. */
+const PUBLIC = ['accept', 'accept-encoding', 'range', 'if-range'];
+const SHORTEST_SECRET = 8;
 const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
 
 /**
- * The JSON that an address answers with; integers beyond 2^53 are BigInts. Waits and asks again when
+ * The JSON that an address answers with; integers beyond 2^53 are BigInts. It goes by the proxy that
+ * the variables `*_PROXY` and `NO_PROXY` name. Waits and asks again when
  * the server is busy (429, 5xx, 403 with a limit that is used up), as long as it says or else twice
  * as long each time, and when the connection breaks.
  *
@@ -25,6 +30,15 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
  * @param {string} url
  * @param {object} [options]
  * @param {Record<string, string>} [options.headers] never shown in messages
+ * @param {string} [options.method] `GET` by default; with another one a redirect to another server is
+ *   an error, since the body may hold secrets as well
+ * @param {string} [options.body]
+ * @param {(text: string) => unknown} [options.parse] reads an answer; as JSON by default
+ * @param {(body: unknown) => string} [options.explain] what a message says of an answer that may hold
+ *   secrets, in place of its beginning
+ * @param {string[]} [options.secrets] never shown, also where an answer repeats them
+ * @param {(isRefused: boolean) => Promise<Record<string, string>>} [options.authorize] gives further
+ *   headers for each attempt; once more, with `isRefused`, where they were answered with 401
  * @param {'follow' | 'manual'} [options.redirect] `follow`: without the headers where it leads to
  *   another server, since they hold secrets; `manual`: a redirect is an error
  * @param {(body: unknown) => Refusal | null} [options.judge] for servers that say "busy" or "no"
@@ -39,53 +53,75 @@ const UNTRUSTED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_|ALTNAME/;
  */
 async function fetchJson(url, options = {}) {
   const { attempts = 5, wait = pause } = options;
+  const { authorize = async () => ({}) } = options;
+  let isRefused = false;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await ask(url, options);
+    const headers = { ...options.headers, ...(await authorize(isRefused)) };
+    const outcome = await ask(url, { ...options, headers });
     if (outcome.answer) return outcome.answer;
+    if (outcome.status === 401 && options.authorize !== undefined && !isRefused) {
+      isRefused = true;
+      attempt -= 1;
+      continue;
+    }
+    isRefused = false;
+    const problem = withoutSecrets(outcome.problem, headers, options.secrets);
     const ms = waitingTime(attempt, outcome.retryAfter);
     if (!outcome.mayPass || attempt >= attempts || ms === null) {
       const tries = attempt > 1 ? ` (asked ${attempt} times)` : '';
-      throw new ConnectorError(`${outcome.problem}${tries}`, { cause: outcome.cause });
+      throw new ConnectorError(`${problem}${tries}`, { cause: outcome.cause });
     }
-    await wait(ms, outcome.problem);
+    await wait(ms, problem);
   }
+}
+
+/** Some servers say what they were sent. */
+function withoutSecrets(text, headers, further = []) {
+  const sent = Object.entries(headers)
+    .filter(([name]) => !PUBLIC.includes(name) && name !== 'content-type')
+    .flatMap(([, value]) => [value, value.split(' ').at(-1)]);
+  const secrets = [...sent, ...further].filter((value) => value?.length >= SHORTEST_SECRET);
+  return secrets.reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
 }
 
 /** One attempt: an answer, or a problem and whether it may pass. */
 async function ask(url, options) {
-  const { headers, redirect = 'follow', judge = () => null, timeoutMs = 60_000 } = options;
-  const { ends = [] } = options;
+  const { redirect = 'follow', judge = () => null, timeoutMs = 60_000 } = options;
+  const { ends = [], parse: read = parse, method = 'GET', headers, body: sent } = options;
   let response;
   let bytes;
   try {
     const signal = AbortSignal.timeout(timeoutMs);
-    response = await request(url, { headers, redirect, signal });
+    response = await request(url, { headers, method, body: sent, redirect, signal });
     bytes = await response.arrayBuffer();
   } catch (cause) {
+    if (cause instanceof ConnectorError) return { problem: cause.message, mayPass: false };
     return unreachable(url, cause, timeoutMs);
   }
   const { status, statusText } = response;
+  const saying = options.explain === undefined ? startOf : (said) => explained(said, options);
   if (ends.includes(status)) return { answer: { body: undefined, headers: response.headers } };
   const { mayPass, retryAfter } = retryOf(status, response.headers);
   if (!response.ok) {
-    const start = startOf(new TextDecoder().decode(bytes));
+    const start = saying(new TextDecoder().decode(bytes));
     const remedy = mayPass ? remedyFor(429) : remedyFor(status);
     return {
       problem: `${shown(url)} answered ${status} ${statusText}: ${remedy}${start}`,
       mayPass,
       retryAfter,
+      status,
     };
   }
   let body;
   let text = '';
   try {
     text = decode(bytes, response.headers.get('content-type'));
-    body = parse(text);
+    body = read(text);
   } catch (cause) {
     if (cause instanceof ConnectorError) {
       return { problem: `${shown(url)} ${cause.message}`, cause, mayPass: false };
     }
-    const problem = `${shown(url)} answered with something that is not JSON: check the address${startOf(text)}`;
+    const problem = `${shown(url)} answered with something that is not JSON: check the address${saying(text)}`;
     return { problem, cause, mayPass: false };
   }
   const refusal = judge(body);
@@ -93,12 +129,20 @@ async function ask(url, options) {
   return { answer: { body, headers: response.headers } };
 }
 
-/** As `fetch`, but headers go to the server that they are meant for only. */
-async function request(url, { headers = {}, redirect, signal }) {
+function explained(text, { explain, parse: read = parse }) {
+  try {
+    return explain(read(text));
+  } catch {
+    return '';
+  }
+}
+
+/** As `fetch`, but headers and body go to the server that they are meant for only. */
+async function request(url, { headers = {}, method = 'GET', body, redirect, signal }) {
   let at = url;
   let sent = headers;
   for (let hops = 0; ; hops += 1) {
-    const response = await fetch(at, { headers: sent, redirect: 'manual', signal });
+    const response = await send(at, { method, headers: sent, body, signal });
     const location = response.headers.get('location');
     const isRedirect = [301, 302, 303, 307, 308].includes(response.status) && location !== null;
     if (redirect === 'manual' || !isRedirect) return response;
@@ -106,7 +150,16 @@ async function request(url, { headers = {}, redirect, signal }) {
     if (hops === LONGEST_CHAIN) throw new Error('it redirects again and again');
     if (!URL.canParse(location, at)) throw new Error('it redirects to what is no address');
     const next = new URL(location, at);
-    if (!isSameServer(new URL(at), next)) sent = headers.accept ? { accept: headers.accept } : {};
+    const isSame = isSameServer(new URL(at), next);
+    // as GET, which it would become, it would ask for something else
+    const keepsMethod = response.status >= 307 && isSame;
+    if (method !== 'GET' && !keepsMethod) {
+      throw new ConnectorError(
+        `${shown(at)} redirects a ${method} to ${shown(next.href)}: if that is right, give that address`,
+      );
+    }
+    if (!isSame)
+      sent = Object.fromEntries(Object.entries(sent).filter(([name]) => PUBLIC.includes(name)));
     at = separateUser(next.href).url;
   }
 }
@@ -118,9 +171,14 @@ function isSameServer(from, to) {
   return from.origin === to.origin || (isUpgrade && hasNoPorts && from.host === to.host);
 }
 
+/** @returns {string | null} the encoding that a header `Content-Type` names */
+function charsetOf(contentType) {
+  return /charset\s*=\s*"?([\w:.-]+)/i.exec(contentType ?? '')?.[1] ?? null;
+}
+
 /** In the encoding that its server names; replacing what does not fit would corrupt it silently. */
 function decode(bytes, contentType) {
-  const label = /charset\s*=\s*"?([\w:.-]+)/i.exec(contentType ?? '')?.[1] ?? 'utf-8';
+  const label = charsetOf(contentType) ?? 'utf-8';
   let decoder;
   try {
     decoder = new TextDecoder(label, { fatal: true });
@@ -214,8 +272,10 @@ function shown(location) {
 }
 
 module.exports = {
+  charsetOf,
   fetchJson,
   remedyFor,
+  request,
   separateUser,
   shown,
   unescape,

@@ -9,6 +9,7 @@ class CsvLayout {
   #positions;
   #nullValues;
   #longestNull;
+  #readers;
   /** @type {string[]} names of the columns that are loaded */
   columns;
   #isWhole;
@@ -21,14 +22,18 @@ class CsvLayout {
    * @param {string[]} options.required columns that are always loaded
    * @param {string[]} options.known columns that must be in the file
    * @param {string[]} options.nullValues texts that mean "no value"
+   * @param {boolean} [options.keepsEmpty] whether empty text is a value
+   * @param {(column: string) => ((text: string, line: number) => string) | null} [options.readerOf]
+   *   what reads the values of a column that are not meant as they are written
    * @throws {ConnectorError} when names are missing or not unique
    */
-  constructor(header, { fields, required, known, nullValues }) {
+  constructor(header, options) {
+    const { fields, required, known, nullValues, keepsEmpty = false, readerOf } = options;
     const last = header.length - 1;
     const names = header.map((name, index) => name || (index === last ? '' : `column${index + 1}`));
     this.#names = names;
     this.#unnamed = names[last] === '' ? last : -1;
-    this.#nullValues = new Set(['', ...nullValues]);
+    this.#nullValues = new Set(keepsEmpty ? nullValues : ['', ...nullValues]);
     const isAll = fields.length === 1 && fields[0].toLowerCase() === 'all';
     const wanted = new Set(isAll ? names : [...fields, ...required]);
     for (const name of [...wanted, ...required, ...known]) this.#check(name);
@@ -37,8 +42,11 @@ class CsvLayout {
       .filter(({ name }) => name !== '' && wanted.has(name));
     this.columns = columns.map(({ name }) => name);
     this.#positions = columns.map(({ index }) => index);
-    this.#isWhole = columns.length === names.length && nullValues.length === 0;
-    this.#longestNull = Math.max(...[...this.#nullValues].map(({ length }) => length));
+    this.#longestNull = Math.max(-1, ...[...this.#nullValues].map(({ length }) => length));
+    const readers = this.columns.map((name) => readerOf?.(name) ?? null);
+    this.#readers = readers.some((reader) => reader !== null) ? readers : null;
+    const isWhole = columns.length === names.length && nullValues.length === 0;
+    this.#isWhole = isWhole && this.#readers === null;
   }
 
   /**
@@ -50,7 +58,7 @@ class CsvLayout {
    */
   valuesOf({ fields, line }) {
     if (fields.length !== this.#names.length) this.#checkLength(fields, line);
-    if (this.#unnamed !== -1 && fields[this.#unnamed] !== '') {
+    if (this.#unnamed !== -1 && fields[this.#unnamed]) {
       throw new ConnectorError(
         `Line ${line} has a value in field ${fields.length}, which has no name: name all by Columns`,
       );
@@ -60,8 +68,10 @@ class CsvLayout {
     for (let at = 0; at < positions.length; at += 1) {
       const value = fields[positions[at]];
       // the length first: looking a text up costs more than all the rest
-      values[at] = value.length <= this.#longestNull && this.#nullValues.has(value) ? null : value;
+      const mayBeNull = value === null || value.length <= this.#longestNull;
+      values[at] = mayBeNull && this.#nullValues.has(value) ? null : value;
     }
+    if (this.#readers !== null) this.#read(values, line);
     return values;
   }
 
@@ -73,6 +83,12 @@ class CsvLayout {
    */
   rawOf({ fields, raw }) {
     return this.#isWhole && fields.length === this.#names.length ? raw : null;
+  }
+
+  #read(values, line) {
+    for (const [at, reader] of this.#readers.entries()) {
+      if (reader !== null && values[at]) values[at] = reader(values[at], line);
+    }
   }
 
   #check(name) {
@@ -88,7 +104,7 @@ class CsvLayout {
 
   #checkLength(fields, line) {
     // Some writers end each line, but not the header, in a delimiter.
-    const isTrailing = fields.length === this.#names.length + 1 && fields.at(-1) === '';
+    const isTrailing = fields.length === this.#names.length + 1 && !fields.at(-1);
     if (isTrailing) return;
     throw new ConnectorError(
       `Line ${line} has ${fields.length} fields instead of ${this.#names.length}: ` +

@@ -1,6 +1,7 @@
 'use strict';
 
 const { ConnectorError } = require('../../Core/errors');
+const { escapedRecord } = require('./escapedRecord');
 
 const QUOTE = 34;
 const CR = 13;
@@ -10,7 +11,8 @@ const LF = 10;
  * A CSV record.
  *
  * @typedef {object} CsvRecord
- * @property {string[]} fields
+ * @property {(string | null)[]} fields `null` for an empty one without quotes, where these are kept
+ *   apart
  * @property {number} line where it starts in the file, counted from 1
  * @property {string | null} raw the record as it is in the file, without its line end; `null` where
  *   fields are not written as RFC 4180 has it, or empty ones are in quotes
@@ -18,25 +20,48 @@ const LF = 10;
 
 /**
  * Splits CSV text into records as RFC 4180 has it: quoted fields may hold delimiters, line ends and
- * doubled quotes. Lines may end in LF, CRLF or CR; blank lines are skipped.
+ * doubled quotes. Lines may end in LF, CRLF or CR; blank lines and those of delimiters only are skipped.
  *
  * Text comes in chunks cut anywhere. A record that is not complete yet is kept as text and read
  * again with the next chunk, which keeps the parser free of state; the limit on a record's length
  * bounds both that and the memory.
  */
 class CsvParser {
+  /** @type {string} */
+  delimiter;
   #delimiter;
   #maxRecordLength;
+  #comment;
+  #escape;
+  #empty;
   #rest = '';
-  #line = 1;
+  #line;
+  /** @type {{ count: number, line: number | null }} lines of delimiters only, and the first of them */
+  blank = { count: 0, line: null };
 
   /**
    * @param {object} [options]
    * @param {string} [options.delimiter] one character
+   * @param {string | null} [options.comment] what lines begin with that are no records
+   * @param {string | null} [options.escape] one character
+   * @param {boolean} [options.keepsEmpty] whether an empty field in quotes is none without
+   * @param {number} [options.line] number of the first line
    * @param {number} [options.maxRecordLength] in characters
    */
-  constructor({ delimiter = ',', maxRecordLength = 16 * 1024 * 1024 } = {}) {
+  constructor({
+    delimiter = ',',
+    comment = null,
+    escape = null,
+    keepsEmpty = false,
+    line = 1,
+    maxRecordLength = 16 * 1024 * 1024,
+  } = {}) {
+    this.delimiter = delimiter;
     this.#delimiter = delimiter.charCodeAt(0);
+    this.#comment = comment;
+    this.#escape = escape;
+    this.#empty = keepsEmpty ? null : '';
+    this.#line = line;
     this.#maxRecordLength = maxRecordLength;
   }
 
@@ -58,12 +83,17 @@ class CsvParser {
     const records = [];
     let start = 0;
     while (start < text.length) {
-      const record = this.#readRecord(text, start, isLast);
+      const record =
+        this.#comment === null
+          ? this.#next(text, start, isLast)
+          : this.#nextOrComment(text, start, isLast);
       if (record === null) break;
-      const code = text.charCodeAt(start);
-      if (code !== CR && code !== LF) {
-        const raw = record.isPlain ? text.slice(start, record.last) : null;
-        records.push({ fields: record.fields, line: this.#line, raw });
+      const { fields, isPlain, last } = record;
+      if (last - start !== fields.length - 1) {
+        const raw = isPlain ? text.slice(start, last) : null;
+        records.push({ fields, line: this.#line, raw });
+      } else if (fields.length > 1) {
+        this.#addBlank();
       }
       this.#line += record.lines;
       start = record.end;
@@ -78,9 +108,38 @@ class CsvParser {
     return records;
   }
 
+  #addBlank() {
+    this.blank.count += 1;
+    this.blank.line ??= this.#line;
+  }
+
+  /** As `#next`; a comment is a record without fields. */
+  #nextOrComment(text, start, isLast) {
+    const comment = this.#comment;
+    if (!isLast && comment.startsWith(text.slice(start, start + comment.length))) {
+      if (!/[\r\n]./s.test(text.slice(start))) return null;
+    }
+    if (!text.startsWith(comment, start)) return this.#next(text, start, isLast);
+    const [line] = /^[^\r\n]*(?:\r\n|\n|\r)?/.exec(text.slice(start));
+    return { fields: [''], lines: 1, last: start, end: start + line.length };
+  }
+
   /** One record from `start` on, or `null` where its end is not in the text yet. */
+  #next(text, start, isLast) {
+    if (this.#escape === null) return this.#readRecord(text, start, isLast);
+    const record = escapedRecord(text, start, {
+      isLast,
+      delimiter: this.delimiter,
+      escape: this.#escape,
+      empty: this.#empty,
+    });
+    if (typeof record !== 'string') return record;
+    throw this.#error(record, 'correct it, or check Delimiter and Escape');
+  }
+
   #readRecord(text, start, isLast) {
     const delimiter = this.#delimiter;
+    const empty = this.#empty;
     const { length } = text;
     const fields = [];
     let lines = 1;
@@ -106,7 +165,7 @@ class CsvParser {
           if (code === delimiter || code === LF || code === CR) break;
           if (code === QUOTE) isPlain = false;
         }
-        fields.push(text.slice(at, end));
+        fields.push(end === at ? empty : text.slice(at, end));
         at = end;
       }
 

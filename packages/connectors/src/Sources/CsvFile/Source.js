@@ -3,11 +3,14 @@
 const { AbstractSource } = require('../../Core/AbstractSource');
 const { ConnectorError } = require('../../Core/errors');
 const { declaredTypes } = require('../../Core/declaredTypes');
+const { dateFormats } = require('../../Core/DateFormat');
 const { toDay } = require('../../Core/dates');
 const { shown, unescape } = require('../../Core/http');
 const { TextRows } = require('../../Core/TextRows');
 const { CsvLayout } = require('./CsvLayout');
 const { CsvParser } = require('./CsvParser');
+const { Edges } = require('./Edges');
+const { numberReader } = require('./numbers');
 const { readText } = require('./readText');
 const manifest = require('./manifest.json');
 
@@ -42,16 +45,16 @@ class CsvFileSource extends AbstractSource {
       if (day === null) {
         throw new ConnectorError(
           `Line ${line} has the ${dateColumn} "${value}", which is no ISO date like ` +
-            '2024-01-31: correct it, or choose another DateColumn',
+            '2024-01-31: correct it, set DateFormat, or choose another DateColumn',
         );
       }
       return (start === null || day >= start) && (end === null || day <= end);
     };
 
-    const delimiter = this.#delimiter();
     let layout = null;
     let dateAt = -1;
-    for await (const records of this.#records()) {
+    for await (const { records, parser } of this.#records()) {
+      const { delimiter } = parser;
       const rows = [];
       const lines = [];
       const texts = [];
@@ -76,30 +79,68 @@ class CsvFileSource extends AbstractSource {
 
   /** Reads no further than the first line, by which a server is known to let it be read, too. */
   async check() {
-    const value = (name) => this.config.getValue(name);
-    const parser = new CsvParser({ delimiter: this.#delimiter() });
+    const path = this.config.getValue('Path');
     const found = ({ fields, line }) => {
       this.#layoutOf({ fields, line });
-      return `${shown(value('Path'))} can be read, and its first line has ${fields.length} columns`;
+      return `${shown(path)} can be read, and its first line has ${fields.length} columns`;
     };
-    for await (const chunk of readText(value('Path'), value('Encoding'), { attempts: 1 })) {
-      const [first] = parser.write(chunk);
-      if (first !== undefined) return found(first);
+    for await (const { records } of this.#parsed({ attempts: 1 })) {
+      if (records.length > 0) return found(records[0]);
     }
-    const [first] = parser.end();
-    if (first !== undefined) return found(first);
     throw new ConnectorError('The CSV file is empty, without even a header: check Path');
   }
 
   async *#records() {
-    const parser = new CsvParser({ delimiter: this.#delimiter() });
     const value = (name) => this.config.getValue(name);
-    const text = readText(value('Path'), value('Encoding'), {
+    let blank = null;
+    const options = {
       attempts: value('MaxAttempts'),
       wait: (ms, reason) => this.config.wait(ms, reason),
+      warn: (warning) => this.config.addWarningToCurrentStatus(warning),
+    };
+    for await (const { records, parser } of this.#parsed(options)) {
+      ({ blank } = parser);
+      yield { records, parser };
+    }
+    if (blank === null || blank.count === 0) return;
+    this.config.addWarningToCurrentStatus(
+      `Lines of delimiters only were left out, ${blank.count} in all; the first is line ${blank.line}`,
+    );
+  }
+
+  /** The records of the file, and the parser that gives them. */
+  async *#parsed(options) {
+    const value = (name) => this.config.getValue(name);
+    const edges = new Edges({
+      skip: Math.floor(value('SkipLines')),
+      skipAtEnd: Math.floor(value('SkipLinesAtEnd')),
     });
-    for await (const chunk of text) yield parser.write(chunk);
-    yield parser.end();
+    const given = this.#delimiter();
+    const isGiven = this.config.Delimiter.value !== undefined;
+    const shape = { ...this.#shape(), keepsEmpty: value('KeepQuotedEmpty') };
+    let parser = null;
+    const parse = (text) => {
+      const delimiter = (isGiven ? null : edges.delimiter) ?? given;
+      parser ??= new CsvParser({ ...shape, delimiter, line: edges.line });
+      return { records: parser.write(text), parser };
+    };
+    for await (const chunk of readText(value('Path'), value('Encoding'), options)) {
+      const text = edges.write(chunk);
+      if (text !== '') yield parse(text);
+    }
+    yield parse(edges.end());
+    yield { records: parser.end(), parser };
+  }
+
+  #shape() {
+    const comment = this.config.getValue('Comment');
+    const escape = this.config.getValue('Escape');
+    if (escape !== null && (escape.length !== 1 || /["\r\n\w]/.test(escape))) {
+      throw new ConnectorError(
+        `Escape "${escape}" must be one character, and no quote, letter or digit: correct it`,
+      );
+    }
+    return { comment, escape };
   }
 
   #delimiter() {
@@ -123,15 +164,33 @@ class CsvFileSource extends AbstractSource {
           `${fields.length}: name them all, or check Delimiter`,
       );
     }
-    if (hasHeader) this.#checkHeader(fields);
+    if (hasHeader) this.#checkHeader(fields.map((field) => field ?? ''));
     const names = hasHeader ? fields : fields.map((_, index) => `column${index + 1}`);
     const dateColumn = config.getValue('DateColumn');
+    const formats = dateFormats(config);
     return new CsvLayout(given ?? names, {
       fields: config.getValue('Fields'),
       nullValues: config.getValue('NullValues'),
       required: [...config.getValue('UniqueKeys'), ...(dateColumn === null ? [] : [dateColumn])],
-      known: Object.keys(declaredTypes(this.config)),
+      known: [...Object.keys(declaredTypes(config)), ...formats.keys()],
+      keepsEmpty: config.getValue('KeepQuotedEmpty'),
+      readerOf: this.#readers(formats),
     });
+  }
+
+  /** What reads the values of a column: dates by their format, numbers as the file writes them. */
+  #readers(formats) {
+    const { config } = this;
+    const types = declaredTypes(config);
+    const keys = config.getValue('UniqueKeys');
+    const number = numberReader(config);
+    return (column) => {
+      const format = formats.get(column);
+      if (format !== undefined) return (text, line) => dateIn(format, text, { column, line });
+      const type = types[column] ?? (keys.includes(column) ? 'string' : 'number');
+      if (number === null || !['number', 'integer'].includes(type)) return null;
+      return (text, line) => number(text, column, line);
+    };
   }
 
   #checkHeader(fields) {
@@ -155,6 +214,15 @@ class CsvFileSource extends AbstractSource {
   }
 }
 
+function dateIn(format, text, { column, line }) {
+  const date = format.read(text);
+  if (date !== null) return date;
+  throw new ConnectorError(
+    `Line ${line} has the ${column} "${text}", which is not in the format ${format}: correct ` +
+      'DateFormat, or name the value in NullValues',
+  );
+}
+
 /** "exchange rates" for https://host/exchange%20rates.csv?x=1 */
 function tableNameOf(location) {
   const path =
@@ -162,7 +230,7 @@ function tableNameOf(location) {
       ? unescape(new URL(location).pathname)
       : location;
   const file = path.split(/[\\/]/).at(-1);
-  return file.replace(/\.[^.]*$/, '') || 'csv';
+  return file.replace(/\.gz$/i, '').replace(/\.[^.]*$/, '') || 'csv';
 }
 
 module.exports = { CsvFileSource };

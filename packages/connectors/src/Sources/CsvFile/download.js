@@ -3,7 +3,15 @@
 const { createHash } = require('node:crypto');
 const { ConnectorError, SourceChangedError } = require('../../Core/errors');
 const { retryOf } = require('../../Core/retryAfter');
-const { remedyFor, separateUser, shown, unreachable, waitingTime } = require('../../Core/http');
+const {
+  charsetOf,
+  remedyFor,
+  request,
+  separateUser,
+  shown,
+  unreachable,
+  waitingTime,
+} = require('../../Core/http');
 
 /**
  * The bytes of an http(s) address. Where the connection breaks, the download goes on where it broke:
@@ -18,6 +26,8 @@ class Download {
   #received = 0;
   #hash = createHash('sha256');
   #validator = null;
+  /** @type {string | null} the encoding that the server names */
+  charset = null;
 
   /**
    * @param {string} url
@@ -75,7 +85,7 @@ class Download {
     }
     let response;
     try {
-      response = await fetch(this.#url, { headers });
+      response = await request(this.#url, { headers });
     } catch (cause) {
       // The first time it is more likely a wrong address than a bad moment.
       const mayPass = this.#received > 0;
@@ -108,6 +118,7 @@ class Download {
       };
     }
     this.#validator = validatorOf(answered);
+    this.charset = charsetOf(answered.get('content-type'));
     return { body, known: this.#received };
   }
 

@@ -6,8 +6,11 @@ const { stringify } = require('../../Core/exactJson');
 const { fetchJson, separateUser, shown } = require('../../Core/http');
 const { declaredTypes } = require('../../Core/declaredTypes');
 const { toDay, today } = require('../../Core/dates');
+const { OAuth2 } = require('../../Core/OAuth2');
+const { formatOf } = require('./formats');
 const { Overlap } = require('./Overlap');
-const { firstPage, nextPage, valueAt } = require('./paging');
+const { firstPage, nextPage } = require('./paging');
+const { Selection } = require('./Selection');
 const manifest = require('./manifest.json');
 
 const NO_CONTENT = 204;
@@ -16,6 +19,8 @@ const PAST_THE_LAST = [NO_CONTENT, 404];
 
 /** Records of an HTTP API, page by page: memory holds one page. */
 class HttpJsonSource extends AbstractSource {
+  #oauth2;
+
   constructor(config) {
     super(config, manifest);
   }
@@ -41,36 +46,33 @@ class HttpJsonSource extends AbstractSource {
     const { config } = this;
     const days = config.getValue('DaysPerStep');
     if (days === null) return undefined;
-    const url = config.getValue('Url');
+    const asked = `${config.getValue('Url')} ${stringify(config.getValue('Body'))}`;
     // Otherwise each step would ask for all days.
-    if (!url.includes('{StartDate}') || !url.includes('{EndDate}') || !this.hasDates) {
+    if (!asked.includes('{StartDate}') || !asked.includes('{EndDate}') || !this.hasDates) {
       throw new ConnectorError(
-        'DaysPerStep needs an Url with {StartDate} and {EndDate}, and a DateColumn: set them, or remove it',
+        'DaysPerStep needs an Url or Body with {StartDate} and {EndDate}, and a DateColumn: set them, or remove it',
       );
     }
     return Math.floor(days);
   }
 
   async *fetch({ dateColumn }, range) {
-    const { url, authorization } = separateUser(this.#address(range));
-    const options = this.#options(authorization);
-    const selection = this.#selection();
+    const request = this.#request(range);
+    const format = formatOf(this.config);
+    const options = this.#options(request.authorization, format);
+    const selection = new Selection(this.config);
     const seen = new Set();
     const overlap = new Overlap();
-    let page = firstPage(this.config, url);
+    let page = firstPage(this.config, request);
     let hasRecords = false;
     while (page !== null) {
-      if (seen.has(page.url)) {
-        throw new ConnectorError(
-          `${shown(page.url)} names itself as a page after it: check Paging`,
-        );
-      }
-      seen.add(page.url);
+      const { body } = askFor(page);
+      this.#checkOnce(seen, page, body);
       const isNumbered = page.number !== undefined;
       const ends = hasRecords ? (isNumbered ? PAST_THE_LAST : [NO_CONTENT]) : [];
-      const answer = await fetchJson(page.url, { ...options, ends });
+      const answer = await fetchJson(page.url, { ...options, ...askFor(page), ends });
       if (answer.body === undefined) break;
-      const records = this.#records(answer.body, page.url);
+      const records = format.recordsOf(answer.body, page.url);
       hasRecords ||= records.length > 0;
       if (isNumbered && overlap.observe(records, page.url)) break;
       const rows = records
@@ -80,6 +82,18 @@ class HttpJsonSource extends AbstractSource {
       if (rows.length > 0) yield rows;
       page = nextPage(this.config, page, answer, records.length);
     }
+    this.#warn(overlap, selection);
+  }
+
+  #checkOnce(seen, { url }, body = '') {
+    const asked = `${url}\n${body}`;
+    if (seen.has(asked)) {
+      throw new ConnectorError(`${shown(url)} names itself as a page after it: check Paging`);
+    }
+    seen.add(asked);
+  }
+
+  #warn(overlap, selection) {
     if (overlap.moved > 0 && this.config.getValue('UniqueKeys').length === 0) {
       this.config.addWarningToCurrentStatus(
         `${overlap.moved} records came on two pages, as it is where new ones come meanwhile, and are ` +
@@ -96,31 +110,37 @@ class HttpJsonSource extends AbstractSource {
   /** Asks for the first page, of one day where the address asks for days. */
   async check() {
     const day = this.config.getValue('StartDate') ?? today();
-    const { url, authorization } = separateUser(this.#address({ start: day, end: day }));
-    const page = firstPage(this.config, url);
-    const { body } = await fetchJson(page.url, { ...this.#options(authorization), attempts: 1 });
-    const { length } = this.#records(body, page.url);
+    const request = this.#request({ start: day, end: day });
+    const format = formatOf(this.config);
+    const page = firstPage(this.config, request);
+    const options = this.#options(request.authorization, format, 1);
+    const { body } = await fetchJson(page.url, { ...options, ...askFor(page) });
+    const { length } = format.recordsOf(body, page.url);
     return `${shown(page.url)} answers, with ${length} records on its first page`;
   }
 
+  /** What is asked for, with the days that a run loads; with a body it is a POST. */
+  #request(range) {
+    const { url, authorization } = separateUser(this.#address(range));
+    const template = this.config.getValue('Body');
+    if (template === null) return { url, authorization };
+    return { url, authorization, body: withDays(template, range, 'Body') };
+  }
+
   /** The address with the days that a run loads. */
-  #address({ start, end }) {
+  #address(range) {
     const url = this.config.getValue('Url');
-    if (url.includes('{StartDate}') && start === null) {
-      throw new ConnectorError('Url asks for a {StartDate}: set StartDate, or a state');
-    }
-    const address = url
-      .replaceAll('{StartDate}', start ?? '')
-      .replaceAll('{EndDate}', end ?? today());
+    const address = withDays(url, range, 'Url');
     if (!/^https?:/i.test(address) || !URL.canParse(address)) {
       throw new ConnectorError(`Url "${shown(url)}" is no http(s) address: correct it`);
     }
     return address;
   }
 
-  #options(authorization) {
+  #options(authorization, format, attempts = this.config.getValue('MaxAttempts')) {
     const { config } = this;
     const headers = { accept: 'application/json', ...(authorization && { authorization }) };
+    if (config.getValue('Body') !== null) headers['content-type'] = 'application/json';
     for (const header of config.getValue('Headers')) {
       const [, name, value] = /^([\w-]+)\s*:\s*(.*)$/s.exec(header) ?? [];
       if (name === undefined) {
@@ -130,99 +150,71 @@ class HttpJsonSource extends AbstractSource {
     }
     const token = config.getValue('BearerToken');
     if (token !== null) headers.authorization = `Bearer ${headerValue('BearerToken', token)}`;
-    return {
-      headers,
-      attempts: config.getValue('MaxAttempts'),
+    const asking = {
+      attempts,
       timeoutMs: config.getValue('TimeoutSeconds') * 1000,
       wait: (ms, reason) => config.wait(ms, reason),
     };
+    const authorize = this.#authorize(asking);
+    return { ...asking, headers, parse: format.parse, ...(authorize && { authorize }) };
   }
 
-  #records(body, url) {
-    const path = this.config.getValue('RecordsPath');
-    const records = path === null ? body : valueAt(body, path);
-    if (!Array.isArray(records)) {
-      const where = path === null ? 'The answer' : `${path} in the answer`;
-      throw new ConnectorError(
-        `${where} of ${shown(url)} is ${kindOf(records)} and no list: correct RecordsPath`,
-      );
-    }
-    const odd = records.find((record) => kindOf(record) !== 'an object');
-    if (odd !== undefined) {
-      throw new ConnectorError(
-        `A record of ${shown(url)} is ${kindOf(odd)} and no object: correct RecordsPath`,
-      );
-    }
-    return records;
-  }
-
-  #selection() {
+  /** One token for all tables and steps of a run. */
+  #authorize(request) {
     const { config } = this;
-    const fields = config.getValue('Fields');
-    const dateColumn = config.getValue('DateColumn');
-    const required = [
-      ...config.getValue('UniqueKeys'),
-      ...(dateColumn === null ? [] : [dateColumn]),
-    ];
-    const types = declaredTypes(config);
-    const isAll = fields.some((field) => field.toLowerCase() === 'all');
-    return new Selection(isAll ? null : [...new Set([...required, ...fields])], {
-      paths: [...required, ...Object.keys(types)].filter((name) => name.includes('.')),
-      nullValues: new Set(config.getValue('NullValues')),
-      json: Object.keys(types).filter((name) => types[name] === 'json'),
-    });
+    if (config.getValue('OAuth2') === 'none') return undefined;
+    if (config.getValue('BearerToken') !== null) {
+      throw new ConnectorError('There are both BearerToken and OAuth2: remove one');
+    }
+    this.#oauth2 ??= oauth2Of(config, request);
+    return (isRefused) => this.#oauth2.headers(isRefused);
   }
 }
 
-/** The wanted fields of records, as the storage gets them. */
-class Selection {
-  #wanted;
-  #paths;
-  #nullValues;
-  #json;
-  #missing;
-  #hasRecords = false;
+/** What `fetchJson` needs of a page. */
+function askFor({ body }) {
+  return body === undefined ? {} : { method: 'POST', body: stringify(body) };
+}
 
-  /**
-   * @param {string[] | null} wanted fields; `null`: all
-   * @param {object} options
-   * @param {string[]} options.paths of fields within fields that become columns of their own
-   * @param {Set<string>} options.nullValues texts that mean "no value"
-   * @param {string[]} options.json columns that are JSON whatever their values are
-   */
-  constructor(wanted, { paths, nullValues, json }) {
-    this.#wanted = wanted;
-    this.#paths = paths;
-    this.#nullValues = nullValues;
-    this.#json = json;
-    this.#missing = new Set(wanted ?? []);
+/** A text, or each text in an object, with the days that a run loads. */
+function withDays(template, { start, end }, parameter) {
+  if (typeof template === 'string') {
+    if (template.includes('{StartDate}') && start === null) {
+      throw new ConnectorError(`${parameter} asks for a {StartDate}: set StartDate, or a state`);
+    }
+    return template.replaceAll('{StartDate}', start ?? '').replaceAll('{EndDate}', end ?? today());
   }
+  if (typeof template !== 'object' || template === null) return template;
+  const within = (value) => withDays(value, { start, end }, parameter);
+  if (Array.isArray(template)) return template.map(within);
+  return Object.fromEntries(Object.entries(template).map(([name, value]) => [name, within(value)]));
+}
 
-  /** Names that no record had, where there were any. */
-  get missing() {
-    return this.#hasRecords ? [...this.#missing] : [];
-  }
-
-  take(record) {
-    this.#hasRecords = true;
-    for (const name of this.#missing) {
-      if (findField(record, name) !== undefined) this.#missing.delete(name);
-    }
-    const names = this.#wanted ?? this.#paths;
-    const own = names.map((name) => [name, fieldOf(record, name)]);
-    const isAsItIs = this.#wanted === null && own.length === 0;
-    const row = isAsItIs
-      ? { ...record }
-      : Object.fromEntries([...(this.#wanted === null ? Object.entries(record) : []), ...own]);
-    if (this.#nullValues.size > 0) {
-      for (const name of Object.keys(row)) if (this.#nullValues.has(row[name])) row[name] = null;
-    }
-    // A text in a JSON column has to be JSON, too.
-    for (const name of this.#json) {
-      if (typeof row[name] === 'string' && row[name] !== '') row[name] = stringify(row[name]);
-    }
-    return row;
-  }
+function oauth2Of(config, request) {
+  const value = (name) => config.getValue('OAuth2', name);
+  const entries = (value('More') ?? []).map((entry) => {
+    const [, name, text] = /^([^:=]+)[:=]\s*(.*)$/s.exec(entry) ?? [];
+    if (name !== undefined) return [name.trim(), text];
+    throw new ConnectorError('OAuth2.More has an entry without name: write it like "audience: …"');
+  });
+  return new OAuth2({
+    tokenUrl: value('TokenUrl'),
+    clientId: value('ClientId'),
+    clientSecret: value('ClientSecret'),
+    refreshToken: value('RefreshToken'),
+    scope: value('Scope'),
+    isBasic: value('InHeader'),
+    more: Object.fromEntries(entries),
+    mask: (secret) => config.maskSecret?.(secret),
+    onRefreshToken: (token) => {
+      config.print('updateCredentials', { credentials: { RefreshToken: token } });
+      config.addWarningToCurrentStatus(
+        'The server gave a new refresh token in place of the one in OAuth2: a host finds it in ' +
+          'updateCredentials, and has to save it for the next run',
+      );
+    },
+    request,
+  });
 }
 
 /** What copying leaves around it is cut off; what no header can hold is refused. */
@@ -232,35 +224,19 @@ function headerValue(parameter, text) {
   throw new ConnectorError(`${parameter} has characters that no header can hold: correct it`);
 }
 
-/** A field of a record, or by a path such as `a.b` one within it; not what every object has. */
-function findField(record, name) {
-  return Object.hasOwn(record, name) ? record[name] : valueAt(record, name);
-}
-
-function fieldOf(record, name) {
-  return findField(record, name) ?? null;
-}
-
 /** An API need not keep to the days that it was asked for. Without a date it is as in CsvFile. */
 function isInRange(record, dateColumn, { start, end }) {
   if (dateColumn === null) return true;
-  const date = fieldOf(record, dateColumn);
-  if (date === null || date === '') return start === null && end === null;
+  const date = record[dateColumn];
+  if (date === undefined || date === null || date === '') return start === null && end === null;
   const day = toDay(date);
   if (day === null) {
     throw new ConnectorError(
       `A record has the ${dateColumn} ${stringify(date)}, which is no ISO date like 2024-01-31: ` +
-        'choose another DateColumn',
+        'set DateFormat, or choose another DateColumn',
     );
   }
   return (start === null || day >= start) && (end === null || day <= end);
-}
-
-function kindOf(value) {
-  if (value === undefined) return 'missing';
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'a list';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 module.exports = { HttpJsonSource };
