@@ -3,7 +3,7 @@
 const { setTimeout: pause } = require('node:timers/promises');
 const { ConnectorError } = require('./errors');
 const { parse } = require('./exactJson');
-const { send } = require('./request');
+const { ProxyError, send } = require('./request');
 const { retryOf } = require('./retryAfter');
 
 const FIRST_PAUSE_MS = 1000;
@@ -261,6 +261,7 @@ function remedyFor(status, whenDenied = 'check the token, and what it may read')
 }
 
 function reasonOf(error) {
+  if (error instanceof ProxyError) return error.message;
   return error.cause?.code ?? error.cause?.message ?? error.message;
 }
 

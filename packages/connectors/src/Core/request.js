@@ -9,6 +9,9 @@ const tls = require('node:tls');
 const zlib = require('node:zlib');
 const { proxyFor } = require('./proxy');
 
+/** An answer that did not come by a proxy, which its message names. */
+class ProxyError extends Error {}
+
 /** Statuses whose answers have no body. */
 const WITHOUT_BODY = [204, 205, 304];
 const DECODERS = {
@@ -39,7 +42,7 @@ async function send(url, options = {}) {
     const { origin } = proxy.url;
     const reason = cause.code ?? cause.cause?.code ?? cause.message;
     const by = `${reason} by the proxy ${origin} that ${proxy.variable} names`;
-    throw new Error(`${by} (NO_PROXY excepts servers from it)`);
+    throw new ProxyError(`${by} (NO_PROXY excepts servers from it)`, { cause });
   }
 }
 
@@ -152,4 +155,4 @@ function answerOf(message, signal) {
   return new Response(Readable.toWeb(stream), { status, statusText, headers });
 }
 
-module.exports = { send };
+module.exports = { ProxyError, send };
