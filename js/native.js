@@ -1,9 +1,42 @@
 'use strict';
 // Finds and loads the native addon, and knows where its helper is.
 
-const path = require('node:path');
+const NAME = '@owox/connector-runner';
 
-const packageRoot = path.join(__dirname, '..');
+/** A bundler has put this file into another one: from there neither addon nor scripts are found. */
+function bundled(cause) {
+  const error = new Error(
+    `${NAME} was bundled, and cannot find its native addon and the scripts that its processes start ` +
+      'from there. Leave it out of the bundle, and install it beside it: esbuild and ncc with ' +
+      `--external:${NAME} (ncc: --external ${NAME}), webpack and Rspack with ` +
+      `externals: { '${NAME}': 'commonjs ${NAME}' }, Rollup and Vite (ssr) with external: ['${NAME}'], ` +
+      `Next.js with serverExternalPackages: ['${NAME}']. docs/bundlers.md in the package has examples`,
+    cause ? { cause } : undefined,
+  );
+  error.code = 'NATIVE_MISSING';
+  return error;
+}
+
+/** The folder of the package. In a bundle that is an ES module there is no `__dirname`, nor `require`. */
+function locate() {
+  try {
+    return [require('node:path'), __dirname];
+  } catch (cause) {
+    throw bundled(cause);
+  }
+}
+
+const [path, folder] = locate();
+const packageRoot = path.join(folder, '..');
+
+/** Whether this file is where it was installed. */
+function isInPackage() {
+  try {
+    return require(path.join(packageRoot, 'package.json')).name === NAME;
+  } catch {
+    return false;
+  }
+}
 
 /** Platform names that may fit, as in file and package names. */
 const platforms =
@@ -26,6 +59,7 @@ function* candidates() {
 }
 
 function missing(cause) {
+  if (!isInPackage()) return bundled(cause);
   const platform = platforms[0];
   const windows = process.platform === 'win32' ? ' On Windows, use it inside WSL.' : '';
   const error = new Error(
@@ -51,10 +85,11 @@ function load() {
   for (const file of candidates()) {
     // Tried, and not looked for: in a host's tests `fs` may be a mock.
     try {
-      return {
-        native: require(file),
-        supervisor: path.join(path.dirname(file), 'connector-supervisor'),
-      };
+      const native = require(file);
+      // a prebuilt package is found from inside a bundle as well
+      if (!file.startsWith(path.join(packageRoot, 'npm', path.sep)) && !isInPackage())
+        throw bundled();
+      return { native, supervisor: path.join(path.dirname(file), 'connector-supervisor') };
     } catch (cause) {
       // built for another C library, perhaps
       if (!isAbsent(cause, file)) failure ??= cause;
