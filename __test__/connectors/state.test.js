@@ -306,3 +306,36 @@ test('dates in the future neither make endless steps nor move the state past tod
   );
   assert.equal(state.date, stamp(day));
 });
+
+const fresh = ({ config }) => config.of('isInProgress').flatMap((message) => message.fresh ?? []);
+
+// A state that a host keeps would leave out what another run has not loaded there.
+test('tables that begin anew are told of before anything is saved, whatever the type', async () => {
+  const store = {};
+  const served = { t: ['2024-01-02', '2024-02-03'] };
+  const first = await load(store, served);
+  assert.deepEqual(fresh(first), ['x_t']);
+  const at = first.config.messages.findIndex((message) => message.fresh !== undefined);
+  const summary = first.config.messages.findIndex((message) => message.summary !== undefined);
+  assert.ok(at >= 0 && at < summary);
+  assert.deepEqual(fresh(await load(store, served, { runConfig: { state: first.state } })), []);
+  delete store.x_t;
+  const data = { StartDate: '2024-02-01' };
+  const backfill = { type: 'MANUAL_BACKFILL', data };
+  assert.deepEqual(fresh(await load(store, served, { runConfig: backfill })), ['x_t']);
+  assert.deepEqual(fresh(await load(store, served, { runConfig: { type: 'FULL_REFRESH' } })), [
+    'x_t',
+  ]);
+});
+
+test('a table that is gone is loaded again by one commit: a part would look like all of it', async () => {
+  const served = { t: ['2024-01-02', '2024-02-03', '2024-03-04'] };
+  const state = (await load({}, served)).state;
+  const store = {};
+  let commits = 0;
+  const onCommit = () => void (commits += 1);
+  const again = await load(store, served, { runConfig: { state }, daysPerStep: 10, onCommit });
+  assert.equal(commits, 1);
+  assert.deepEqual([...store.x_t], served.t);
+  assert.deepEqual(again.state, state);
+});

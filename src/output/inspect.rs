@@ -64,6 +64,8 @@ struct Message<'a> {
     tables: Option<&'a RawValue>,
     #[serde(borrow)]
     reached: Option<&'a RawValue>,
+    #[serde(borrow)]
+    fresh: Option<&'a RawValue>,
 }
 
 /// What the reference package says of a table that it has saved.
@@ -86,6 +88,8 @@ pub struct Inspector {
     /// How far it is: the last `updateLastRequstedDate`, or `reached` of a sign of life, as the
     /// connector printed it.
     pub reached: Option<State>,
+    /// Tables that begin anew, or are replaced: the last that a sign of life has told of.
+    pub fresh: Vec<String>,
     /// The rows of all `summary`s.
     pub rows: Option<u64>,
     /// What became of each table, where the connector tells.
@@ -111,6 +115,7 @@ impl Inspector {
             "\"progress\"",
             "\"tables\"",
             "\"reached\"",
+            "\"fresh\"",
         ];
         if !relevant.iter().any(|kind| memchr::memmem::find(json_lines.as_bytes(), kind.as_bytes()).is_some())
         {
@@ -151,6 +156,9 @@ impl Inspector {
             }
             Some("isInProgress") => {
                 self.reach(&[message.reached], || message.reached.and_then(State::said_whole));
+                if let Some(fresh) = message.fresh.filter(|fresh| fresh.get().len() <= STATE_BYTES) {
+                    self.fresh = serde_json::from_str(fresh.get()).unwrap_or_default();
+                }
             }
             Some("addWarningToCurrentStatus") => {
                 let warning = text(message.warning)

@@ -31,6 +31,22 @@ impl State {
     }
 }
 
+impl State {
+    /// Whether it says something of one of these tables; a date says something of all.
+    pub fn has_any(&self, tables: &[String]) -> bool {
+        if self.tables.is_empty() {
+            return self.date.is_some();
+        }
+        tables.iter().any(|table| self.tables.contains_key(table))
+    }
+
+    /// Says nothing of these tables any more, nor of all of them together.
+    pub fn forget(&mut self, tables: &[String]) {
+        self.date = None;
+        self.tables.retain(|name, _| !tables.contains(name));
+    }
+}
+
 /// State of one table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableState {

@@ -232,6 +232,27 @@ impl StateFile {
         true
     }
 
+    /// Forgets what is kept of tables of a fingerprint's destination that begin anew: whoever had
+    /// loaded them before would leave out what they had. A run that loads all of it again
+    /// `keeps_own`. Gives whether there was any.
+    pub fn forget_tables(&mut self, fingerprint: &Fingerprint, tables: &[String], keeps_own: bool) -> bool {
+        let mut is_less = false;
+        for entry in self.top.iter_mut().chain(&mut self.others) {
+            let is_own = entry.fingerprint.is_none() || entry.is_of(fingerprint);
+            if !is_own && !fingerprint.has_destination_of(&entry.parts) {
+                continue;
+            }
+            let before = entry.checkpoints.len();
+            entry.checkpoints.retain(|kept| !kept.state.has_any(tables));
+            is_less |= entry.checkpoints.len() < before;
+            if entry.state.has_any(tables) && !(is_own && keeps_own) {
+                entry.state.forget(tables);
+                is_less = true;
+            }
+        }
+        is_less
+    }
+
     /// Forgets the checkpoints that the end of a run of a fingerprint is the end of. Gives whether
     /// there were any.
     pub fn end_checkpoints(&mut self, fingerprint: &Fingerprint, run: &Checkpoint) -> bool {
@@ -356,6 +377,39 @@ mod tests {
         file.advance(&a, state(r#"{"date":"6"}"#), &full);
         assert_eq!(file.checkpoint(&a, &backfill), None);
         assert_eq!(file.beside(Some(&a)), 0);
+    }
+
+    #[test]
+    fn tables_that_begin_anew_are_forgotten_by_all_who_load_there() {
+        let of = |id: &str, folder: &str, table: &str| {
+            let parts =
+                [("source.name", id), ("storage.Folder", folder), ("storage.DestinationTableName", table)];
+            let parts = parts.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            Fingerprint { id: id.into(), parts, ..Fingerprint::default() }
+        };
+        let (a, b, c) = (of("a", "f", "x"), of("b", "f", "y"), of("c", "other", "x"));
+        let both = r#"{"date":"1","tables":{"t":{"date":"1"},"u":{"date":"1"}}}"#;
+        let reached = Checkpoint { run_type: "R".into(), state: state(both), ..Checkpoint::default() };
+        let mut file = StateFile::default();
+        for one in [&a, &b, &c] {
+            file.put(Some(one), state(both));
+            file.keep_checkpoint(one, reached.clone());
+        }
+        let tables = ["t".to_owned()];
+        let rest = r#"{"tables":{"u":{"date":"1"}}}"#;
+        // by a run that loads all of it again, and then by a backfill
+        for (keeps_own, own) in [(true, both), (false, rest)] {
+            assert!(file.forget_tables(&a, &tables, keeps_own));
+            let found = [&a, &b, &c].map(|one| file.find(Some(one)).into_state());
+            assert_eq!(found, [state(own), state(rest), state(both)]);
+        }
+        assert!(!file.forget_tables(&a, &tables, false));
+        let kept = [&a, &b, &c].map(|one| file.checkpoint(one, &reached).is_some());
+        assert_eq!(kept, [false, false, true]);
+        // a date alone says something of every table
+        file.put(Some(&a), state(r#"{"date":"1"}"#));
+        assert!(file.forget_tables(&a, &tables, false));
+        assert_eq!(file.find(Some(&a)), Found::Own(State::default()));
     }
 
     #[test]

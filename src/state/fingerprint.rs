@@ -112,6 +112,16 @@ impl Fingerprint {
                     .all(|(name, hash)| self.parts.contains_key(name) || self.is_neutral(name, hash))
     }
 
+    /// Whether what an entry was kept for saves where this does; by what names is not looked at.
+    pub fn has_destination_of(&self, parts: &Parts) -> bool {
+        let counts = |name: &str| name.starts_with("storage.") && !name.contains(".DestinationTableName");
+        self.parts.iter().filter(|(name, _)| counts(name)).all(|(name, hash)| parts.get(name) == Some(hash))
+            && parts
+                .iter()
+                .filter(|(name, _)| counts(name))
+                .all(|(name, hash)| self.parts.contains_key(name) || self.is_neutral(name, hash))
+    }
+
     fn is_neutral(&self, place: &str, hash: &str) -> bool {
         let name = place.rsplit('.').next().unwrap_or(place);
         self.uncounted.contains(place)

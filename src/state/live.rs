@@ -12,6 +12,7 @@ use crate::output::{Inspector, State};
 pub struct Live {
     inspector: Mutex<Inspector>,
     reached: watch::Sender<Option<State>>,
+    fresh: watch::Sender<Vec<String>>,
     /// Whether the run has ended, and what it came to is written by others.
     ended: Mutex<bool>,
 }
@@ -30,6 +31,10 @@ impl Live {
         for batch in batches.iter().filter(|batch| batch.kind == BatchKind::Json) {
             inspector.read(&batch.text);
         }
+        if !inspector.fresh.is_empty() {
+            let fresh = std::mem::take(&mut inspector.fresh);
+            self.fresh.send_replace(fresh);
+        }
         let reached = inspector.checkpoint();
         self.reached.send_if_modified(|known| {
             let is_news = reached.is_some() && *known != reached;
@@ -38,6 +43,15 @@ impl Live {
             }
             is_news
         });
+    }
+
+    /// Tables that begin anew, when it has said so.
+    pub async fn fresh(&self, told: &mut Vec<String>) -> Vec<String> {
+        let mut fresh = self.fresh.subscribe();
+        let news = fresh.wait_for(|fresh| !fresh.is_empty() && fresh != told).await;
+        let tables = news.map(|news| news.clone()).unwrap_or_default();
+        told.clone_from(&tables);
+        tables
     }
 
     /// How far it is, when that is news.

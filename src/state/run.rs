@@ -199,24 +199,42 @@ impl StateRun {
         if self.store.is_none() {
             return work.await;
         }
-        let keep = async || -> Infallible {
-            let mut told = None;
-            loop {
-                let state = self.live.next(&mut told).await;
-                let this = Arc::clone(self);
-                // what cannot be kept now is said at the end
-                let _ = tokio::task::spawn_blocking(move || {
-                    this.live.unless_ended(|| this.keep(&state));
-                })
-                .await;
-                tokio::time::sleep(KEEP_EVERY).await;
-            }
-        };
         tokio::select! {
             biased;
             done = work => done,
-            never = keep() => match never {},
+            never = self.keep_forgetting() => match never {},
+            never = self.keep_checkpoints() => match never {},
         }
+    }
+
+    /// Keeps how far the run is, whenever that is news.
+    async fn keep_checkpoints(self: &Arc<Self>) -> Infallible {
+        let mut told = None;
+        loop {
+            let state = self.live.next(&mut told).await;
+            // what cannot be kept now is said at the end
+            self.unless_ended(move |run| run.keep(&state)).await;
+            tokio::time::sleep(KEEP_EVERY).await;
+        }
+    }
+
+    /// Forgets what others have loaded into tables that begin anew.
+    async fn keep_forgetting(self: &Arc<Self>) -> Infallible {
+        let mut told = Vec::new();
+        loop {
+            let tables = self.live.fresh(&mut told).await;
+            self.unless_ended(move |run| run.forget(&tables)).await;
+        }
+    }
+
+    async fn unless_ended(self: &Arc<Self>, write: impl FnOnce(&Self) -> Result<()> + Send + 'static) {
+        let this = Arc::clone(self);
+        let _ = tokio::task::spawn_blocking(move || this.live.unless_ended(|| write(&this))).await;
+    }
+
+    fn forget(&self, tables: &[String]) -> Result<()> {
+        let Some(store) = &self.store else { return Ok(()) };
+        store.forget_tables(&self.fingerprint, tables, self.moves)
     }
 
     /// Keeps how far a run came that failed. Where it did not say so, what was kept before counts.

@@ -167,6 +167,17 @@ impl Store {
         })
     }
 
+    /// Forgets what is kept of tables that begin anew, as [`StateFile::forget_tables`].
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn forget_tables(&self, fingerprint: &Fingerprint, tables: &[String], keeps_own: bool) -> Result<()> {
+        self.edit(|store| {
+            let mut file = store.read()?;
+            if file.forget_tables(fingerprint, tables, keeps_own) { store.write(file) } else { Ok(()) }
+        })
+    }
+
     /// Forgets the checkpoints that the end of a run is the end of.
     ///
     /// # Errors
@@ -174,7 +185,11 @@ impl Store {
     pub fn end_checkpoints(&self, fingerprint: &Fingerprint, run: &Checkpoint) -> Result<()> {
         self.edit(|store| {
             let mut file = store.read()?;
-            if file.end_checkpoints(fingerprint, run) { store.write(file) } else { Ok(()) }
+            match file.end_checkpoints(fingerprint, run) {
+                true if file.is_empty() => store.remove_files().map(drop),
+                true => store.write(file),
+                false => Ok(()),
+            }
         })
     }
 

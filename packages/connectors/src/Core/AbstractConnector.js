@@ -64,6 +64,7 @@ class AbstractConnector {
     try {
       await storage.open();
       for (const job of jobs) await this.#ask(job, whole);
+      await this.#tellOfFresh(jobs);
       const after = new StateAfter(
         new Map(
           jobs.filter(({ isDated }) => isDated).map((job) => [job.name, this.#first(job, whole)]),
@@ -117,11 +118,13 @@ class AbstractConnector {
 
   /** State of a table that was deleted or emptied would skip what it had. */
   async #ask(job, whole) {
+    if (!job.isDated) return;
+    const { name } = job;
+    job.hasRows = (await this.storage.hasRows?.(name)) ?? null;
     const reached = this.#resumed(job);
     const { start } = this.#rangeOf(job, whole);
     if (reached === null || start === whole.start) return;
-    const { name } = job;
-    job.hasRows = (await this.storage.hasRows?.(name)) ?? null;
+    job.isBasedOnState = true;
     if (job.hasRows !== false) return;
     const gone = `Table "${name}" is missing or empty, though it was loaded up to ${reached.day}`;
     if (reached.isRequested && whole.start === null) {
@@ -136,6 +139,18 @@ class AbstractConnector {
       `${gone}: it is loaded from ${whole.start ?? 'the beginning'} again`,
     );
     job.reached = null;
+    // A part of it would look like a table that has all up to the state.
+    job.isWhole = true;
+  }
+
+  /**
+   * Says which tables begin anew, before anything is saved: what others, or runs of another type,
+   * have loaded there is gone, and hosts must not go on from their states.
+   */
+  async #tellOfFresh(jobs) {
+    const fresh = jobs.filter(({ hasRows, plan }) => hasRows === false || plan.replace);
+    if (fresh.length === 0) return;
+    await this.config.isInProgress(true, { fresh: fresh.map(({ name }) => name) });
   }
 
   /** How far a table is before the run. One without rows is where the run begins. */
@@ -167,7 +182,7 @@ class AbstractConnector {
       this.#printReached(after, { isState });
     });
     // What a state is based on, where the storage could not be asked.
-    return job.hasRows === null ? { ...summary, isUnchecked: true } : summary;
+    return job.isBasedOnState && job.hasRows === null ? { ...summary, isUnchecked: true } : summary;
   }
 
   #applyRunConfig() {

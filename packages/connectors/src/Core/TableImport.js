@@ -16,6 +16,7 @@ const TIMES_TO_START = 3;
  * @property {import('./AbstractSource').Table} table
  * @property {import('./AbstractStorage').Plan} plan
  * @property {import('./AbstractSource').DateRange} range
+ * @property {boolean} [isWhole] whether it is saved by one commit
  */
 class TableImport {
   #config;
@@ -49,9 +50,10 @@ class TableImport {
    * @returns {Promise<object>} the summary
    */
   async run(onStep) {
-    const { table, plan, range } = this.#job;
+    const { table, plan, range, isWhole = false } = this.#job;
     // A table is replaced as a whole or not at all.
-    const isStepped = table.daysPerStep && plan.dateColumn !== null && !plan.replace;
+    const isInParts = !plan.replace && !isWhole;
+    const isStepped = table.daysPerStep && plan.dateColumn !== null && isInParts;
     const steps = stepsOf(range, isStepped ? table.daysPerStep : null);
     this.#progress = new Progress(this.#config, plan.name);
     try {
