@@ -49,7 +49,9 @@ async function startAthena(python, folder) {
   const { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } =
     load('@aws-sdk/client-s3');
   const s3 = new S3Client({ ...options, forcePathStyle: true });
-  const athena = new Athena(new commands.AthenaClient(options), commands, OUTPUT);
+  const athena = new Athena(new commands.AthenaClient(options), commands, {
+    outputLocation: OUTPUT,
+  });
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
   return {
     athena,

@@ -4,8 +4,9 @@
 
 moto answers Athena's API but runs no query. Here each is translated to DuckDB's SQL by sqlglot and
 run; external tables are read from moto's own S3, in this process. Laxer than Athena: Iceberg tables
-are tables of DuckDB (locations, partitions and table properties are ignored), there are no
-permissions, and results come in one page.
+are tables of DuckDB (locations and table properties are ignored), there are no permissions, and
+results come in one page. As strict as Athena: the length of a query, the partitions that one writes
+to, the columns of a table that a MERGE with two clauses changes, and what ALTER TABLE can change.
 """
 
 import json
@@ -26,6 +27,11 @@ from moto.server import main as serve
 lock = threading.RLock()
 database = duckdb.connect(":memory:")
 database.execute("SET TimeZone = 'UTC'")
+MOST_QUERY_BYTES = 262144
+MOST_PARTITIONS = 100
+MOST_MERGED_COLUMNS = 321
+
+partitions = {}  # (schema, table) in lower case: (unit, column)
 external = {}  # (schema, table) in lower case: (bucket, prefix, column definitions)
 
 NAME = r"`([^`]+)`\.`([^`]+)`"
@@ -35,6 +41,9 @@ CREATE = re.compile(
     re.DOTALL,
 )
 ALTER = re.compile(rf"ALTER TABLE {NAME} ADD COLUMNS \((.*)\)", re.DOTALL)
+DROP_COLUMN = re.compile(rf"ALTER TABLE {NAME} DROP COLUMN `([^`]+)`")
+RENAME = re.compile(rf"ALTER TABLE {NAME} RENAME TO {NAME}")
+PARTITIONED = re.compile(r" PARTITIONED BY \((day|month|year)\(`([^`]+)`\)\)")
 DROP = re.compile(rf"DROP TABLE IF EXISTS {NAME}")
 CREATE_DATABASE = re.compile(r"CREATE DATABASE IF NOT EXISTS `([^`]+)`")
 
@@ -77,6 +86,43 @@ def load_external(key, account):
         )
 
 
+def key_of(schema, table):
+    return (schema.lower(), table.lower())
+
+
+def change_table(tree):
+    """Changes a table in one transaction, within the limits that Athena has."""
+    table = tree.this.find(exp.Table)
+    name = quoted(table.db, table.name)
+    if isinstance(tree, exp.Merge) and len(tree.args["whens"].expressions) > 1:
+        columns = database.execute(f"SELECT count(*) FROM (DESCRIBE {name})").fetchone()[0]
+        if columns > MOST_MERGED_COLUMNS:
+            raise Refused(
+                "GENERIC_INTERNAL_ERROR: io.trino.spi.TrinoException: Compiler failed: "
+                "Method too large"
+            )
+    database.execute("BEGIN TRANSACTION")
+    try:
+        by = partitions.get(key_of(table.db, table.name))
+        if by:
+            database.execute(f"CREATE OR REPLACE TEMP TABLE before_change AS FROM {name}")
+        database.execute(tree.sql(dialect="duckdb"))
+        if by:
+            written = f"FROM {name} EXCEPT ALL FROM before_change"
+            start = f"date_trunc('{by[0]}', CAST({quoted(by[1])} AS DATE))"
+            [(count,)] = database.execute(
+                f"SELECT count(DISTINCT coalesce(CAST({start} AS VARCHAR), '')) FROM ({written})"
+            ).fetchall()
+            if count > MOST_PARTITIONS:
+                raise Refused(
+                    "ICEBERG_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of 100 open writers for partitions"
+                )
+        database.execute("COMMIT")
+    except Exception:
+        database.execute("ROLLBACK")
+        raise
+
+
 def execute(query, account):
     """Rows and their columns' names; None for a statement without a result."""
     query = query.strip()
@@ -84,7 +130,7 @@ def execute(query, account):
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(match[1])}")
         return None
     if match := CREATE.fullmatch(query):
-        is_external, schema, table, columns, partitions, serde, bucket, prefix, rest = match.groups()
+        is_external, schema, table, columns, by, serde, bucket, prefix, rest = match.groups()
         if bucket not in buckets_of(account):
             raise Refused(f"S3 bucket does not exist: {bucket}")
         if not is_external and "'ICEBERG'" not in rest:
@@ -92,6 +138,8 @@ def execute(query, account):
         columns = definitions(columns)
         listed = ", ".join(f"{quoted(name)} {kind}" for name, kind in columns)
         database.execute(f"CREATE TABLE {quoted(schema, table)} ({listed})")
+        if by:
+            partitions[key_of(schema, table)] = PARTITIONED.fullmatch(by).groups()
         if is_external:
             external[(schema.lower(), table.lower())] = (bucket, prefix, columns)
         return None
@@ -100,7 +148,22 @@ def execute(query, account):
             change = f"ADD COLUMN {quoted(name)} {kind}"
             database.execute(f"ALTER TABLE {quoted(match[1], match[2])} {change}")
         return None
+    if match := DROP_COLUMN.fullmatch(query):
+        if partitions.get(key_of(match[1], match[2]), (None, None))[1] == match[3]:
+            raise Refused(f"ICEBERG: Cannot find source column for partition field: {match[3]}")
+        database.execute(f"ALTER TABLE {quoted(match[1], match[2])} DROP COLUMN {quoted(match[3])}")
+        return None
+    if match := RENAME.fullmatch(query):
+        schema, table, new_schema, new_table = match.groups()
+        if key_of(schema, table) in external or schema != new_schema:
+            raise Refused("FAILED: only Iceberg tables can be renamed")
+        database.execute(f"ALTER TABLE {quoted(schema, table)} RENAME TO {quoted(new_table)}")
+        by = partitions.pop(key_of(schema, table), None)
+        if by:
+            partitions[key_of(schema, new_table)] = by
+        return None
     if match := DROP.fullmatch(query):
+        partitions.pop(key_of(match[1], match[2]), None)
         database.execute(f"DROP TABLE IF EXISTS {quoted(match[1], match[2])}")
         external.pop((match[1].lower(), match[2].lower()), None)
         return None
@@ -112,6 +175,9 @@ def execute(query, account):
         key = (table.db.lower(), table.name.lower())
         if key in external:
             load_external(key, account)
+    if isinstance(tree, (exp.Insert, exp.Merge, exp.Update, exp.Delete)):
+        change_table(tree)
+        return None
     cursor = database.execute(tree.sql(dialect="duckdb"))
     if not isinstance(tree, exp.Query):
         return None
@@ -142,6 +208,13 @@ class Backend:
             return Backend.accepted[token]
 
     def start_query_execution(self, query, context, config, workgroup, execution_parameters):
+        if len(query.encode()) > MOST_QUERY_BYTES:
+            raise InvalidArgumentException(
+                "1 validation error detected: Value at 'queryString' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {MOST_QUERY_BYTES}"
+            )
+        if (workgroup or "primary") not in self.work_groups:
+            raise InvalidArgumentException(f"WorkGroup {workgroup} is not found.")
         if not (config or {}).get("OutputLocation"):
             raise InvalidArgumentException(
                 "No output location provided. An output location is required for query results."

@@ -185,12 +185,12 @@ test('FULL_REFRESH replaces; a backfill without keys replaces its days', options
 
 test('failures say what to do and leave the table as it was', options, async (t) => {
   const run = project(t, 'failures');
-  await run('id,n\n1,2\n');
+  await run('id,n\n1,2.5\n');
   const other = await run('id,n\n1,word\n');
-  assert.match(other.stderrTail, /"n".*INT64.*FULL_REFRESH/);
+  assert.match(other.stderrTail, /"n".*FLOAT64.*"word".*FULL_REFRESH/);
   const key = await run('id,n\n1,3\n', 'INCREMENTAL', [], { ServiceAccountJson: '{"client' });
   assert.match(key.stderrTail, /ServiceAccountJson is no JSON/);
-  assert.deepEqual(await rowsOf('failures'), [['1', '2']]);
+  assert.deepEqual(await rowsOf('failures'), [['1', '2.5']]);
   assert.deepEqual(await tablesOf('failures'), ['t']);
 });
 

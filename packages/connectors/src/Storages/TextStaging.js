@@ -15,6 +15,8 @@ class TextStaging {
   rowCount = 0;
   /** @type {Map<string, string>} the rows' column to the staging column */
   columns = new Map();
+  /** @type {(name: string) => void} told of each of the rows' columns once, before it is staged */
+  onColumn = () => {};
 
   #maxRows;
   #positions = new Map();
@@ -105,6 +107,7 @@ class TextStaging {
   #positionOf(name) {
     let position = this.#positions.get(name);
     if (position === undefined) {
+      this.onColumn(name);
       position = this.#positions.size;
       this.#positions.set(name, position);
       this.columns.set(name, `c${position}`);

@@ -2,6 +2,25 @@
 // What storages have in common.
 
 const { ConnectorError } = require('../Core/errors');
+const { toText } = require('../Core/toText');
+
+/** Columns that a message names. */
+const MOST_MISFITS = 20;
+/** Characters of a value that it shows. */
+const MOST_SHOWN = 60;
+/** Integers that each have a double of their own. */
+const EXACT_AS_DOUBLE = 2n ** 53n;
+
+/** Changes of a column's type that keep each value; `number` as long as doubles hold the integers. */
+const LOSSLESS = new Set([
+  'integer to number',
+  'integer to string',
+  'date to string',
+  'date to timestamp',
+  // What names no zone is in UTC, as within the rows of one run.
+  'date to timestamptz',
+  'timestamp to timestamptz',
+]);
 
 /**
  * Refuses values like YOUR_BUCKET_NAME, which examples have, before anything is sent.
@@ -37,18 +56,11 @@ function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, e
       `The rows for table "${name}" have no column "${needed}": correct the unique keys and the date column`,
     );
   }
-  const seen = new Map();
   const made = [];
+  const misfits = [];
   for (const [source, column] of staged) {
     const inferred = types.get(source);
     const target = dialect.columnName(source);
-    const other = seen.get(target.toLowerCase());
-    if (other !== undefined) {
-      throw new ConnectorError(
-        `Columns "${other}" and "${source}" have the same name in ${dialect.title}: rename one of them`,
-      );
-    }
-    seen.set(target.toLowerCase(), source);
     const have = existing?.get(target.toLowerCase());
     const isKey = uniqueKeys.includes(source);
     if (isKey && existing !== null && have === undefined && !replace)
@@ -56,7 +68,10 @@ function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, e
     // A column gets its type with its first value: it could not be changed then.
     if (inferred.type === null && !inferred.hasEmpty && have === undefined && !isKey) continue;
     const sqlType = dialect.typeFor(have, inferred);
-    if (sqlType === null) throw misfit(name, source, have, inferred);
+    if (sqlType === null) {
+      misfits.push({ source, have, column: inferred });
+      continue;
+    }
     made.push({
       source,
       target,
@@ -64,9 +79,11 @@ function planColumns({ name, uniqueKeys, dateColumn, replace }, staged, types, e
       sqlType,
       isKey,
       isNew: have === undefined,
+      isWidened: have !== undefined && have !== sqlType,
       inferred,
     });
   }
+  if (misfits.length > 0) throw misfit(name, misfits);
   return made;
 }
 
@@ -85,13 +102,27 @@ async function settleSpellings(staged, types, areMerged) {
   }
 }
 
-function misfit(table, source, have, { type, example }) {
-  const shown = example === undefined ? '' : `, such as "${example}"`;
+/**
+ * @param {string} table
+ * @param {{ source: string, have: string, column: import('../Core/Column').Column }[]} columns whose
+ *   values do not fit: all of them, so that one run tells what there is to correct
+ */
+function misfit(table, columns) {
+  const found = columns.slice(0, MOST_MISFITS).map(({ source, have, column }, at) => {
+    const shown = column.example === undefined ? '' : `, such as "${shortened(column.example)}"`;
+    const where = at === 0 ? `Column "${source}" of table "${table}"` : `column "${source}"`;
+    return `${where} is ${have}, but the rows bring values of the type ${column.type}${shown}`;
+  });
+  if (columns.length > MOST_MISFITS) found.push(`and ${columns.length - MOST_MISFITS} more`);
   return new ConnectorError(
-    `Column "${source}" of table "${table}" is ${have}, but the rows bring values of the type ` +
-      `${type}${shown}: correct the values, declare the column's type, or run a FULL_REFRESH, ` +
+    `${found.join('; ')}: correct the values, declare the column's type, or run a FULL_REFRESH, ` +
       'which makes the table anew',
   );
+}
+
+function shortened(value) {
+  const text = toText(value);
+  return text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
 
 /** Rows that are there would have no value in it, and be neither found nor replaced. */
@@ -151,12 +182,19 @@ function hasManySpellings({ hasOddDates, isPartlyZoned }) {
  * Which type a run's column has or gets in a table.
  *
  * @param {Record<string, string>} sqlTypes by the columns' types
- * @returns {(have: string | undefined, column: import('../Core/TypeInference').Column) => string |
- *   null} `have` is the table's type, `undefined` when it has no such column; `null` where the
- *   values do not fit
+ * @returns {(have: string | undefined, column: import('../Core/Column').Column) => string | null}
+ *   `have` is the table's type, `undefined` when it has no such column. It gives that type, or a
+ *   wider one that holds what is there as well; `null` where the values do not fit
  */
 function typesFor(sqlTypes) {
-  return (have, { type, narrow, hasBigInteger, jsonForm }) => {
+  // Where two have the same one, as in Athena, the first is meant.
+  const typeOf = new Map(
+    Object.entries(sqlTypes)
+      .map(([type, sqlType]) => [sqlType, type])
+      .reverse(),
+  );
+  return (have, column) => {
+    const { type, narrow, hasBigInteger, jsonForm } = column;
     const wanted = sqlTypes[type ?? 'string'];
     if (have === undefined) return wanted;
     const fits =
@@ -167,9 +205,48 @@ function typesFor(sqlTypes) {
       (have === sqlTypes.json && jsonForm !== null) ||
       (have === sqlTypes.number && type === 'integer' && !hasBigInteger) ||
       (have === sqlTypes.timestamp && type === 'date') ||
-      (have === sqlTypes.timestamptz && (type === 'date' || type === 'timestamp'));
-    return fits ? have : null;
+      (have === sqlTypes.timestamptz && (type === 'date' || type === 'timestamp')) ||
+      (isDecimal(have) && isNumeric(column));
+    if (fits) return have;
+    return LOSSLESS.has(`${typeOf.get(have)} to ${typeOf.get(wanted)}`) ? wanted : null;
   };
+}
+
+/** Whether a table's type has so many decimals, which others make tables with. */
+function isDecimal(sqlType) {
+  return /^(?:big)?(?:numeric|decimal)\b/i.test(sqlType);
+}
+
+/** Whether a column's values are numbers, however they are written. */
+function isNumeric({ type, narrow }) {
+  return ['integer', 'number'].includes(type) || ['integer', 'number'].includes(narrow);
+}
+
+/**
+ * The staged rows of which a decimal type does not hold a column's value: it would be rounded.
+ *
+ * @param {string} sqlType
+ * @param {string} value staged text as SQL
+ * @param {{ tryCast: string, double: string }} dialect
+ * @returns {string} condition in SQL
+ */
+function isRounded(sqlType, value, { tryCast, double }) {
+  const rounded = `CAST(${tryCast}(${value} AS ${sqlType}) AS ${double})`;
+  return `${value} IS NOT NULL AND coalesce(${rounded} <> CAST(${value} AS ${double}), TRUE)`;
+}
+
+function tooExact(table, { source, sqlType }, rows) {
+  return new ConnectorError(
+    `Column "${source}" of table "${table}" is ${sqlType}, which does not hold the numbers of ${rows} ` +
+      'rows without rounding them: round them at the source, or give the column a type with more digits',
+  );
+}
+
+function tooLongForDoubles(table, source) {
+  return new ConnectorError(
+    `Column "${source}" of table "${table}" has integers that decimals cannot hold ` +
+      'exactly, so it cannot take decimals: declare it as string, and run a FULL_REFRESH',
+  );
 }
 
 function namesOf(columns) {
@@ -193,10 +270,16 @@ function noKeyValue(source, rows) {
 }
 
 module.exports = {
+  EXACT_AS_DOUBLE,
+  LOSSLESS,
   castable,
   dayOf,
   hasManySpellings,
   insertOf,
+  isDecimal,
+  isNumeric,
+  isRounded,
+  misfit,
   namesOf,
   noKeyColumn,
   noKeyValue,
@@ -204,5 +287,7 @@ module.exports = {
   planColumns,
   refusePlaceholders,
   settleSpellings,
+  tooExact,
+  tooLongForDoubles,
   typesFor,
 };

@@ -1,6 +1,10 @@
 'use strict';
 
 const { setTimeout: pause } = require('node:timers/promises');
+const { ConnectorError } = require('../../Core/errors');
+
+/** Athena takes no longer query; it counts them as UTF-8. */
+const MOST_QUERY_BYTES = 262_144;
 
 const ATTEMPTS = 5;
 const FIRST_POLL_MS = 100;
@@ -18,19 +22,40 @@ class Athena {
   #client;
   #commands;
   #outputLocation;
+  #workGroup;
   #wait;
 
   /**
    * @param {import('@aws-sdk/client-athena').AthenaClient} client
    * @param {object} commands the module @aws-sdk/client-athena
-   * @param {string | null} outputLocation
-   * @param {(ms: number, reason: string) => Promise<void>} [wait] as the config's
+   * @param {object} options
+   * @param {string | null} options.outputLocation
+   * @param {string | null} [options.workGroup] Athena's `primary` by default
+   * @param {(ms: number, reason: string) => Promise<void>} [options.wait] as the config's
    */
-  constructor(client, commands, outputLocation, wait = pause) {
+  constructor(client, commands, { outputLocation, workGroup = null, wait = pause }) {
     this.#client = client;
     this.#commands = commands;
     this.#outputLocation = outputLocation;
+    this.#workGroup = workGroup;
     this.#wait = wait;
+  }
+
+  /** @returns {boolean} whether a query is short enough */
+  takes(query) {
+    return Buffer.byteLength(query) <= MOST_QUERY_BYTES;
+  }
+
+  /** @throws {ConnectorError} where it is not */
+  refuseLong(query) {
+    if (this.takes(query)) return;
+    const bytes = Buffer.byteLength(query).toLocaleString('en-US');
+    const most = MOST_QUERY_BYTES.toLocaleString('en-US');
+    const error = new ConnectorError(
+      `The table has so many columns, with such long names, that a query would have ${bytes} bytes, of ` +
+        `which Athena takes ${most}: load fewer of them (Fields), or give them shorter names`,
+    );
+    throw Object.assign(error, { code: 'QUERY_TOO_LONG' });
   }
 
   /** @returns {Promise<void>} @throws {QueryFailed} */
@@ -73,11 +98,13 @@ class Athena {
 
   async #execute(query) {
     const { GetQueryExecutionCommand, StartQueryExecutionCommand } = this.#commands;
+    this.refuseLong(query);
     const OutputLocation = this.#outputLocation ?? undefined;
     const started = await this.#client.send(
       new StartQueryExecutionCommand({
         QueryString: query,
         ResultConfiguration: OutputLocation && { OutputLocation },
+        WorkGroup: this.#workGroup ?? undefined,
       }),
     );
     const id = started.QueryExecutionId;
@@ -96,4 +123,4 @@ class Athena {
   }
 }
 
-module.exports = { Athena };
+module.exports = { Athena, QueryFailed };

@@ -2,11 +2,13 @@
 
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
+const { ColumnNames } = require('../ColumnNames');
 const { refusePlaceholders } = require('../common');
 const { Athena } = require('./Athena');
 const { Bucket } = require('./Bucket');
 const { Publication } = require('./Publication');
 const { Staging, dropTable } = require('./Staging');
+const { Tables } = require('./Tables');
 const { plainName, quote, quoteDdl, text } = require('./sql');
 const manifest = require('./manifest.json');
 
@@ -21,6 +23,7 @@ const PLACES = ['AWSRegion', 'S3BucketName', 'AthenaDatabaseName', 'AthenaOutput
 class AwsAthenaStorage extends AbstractStorage {
   #athena = null;
   #bucket = null;
+  #names = null;
   #place = null;
   #plan = null;
   #staging = null;
@@ -114,8 +117,11 @@ class AwsAthenaStorage extends AbstractStorage {
     const folder = prefix === '' ? '' : `${prefix}/`;
     this.#place = { database: plainName(value('AthenaDatabaseName')), folder };
     this.#bucket = new Bucket(new s3.S3Client({ ...many, ...path }), name, modules);
-    const wait = (ms, reason) => this.config.wait(ms, reason);
-    this.#athena = new Athena(new athena.AthenaClient(many), athena, output, wait);
+    this.#athena = new Athena(new athena.AthenaClient(many), athena, {
+      outputLocation: output,
+      workGroup: value('AthenaWorkGroup'),
+      wait: (ms, reason) => this.config.wait(ms, reason),
+    });
 
     // Asked with few attempts, so that a wrong setting shows at once.
     const impatient = new s3.S3Client({ ...options, ...path, maxAttempts: 2 });
@@ -132,11 +138,7 @@ class AwsAthenaStorage extends AbstractStorage {
     return this.#explained('Athena', async () => {
       const { database } = this.#place;
       const name = plainName(given);
-      const found = await this.#athena.rows(
-        'SELECT table_name FROM information_schema.tables ' +
-          `WHERE table_schema = ${text(database)} AND table_name = ${text(name)}`,
-      );
-      if (found.length === 0) return false;
+      if ((await this.#tables().describe(name)) === null) return false;
       const rows = await this.#athena.rows(
         `SELECT 1 FROM ${quote(database)}.${quote(name)} LIMIT 1`,
       );
@@ -152,6 +154,13 @@ class AwsAthenaStorage extends AbstractStorage {
       maxRows: this.config.getValue('MaxBufferSize'),
       below: this.#place.folder,
     });
+    const dialect = { title: 'Athena', columnName: plainName };
+    this.#names = new ColumnNames(dialect, (m) => this.config.addWarningToCurrentStatus(m));
+    this.#staging.onColumn = (source) => this.#names.nameOf(source);
+  }
+
+  #tables() {
+    return new Tables(this.#athena, this.#bucket, this.#place);
   }
 
   async write(rows) {
@@ -161,13 +170,11 @@ class AwsAthenaStorage extends AbstractStorage {
   async commit(columns) {
     return this.#explained('Athena', async () => {
       const { database } = this.#place;
-      const publication = new Publication(
-        this.#athena,
-        this.#bucket,
-        this.#place,
-        this.#plan,
-        this.#staging,
-      );
+      const publication = new Publication(this.#athena, this.#tables(), database, {
+        plan: this.#plan,
+        staging: this.#staging,
+        names: this.#names,
+      });
       const saved = await publication.run(columns);
       await this.#drop();
       return { ...saved, location: `Athena database "${database}"` };
@@ -270,8 +277,14 @@ const REMEDIES = [
       "Glue's actions on databases and tables",
   ],
   [
+    /work ?group/i,
+    'check AthenaWorkGroup: it has to be there and enabled, in the same region, with engine version 3, ' +
+      'and the key be allowed athena:StartQueryExecution and the like on it',
+  ],
+  [
     /TOO_MANY_OPEN_PARTITIONS|open (writers|partitions)/i,
-    'load fewer months in one run: Athena writes to 100 partitions at most',
+    'load fewer rows in one run, or partition the table by its date column only: Athena writes to 100 ' +
+      'partitions at most',
   ],
   [
     /not.*iceberg|iceberg.*not|modifying.*not supported|not support.*(merge|update)/i,

@@ -1,7 +1,8 @@
 'use strict';
 
 const { ConnectorError } = require('../../Core/errors');
-const { noKeyColumn, settleSpellings } = require('../common');
+const common = require('../common');
+const { Indexes } = require('./Indexes');
 const { SQL_TYPES, castTo, reconcile } = require('./columnTypes');
 const {
   insertFrom,
@@ -12,9 +13,10 @@ const {
   quote,
   selectStaged,
   upsertFrom,
+  upsertWideFrom,
 } = require('./sql');
 
-const EXACT_AS_DOUBLE = 2n ** 53n;
+const NUMBERS = { tryCast: 'TRY_CAST', double: 'DOUBLE' };
 /** Hashes that fit into the memory of a key, whose length nobody knows. */
 const HASHES_PER_KEY = 8;
 /** Files of staged rows that are inserted at once: DuckDB writes small groups of rows twice. */
@@ -35,12 +37,15 @@ class Publication {
   #plan;
   #staging;
   #maxKeys;
+  #makeRoom;
   #shrink;
   #table;
   /** @type {Ahead | null | undefined} `undefined` before the first part, `null` where it is given up */
   #ahead;
   #running = Promise.resolve();
   #isRunning = false;
+  #indexes;
+  #isWide = false;
 
   /**
    * @param {import('@duckdb/node-api').DuckDBConnection} connection
@@ -48,14 +53,19 @@ class Publication {
    * @param {import('./Staging').Staging} staging
    * @param {object} options
    * @param {number} options.maxKeys to count at a time, which bounds the memory
+   * @param {(columns: number) => Promise<boolean>} options.makeRoom for a table of so many columns;
+   *   tells whether these are many
    * @param {() => Promise<void>} options.shrink gives back memory that is kept for later
    */
-  constructor(connection, plan, staging, { maxKeys, shrink }) {
+  constructor(connection, plan, staging, { maxKeys, makeRoom, shrink }) {
     this.#connection = connection;
     this.#plan = plan;
     this.#staging = staging;
     this.#maxKeys = maxKeys;
+    this.#makeRoom = makeRoom;
     this.#shrink = shrink;
+    const rows = (sql, values) => this.#rows(sql, values);
+    this.#indexes = new Indexes(connection, rows, plan.name);
   }
 
   /**
@@ -114,6 +124,7 @@ class Publication {
       await this.#connection.run('BEGIN TRANSACTION');
       const existing = await this.#locate();
       if (existing.size > 0 && !this.#plan.replace) return await this.#giveUp();
+      await this.#makeRoom(this.#staging.columns.size);
       const columns = await this.#columns(types, existing);
       await this.#create(columns);
       this.#ahead.columns = JSON.stringify(columns);
@@ -131,7 +142,9 @@ class Publication {
     await this.#running;
     if (!this.#ahead) return null;
     try {
-      await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
+      await common.settleSpellings(this.#staging.columns, types, (staged) =>
+        this.#areMerged(staged),
+      );
       if (this.#ahead.files < this.#staging.fullFiles) await this.#insertAhead(types);
       if (this.#ahead !== null && (await this.#hasOnlyKeys(types))) {
         const total = await this.#count();
@@ -176,9 +189,11 @@ class Publication {
       return { rows: 0, duplicates: 0, total: isThere ? await this.#count() : 0 };
     }
 
-    await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
+    this.#isWide = await this.#makeRoom(Math.max(existing.size, this.#staging.columns.size));
+    await common.settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
     const columns = await this.#columns(types, existing);
     await this.#checkKeys(columns);
+    await this.#checkDecimals(columns);
     const duplicates = await this.#countDuplicates(columns);
     if (isThere && !replace) {
       await this.#alter(columns);
@@ -205,13 +220,11 @@ class Publication {
 
   async #alter(columns) {
     for (const { name, sqlType, change } of columns) {
-      const alter = {
-        add: `ADD COLUMN ${name} ${sqlType}`,
-        retype: `ALTER ${name} TYPE ${sqlType}`,
-      };
-      if (change !== 'none')
-        await this.#connection.run(`ALTER TABLE ${this.#table} ${alter[change]}`);
+      if (change === 'add')
+        await this.#connection.run(`ALTER TABLE ${this.#table} ADD COLUMN ${name} ${sqlType}`);
     }
+    const retyped = columns.filter(({ change }) => change === 'retype');
+    if (retyped.length > 0) await this.#indexes.retype(this.#table, retyped);
   }
 
   async #insert(columns) {
@@ -222,9 +235,13 @@ class Publication {
 
   /** Of rows with equal keys, the last stays. */
   async #upsert(columns, duplicates, isWhole) {
+    // A row that is deleted and inserted again is there twice for an index.
+    const isExchanged = isWhole && !(await this.#indexes.isUnique());
+    const upsert = this.#isWide ? upsertWideFrom : upsertFrom;
     await this.#partByPart(this.#staging.parts, (part) => {
-      const query = selectStaged(part, columns, duplicates > 0 ? [isLastOf(part, columns)] : []);
-      return upsertFrom(this.#table, columns, query, isWhole);
+      const select = (some) =>
+        selectStaged(part, some, duplicates > 0 ? [isLastOf(part, columns)] : []);
+      return upsert(this.#table, columns, select, isExchanged);
     });
   }
 
@@ -250,21 +267,24 @@ class Publication {
   /** The staged columns with the types that they have, or get, in the table. */
   async #columns(types, existing) {
     const { uniqueKeys, dateColumn, replace } = this.#plan;
-    this.#checkNames();
     const columns = [];
+    const misfits = [];
     for (const [source, staged] of this.#staging.columns) {
       const name = quote(source);
       const have = existing.get(source.toLowerCase());
       const column = types.get(source);
       const isKey = uniqueKeys.includes(source);
       if (isKey && have === undefined && existing.size > 0 && !replace) {
-        throw noKeyColumn(this.#plan.name, source);
+        throw common.noKeyColumn(this.#plan.name, source);
       }
       const isFree = replace && column.type !== null;
       const differs = column.type !== null && have !== SQL_TYPES[column.type];
       const isEmpty = have !== undefined && !isFree && differs && (await this.#isEmpty(name));
       const plan = reconcile(isFree ? undefined : have, column, isEmpty);
-      if (plan === null) throw this.#misfit(source, have, column);
+      if (plan === null) {
+        misfits.push({ source, have, column });
+        continue;
+      }
       if (plan.needsExactDoubles) await this.#checkExactDoubles(source, name);
       columns.push({
         ...plan,
@@ -275,6 +295,7 @@ class Publication {
         isKey,
       });
     }
+    if (misfits.length > 0) throw common.misfit(this.#plan.name, misfits);
     for (const needed of [...uniqueKeys, ...(dateColumn === null ? [] : [dateColumn])]) {
       if (!this.#staging.columns.has(needed)) {
         throw new ConnectorError(
@@ -284,20 +305,6 @@ class Publication {
       }
     }
     return columns;
-  }
-
-  #checkNames() {
-    const seen = new Map();
-    for (const name of this.#staging.columns.keys()) {
-      const other = seen.get(name.toLowerCase());
-      if (other !== undefined) {
-        throw new ConnectorError(
-          `Columns "${other}" and "${name}" differ in case only, which DuckDB cannot tell apart: ` +
-            'rename one of them',
-        );
-      }
-      seen.set(name.toLowerCase(), name);
-    }
   }
 
   async #checkKeys(columns) {
@@ -312,6 +319,15 @@ class Publication {
         `The unique key "${source}" has no value in ${counts[at]} rows: choose other unique keys`,
       );
     });
+  }
+
+  async #checkDecimals(columns) {
+    for (const column of columns.filter(({ sqlType }) => common.isDecimal(sqlType))) {
+      const rounded = common.isRounded(column.sqlType, column.staged, NUMBERS);
+      const sql = `SELECT count(*) FROM ${this.#staging.relation} WHERE ${rounded}`;
+      const [[rows]] = await this.#rows(sql);
+      if (rows > 0n) throw common.tooExact(this.#plan.name, column, rows);
+    }
   }
 
   /** Different hashes have different keys, so most runs need no more than those of the hashes. */
@@ -352,23 +368,10 @@ class Publication {
   }
 
   async #checkExactDoubles(source, name) {
-    const sql = `SELECT count(*) FROM ${this.#table} WHERE abs(${name}) > ${EXACT_AS_DOUBLE}`;
-    const [[inexact]] = await this.#rows(sql);
-    if (inexact > 0n) {
-      throw new ConnectorError(
-        `Column "${source}" of table "${this.#plan.name}" has integers that decimals cannot hold ` +
-          'exactly, so it cannot take decimals: declare it as string, and run a FULL_REFRESH',
-      );
-    }
-  }
-
-  #misfit(source, sqlType, { type, example }) {
-    const shown = example === undefined ? '' : `, such as "${example}"`;
-    return new ConnectorError(
-      `Column "${source}" of table "${this.#plan.name}" is ${sqlType}, but the rows bring values of ` +
-        `the type ${type}${shown}: correct the values, declare the column's type, or run a ` +
-        'FULL_REFRESH, which makes the table anew',
-    );
+    const most = common.EXACT_AS_DOUBLE;
+    const isInexact = `${name} > ${most} OR ${name} < -${most}`;
+    const [[inexact]] = await this.#rows(`SELECT count(*) FROM ${this.#table} WHERE ${isInexact}`);
+    if (inexact > 0n) throw common.tooLongForDoubles(this.#plan.name, source);
   }
 
   /** @returns {Promise<Map<string, string>>} SQL type by name in lower case; empty if no table */

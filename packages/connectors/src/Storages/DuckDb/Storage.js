@@ -8,6 +8,7 @@ const { isAbsolute } = require('node:path');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
 const { isolationRemedy } = require('../../Core/isolation');
+const { ColumnNames } = require('../ColumnNames');
 const { Publication } = require('./Publication');
 const { quote } = require('./sql');
 const { Staging } = require('./Staging');
@@ -18,6 +19,10 @@ const STAGED_BYTES_PER_MEGABYTE = 2 ** 20 / 32;
 const KEYS_PER_MEGABYTE = 1000;
 /** What DuckDB may keep in memory between the parts of a publication. */
 const KEPT_MEGABYTES = 16;
+/** DuckDB has a block of 256 KB at hand for each column that is written, several times over. */
+const MEGABYTES_PER_COLUMN = 2;
+/** Columns that are many. */
+const WIDE = 200;
 
 /**
  * A table in a DuckDB database file. Rows are staged as text beside it and brought into the table by
@@ -30,6 +35,8 @@ class DuckDbStorage extends AbstractStorage {
   #staging = null;
   #plan = null;
   #publication = null;
+  /** of DuckDB, in MB */
+  #limit = null;
 
   constructor(config) {
     super(config, manifest);
@@ -110,8 +117,12 @@ class DuckDbStorage extends AbstractStorage {
     });
     this.#publication = new Publication(this.#connection, this.#plan, this.#staging, {
       maxKeys: this.config.getValue('MemoryLimitMb') * KEYS_PER_MEGABYTE,
+      makeRoom: (columns) => this.#makeRoom(columns),
       shrink: () => this.#shrink(),
     });
+    const dialect = { title: 'DuckDB', columnName: (name) => name };
+    const names = new ColumnNames(dialect, (m) => this.config.addWarningToCurrentStatus(m));
+    this.#staging.onColumn = (source) => names.nameOf(source);
   }
 
   async write(rows, columns) {
@@ -151,8 +162,25 @@ class DuckDbStorage extends AbstractStorage {
     const connection = await this.#instance.connect();
     // It fails where more is in use, and has given back what is not.
     await connection.run(`SET memory_limit = '${KEPT_MEGABYTES}MB'`).catch(() => {});
-    await connection.run(`SET memory_limit = '${this.config.getValue('MemoryLimitMb')}MB'`);
+    await connection.run(
+      `SET memory_limit = '${this.#limit ?? this.config.getValue('MemoryLimitMb')}MB'`,
+    );
     connection.closeSync();
+  }
+
+  /** What a table takes follows from its columns, whatever its rows are. */
+  async #makeRoom(columns) {
+    const isWide = columns > WIDE;
+    this.#limit = Math.max(
+      this.config.getValue('MemoryLimitMb'),
+      isWide ? columns * MEGABYTES_PER_COLUMN : 0,
+    );
+    const connection = await this.#instance.connect();
+    await connection.run(`SET memory_limit = '${this.#limit}MB'`);
+    // Each thread would take as much.
+    await connection.run(`SET threads = ${isWide ? 1 : this.#options().threads}`);
+    connection.closeSync();
+    return isWide;
   }
 
   #stagingFolder() {

@@ -1,6 +1,13 @@
 'use strict';
 
-const { castable, hasManySpellings, plainMoment } = require('../common');
+const {
+  LOSSLESS,
+  castable,
+  hasManySpellings,
+  isDecimal,
+  isNumeric,
+  plainMoment,
+} = require('../common');
 
 const SQL_TYPES = {
   string: 'VARCHAR',
@@ -16,14 +23,6 @@ const SQL_TYPES = {
 const TYPES = new Map(Object.entries(SQL_TYPES).map(([type, sqlType]) => [sqlType, type]));
 // Tables that others have made may have these; what does not fit in makes the cast fail.
 for (const sqlType of ['TINYINT', 'SMALLINT', 'INTEGER', 'HUGEINT']) TYPES.set(sqlType, 'integer');
-
-/** Changes of a column's type that keep each value as it was. */
-const LOSSLESS = new Set([
-  'integer to number', // as long as a double holds the values: `needsExactDoubles`
-  'integer to string',
-  'date to string',
-  'date to timestamp',
-]);
 
 /**
  * How a column of a run goes into a column of the table.
@@ -48,7 +47,8 @@ function reconcile(sqlType, column, isEmpty) {
     (type === 'json' && column.jsonForm !== null) ||
     (type === 'number' && column.type === 'integer' && !column.hasBigInteger) ||
     (type === 'timestamp' && column.type === 'date') ||
-    (type === 'timestamptz' && ['date', 'timestamp'].includes(column.type));
+    (type === 'timestamptz' && ['date', 'timestamp'].includes(column.type)) ||
+    (isDecimal(sqlType) && isNumeric(column));
   if (fits) return { sqlType, change: 'none' };
   const change = `${type} to ${column.type}`;
   if (!LOSSLESS.has(change)) return null;

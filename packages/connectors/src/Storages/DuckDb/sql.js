@@ -2,6 +2,8 @@
 
 const { ConnectorError } = require('../../Core/errors');
 
+const COLUMNS_PER_UPDATE = 100;
+
 /**
  * A name as SQL, safe whatever it holds.
  *
@@ -67,10 +69,15 @@ function insertFrom(table, columns, query) {
  * commit, but deleted ones not: so large upserts fit into little memory. Rows that are the same stay
  * untouched. Only where the table has columns that the rows lack, rows are updated, to keep these.
  *
- * @param {boolean} isWhole whether the rows have all columns of the table
+ * @param {string} table
+ * @param {SqlColumn[]} columns
+ * @param {(columns: SqlColumn[]) => string} select a query for some of the rows' columns
+ * @param {boolean} isExchanged whether rows may be deleted and inserted again: not where they lack
+ *   columns of the table, nor where it has a unique index
  * @returns {string[]} statements
  */
-function upsertFrom(table, columns, query, isWhole) {
+function upsertFrom(table, columns, select, isExchanged) {
+  const query = select(columns);
   const keys = columns.filter(({ isKey }) => isKey).map(({ name }) => `t.${name} = s.${name}`);
   const others = columns.filter(({ isKey }) => !isKey).map(({ name }) => name);
   const merge = `MERGE INTO ${table} AS t USING (${query}) AS s ON (${keys.join(' AND ')})`;
@@ -80,11 +87,42 @@ function upsertFrom(table, columns, query, isWhole) {
     `WHEN NOT MATCHED THEN INSERT (${names.join(', ')}) ` +
     `VALUES (${names.map((name) => `s.${name}`).join(', ')})`;
   if (others.length === 0) return [`${merge} ${insert}`];
-  if (isWhole) {
+  if (isExchanged) {
     return [`${merge} WHEN MATCHED AND (${isChanged}) THEN DELETE`, `${merge} ${insert}`];
   }
   const update = others.map((name) => `${name} = s.${name}`).join(', ');
   return [`${merge} WHEN MATCHED AND (${isChanged}) THEN UPDATE SET ${update} ${insert}`];
+}
+
+/**
+ * Upserts rows of very many columns: no statement compares or joins them all, which would take
+ * memory for each.
+ *
+ * @returns {string[]} statements
+ */
+function upsertWideFrom(table, columns, select, isExchanged) {
+  const keys = columns.filter(({ isKey }) => isKey);
+  const others = columns.filter(({ isKey }) => !isKey);
+  const on = keys.map(({ name }) => `t.${name} = s.${name}`).join(' AND ');
+  const names = columns.map(({ name }) => name).join(', ');
+  if (isExchanged) {
+    return [
+      `DELETE FROM ${table} AS t USING (${select(keys)}) AS s WHERE ${on}`,
+      insertFrom(table, columns, select(columns)),
+    ];
+  }
+  const statements = [];
+  for (let at = 0; at < others.length; at += COLUMNS_PER_UPDATE) {
+    const some = others.slice(at, at + COLUMNS_PER_UPDATE);
+    const set = some.map(({ name }) => `${name} = s.${name}`).join(', ');
+    statements.push(
+      `UPDATE ${table} AS t SET ${set} FROM (${select([...keys, ...some])}) AS s WHERE ${on}`,
+    );
+  }
+  statements.push(
+    `INSERT INTO ${table} (${names}) SELECT s.* FROM (${select(columns)}) AS s ANTI JOIN ${table} AS t ON (${on})`,
+  );
+  return statements;
 }
 
 module.exports = {
@@ -96,4 +134,5 @@ module.exports = {
   quote,
   selectStaged,
   upsertFrom,
+  upsertWideFrom,
 };

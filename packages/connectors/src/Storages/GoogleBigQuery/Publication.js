@@ -2,17 +2,15 @@
 
 const { randomUUID } = require('node:crypto');
 const { ConnectorError } = require('../../Core/errors');
-const { dayOf, insertOf, namesOf, noKeyValue, planColumns, settleSpellings } = require('../common');
-const { API_TYPES, castTo, quote, typeFor } = require('./sql');
+const common = require('../common');
+const { dayOf, insertOf, namesOf } = common;
+const { Widening } = require('./Widening');
+const { withFunctions } = require('./longSql');
+const { castTo, partitionBy, quote, typeFor, typeOfField } = require('./sql');
 
 /** BigQuery changes at most 4,000 partitions in one job. */
 const MOST_DAYS = 3000;
-const DIALECT = { title: 'BigQuery', columnName, typeFor };
-const PARTITIONS = {
-  DATE: (name, unit) => (unit === 'DAY' ? name : `DATE_TRUNC(${name}, ${unit})`),
-  DATETIME: (name, unit) => `DATETIME_TRUNC(${name}, ${unit})`,
-  TIMESTAMP: (name, unit) => `TIMESTAMP_TRUNC(${name}, ${unit})`,
-};
+const NUMBERS = { tryCast: 'SAFE_CAST', double: 'FLOAT64' };
 
 /** Brings staged rows into their table by one statement, which BigQuery does wholly or not at all. */
 class Publication {
@@ -21,65 +19,88 @@ class Publication {
   #name;
   #plan;
   #staging;
+  #names;
 
-  constructor(client, table, plan, staging) {
+  /**
+   * @param {import('@google-cloud/bigquery').BigQuery} client
+   * @param {import('@google-cloud/bigquery').Table} table
+   * @param {import('../../Core/AbstractStorage').Plan} plan
+   * @param {import('./Staging').Staging} staging
+   * @param {import('../ColumnNames').ColumnNames} names of the staged columns
+   */
+  constructor(client, table, plan, staging, names) {
     this.#client = client;
     this.#table = table;
     this.#plan = plan;
     this.#staging = staging;
+    this.#names = names;
     this.#name = pathOf(table);
   }
 
   /** @returns {Promise<{ rows: number, duplicates: number, total: number }>} */
   async run(types) {
-    const { replace, uniqueKeys, dateColumn } = this.#plan;
+    const { replace, uniqueKeys } = this.#plan;
     const existing = await this.#describe();
     if (this.#staging.rowCount === 0) {
       if (existing && replace) await this.#query(`TRUNCATE TABLE ${this.#name}`);
       return { rows: 0, duplicates: 0, total: existing ? await this.#count() : 0 };
     }
-    await settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
+    await common.settleSpellings(this.#staging.columns, types, (staged) => this.#areMerged(staged));
     const columns = this.#columns(types, replace ? null : existing);
-    const { distinct, days } = await this.#check(columns);
+    const { distinct, days } = await this.#check(columns, replace ? null : existing);
     const rows = uniqueKeys.length > 0 ? distinct : this.#staging.rowCount;
-    const select = this.#select(columns);
-    if (existing === null || replace) {
-      await this.#create(columns, select, days);
-    } else {
-      await this.#add(columns.filter(({ isNew }) => isNew));
-      if (uniqueKeys.length > 0) await this.#query(this.#merge(columns, select));
-      else if (dateColumn !== null) await this.#replaceDays(columns, select);
-      else await this.#query(`INSERT INTO ${this.#name} (${namesOf(columns)}) ${select}`);
-    }
+    if (existing === null || replace) await this.#create(columns, days, existing);
+    else await this.#change(columns, existing);
     return { rows, duplicates: this.#staging.rowCount - rows, total: await this.#count() };
   }
 
-  /** @returns {Promise<Map<string, string> | null>} type by name in lower case; null if no table */
+  async #change(columns, existing) {
+    const { uniqueKeys, dateColumn } = this.#plan;
+    const query = (sql) => this.#query(sql);
+    await new Widening(query, this.#name, this.#plan.name, existing).run(columns);
+    await this.#add(columns.filter(({ isNew }) => isNew));
+    if (uniqueKeys.length > 0) await this.#query(this.#merge(columns));
+    else if (dateColumn !== null) await this.#replaceDays(columns);
+    else await this.#query(this.#insert(columns));
+  }
+
+  /** @returns {Promise<object | null>} the table's metadata; null if there is none */
   async #describe() {
     const [exists] = await this.#table.exists();
     if (!exists) return null;
-    const [{ type, schema }] = await this.#table.getMetadata();
-    if (type !== 'TABLE') {
+    const [metadata] = await this.#table.getMetadata();
+    if (metadata.type !== 'TABLE') {
       throw new ConnectorError(
-        `"${this.#plan.name}" is a ${type.toLowerCase()} and no table: choose another DestinationTableName`,
+        `"${this.#plan.name}" is a ${metadata.type.toLowerCase()} and no table: choose another DestinationTableName`,
       );
     }
-    const fields = schema?.fields ?? [];
-    return new Map(
-      fields.map((field) => [
-        field.name.toLowerCase(),
-        field.mode === 'REPEATED' ? 'ARRAY' : (API_TYPES[field.type] ?? field.type),
-      ]),
-    );
+    return metadata;
   }
 
   #columns(types, existing) {
-    const { columns } = this.#staging;
-    return planColumns(this.#plan, columns, types, existing, DIALECT).map((column) => ({
-      ...column,
-      name: quote(column.target),
-      value: castTo(column.sqlType, column.staged, column.inferred),
-    }));
+    const fields = existing?.schema?.fields ?? [];
+    const have = fields.map((field) => [field.name.toLowerCase(), typeOfField(field)]);
+    const dialect = { columnName: (source) => this.#names.nameOf(source), typeFor };
+    const table = existing === null ? null : new Map(have);
+    const planned = common.planColumns(this.#plan, this.#staging.columns, types, table, dialect);
+    const columns = planned.map((column) => ({ ...column, name: quote(column.target) }));
+    this.#checkRequired(fields, columns);
+    return columns;
+  }
+
+  /** Columns that must have a value, and that the rows lack. */
+  #checkRequired(fields, columns) {
+    const come = new Set(columns.map(({ target }) => target.toLowerCase()));
+    const missing = fields.filter(
+      ({ name, mode, defaultValueExpression }) =>
+        mode === 'REQUIRED' && !defaultValueExpression && !come.has(name.toLowerCase()),
+    );
+    if (missing.length === 0) return;
+    const names = missing.map(({ name }) => `"${name}"`).join(', ');
+    throw new ConnectorError(
+      `Table "${this.#plan.name}" requires a value in ${names}, which the rows do not have: load ` +
+        'these columns too, or take the requirement away (ALTER COLUMN … DROP NOT NULL)',
+    );
   }
 
   /** Whether two staged texts of a column are one number. */
@@ -91,19 +112,32 @@ class Publication {
     return found.merged > 0;
   }
 
-  async #check(columns) {
+  /** Refuses rows that cannot be published, and counts the others. */
+  async #check(columns, existing) {
     const keys = columns.filter(({ isKey }) => isKey);
     const date = columns.find(({ source }) => source === this.#plan.dateColumn);
     const parts = keys.map(({ staged }, i) => `COUNTIF(${staged} IS NULL) AS k${i}`);
     if (keys.length > 0) {
-      const values = keys.map(({ value }) => value).join(', ');
+      const values = keys.map(valueOf).join(', ');
       parts.push(`COUNT(DISTINCT TO_JSON_STRING(STRUCT(${values}))) AS distinct_rows`);
     }
-    if (date) parts.push(`COUNT(DISTINCT ${dayOf(date.value)}) AS days`);
+    if (date) parts.push(`COUNT(DISTINCT ${dayOf(valueOf(date))}) AS days`);
+    const fields = existing?.schema?.fields ?? [];
+    const required = columns.filter(({ target }) => isRequired(fields, target));
+    required.forEach((column, i) => parts.push(`COUNTIF(${valueOf(column)} IS NULL) AS r${i}`));
+    const decimals = columns.filter(({ sqlType }) => common.isDecimal(sqlType));
+    decimals.forEach(({ sqlType, staged }, i) =>
+      parts.push(`COUNTIF(${common.isRounded(sqlType, staged, NUMBERS)}) AS d${i}`),
+    );
     if (parts.length === 0) return { distinct: 0, days: 0 };
     const [row] = await this.#query(`SELECT ${parts.join(', ')} FROM ${this.#from()}`);
     keys.forEach(({ source }, i) => {
-      if (row[`k${i}`] > 0) throw noKeyValue(source, row[`k${i}`]);
+      if (row[`k${i}`] > 0) throw common.noKeyValue(source, row[`k${i}`]);
+    });
+    const empty = required.filter((_, i) => row[`r${i}`] > 0);
+    if (empty.length > 0) throw noRequiredValue(this.#plan.name, empty);
+    decimals.forEach((column, i) => {
+      if (row[`d${i}`] > 0) throw common.tooExact(this.#plan.name, column, row[`d${i}`]);
     });
     return { distinct: row.distinct_rows ?? 0, days: row.days ?? 0 };
   }
@@ -113,9 +147,9 @@ class Publication {
   }
 
   /** The staged rows, typed; of equal keys the last. */
-  #select(columns) {
-    const values = columns.map(({ name, value }) => `${value} AS ${name}`).join(', ');
-    const keys = columns.filter(({ isKey }) => isKey).map(({ value }) => value);
+  #select(columns, valueOf) {
+    const values = columns.map((column) => `${valueOf(column)} AS ${column.name}`).join(', ');
+    const keys = columns.filter(({ isKey }) => isKey).map(valueOf);
     const last =
       keys.length === 0
         ? ''
@@ -123,14 +157,18 @@ class Publication {
     return `SELECT ${values} FROM ${this.#from()}${last}`;
   }
 
-  async #create(columns, select, days) {
+  async #create(columns, days, existing) {
     const definitions = columns.map(({ name, sqlType }) => `${name} ${sqlType}`).join(', ');
     const date = columns.find(({ source }) => source === this.#plan.dateColumn);
-    const partition = date && PARTITIONS[date.sqlType];
-    const by = partition
-      ? ` PARTITION BY ${partition(date.name, days > MOST_DAYS ? 'MONTH' : 'DAY')}`
-      : '';
-    await this.#query(`CREATE OR REPLACE TABLE ${this.#name} (${definitions})${by} AS ${select}`);
+    const unit = days > MOST_DAYS ? 'MONTH' : 'DAY';
+    const by = date ? partitionBy(date, unitOf(existing, date) ?? unit) : '';
+    await this.#query(
+      withFunctions(
+        columns,
+        (value) =>
+          `CREATE OR REPLACE TABLE ${this.#name} (${definitions})${by} AS ${this.#select(columns, value)}`,
+      ),
+    );
   }
 
   async #add(columns) {
@@ -139,33 +177,46 @@ class Publication {
     await this.#query(`ALTER TABLE ${this.#name} ${parts.join(', ')}`);
   }
 
-  #merge(columns, select) {
+  #insert(columns) {
+    return withFunctions(
+      columns,
+      (value) => `INSERT INTO ${this.#name} (${namesOf(columns)}) ${this.#select(columns, value)}`,
+    );
+  }
+
+  #merge(columns) {
     const on = columns.filter(({ isKey }) => isKey).map(({ name }) => `t.${name} = s.${name}`);
     const others = columns.filter(({ isKey }) => !isKey).map(({ name }) => `${name} = s.${name}`);
     const update = others.length > 0 ? `WHEN MATCHED THEN UPDATE SET ${others.join(', ')} ` : '';
-    return (
-      `MERGE ${this.#name} AS t USING (${select}) AS s ON ${on.join(' AND ')} ${update}` +
-      `WHEN NOT MATCHED THEN ${insertOf(columns)}`
+    return withFunctions(
+      columns,
+      (value) =>
+        `MERGE ${this.#name} AS t USING (${this.#select(columns, value)}) AS s ` +
+        `ON ${on.join(' AND ')} ${update}WHEN NOT MATCHED THEN ${insertOf(columns)}`,
     );
   }
 
   /** Without unique keys, the days that come again are replaced as a whole, "no day" among them. */
-  async #replaceDays(columns, select) {
+  async #replaceDays(columns) {
     const date = columns.find(({ source }) => source === this.#plan.dateColumn);
     if (date === undefined) {
-      await this.#query(`INSERT INTO ${this.#name} (${namesOf(columns)}) ${select}`);
+      await this.#query(this.#insert(columns));
       return;
     }
     const days = await this.#query(
-      `SELECT DISTINCT ${dayOf(date.value)} AS day FROM ${this.#from()}`,
+      `SELECT DISTINCT ${dayOf(valueOf(date))} AS day FROM ${this.#from()}`,
     );
     const dated = days.filter(({ day }) => day !== null);
     const name = `t.${date.name}`;
     const orUndated = dated.length < days.length ? ` OR ${name} IS NULL` : '';
     await this.#query(
-      `MERGE ${this.#name} AS t USING (${select}) AS s ON FALSE WHEN NOT MATCHED BY SOURCE AND ` +
-        `(${dayOf(name)} IN UNNEST(@days)${orUndated}) THEN DELETE ` +
-        `WHEN NOT MATCHED THEN ${insertOf(columns)}`,
+      withFunctions(
+        columns,
+        (value) =>
+          `MERGE ${this.#name} AS t USING (${this.#select(columns, value)}) AS s ON FALSE ` +
+          `WHEN NOT MATCHED BY SOURCE AND (${dayOf(name)} IN UNNEST(@days)${orUndated}) THEN DELETE ` +
+          `WHEN NOT MATCHED THEN ${insertOf(columns)}`,
+      ),
       { days: dated.map(({ day: { value } }) => this.#client.date(value)) },
       { days: ['DATE'] },
     );
@@ -195,9 +246,29 @@ function pathOf({ dataset, id }) {
   return quote(`${dataset.projectId}.${dataset.id}.${id}`);
 }
 
-/** BigQuery's names take letters, digits and few signs; any other becomes "_". */
-function columnName(name) {
-  return name.replace(/[^\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]/gu, '_');
+/** The staged text of a column in its type, as SQL. */
+function valueOf({ sqlType, staged, inferred }) {
+  return castTo(sqlType, staged, inferred);
+}
+
+function isRequired(fields, target) {
+  return fields.some(
+    ({ name, mode }) => mode === 'REQUIRED' && name.toLowerCase() === target.toLowerCase(),
+  );
+}
+
+/** BigQuery does not replace a table by one that is partitioned otherwise. */
+function unitOf(existing, { target }) {
+  const { type, field } = existing?.timePartitioning ?? {};
+  return field?.toLowerCase() === target.toLowerCase() ? type : undefined;
+}
+
+function noRequiredValue(table, columns) {
+  const names = columns.map(({ source }) => `"${source}"`).join(', ');
+  return new ConnectorError(
+    `Table "${table}" requires a value in ${names}, which some rows do not have: correct the rows, or ` +
+      'take the requirement away (ALTER COLUMN … DROP NOT NULL)',
+  );
 }
 
 module.exports = { Publication, pathOf };

@@ -4,8 +4,10 @@ const { randomUUID } = require('node:crypto');
 const { createRequire } = require('node:module');
 const { AbstractStorage } = require('../../Core/AbstractStorage');
 const { ConnectorError } = require('../../Core/errors');
+const { ColumnNames } = require('../ColumnNames');
 const { refusePlaceholders } = require('../common');
 const { Publication, pathOf } = require('./Publication');
+const { columnName, reservedBy } = require('./sql');
 const { Staging } = require('./Staging');
 const manifest = require('./manifest.json');
 
@@ -26,6 +28,7 @@ class GoogleBigQueryStorage extends AbstractStorage {
   #dataset = null;
   #staging = null;
   #plan = null;
+  #names = null;
 
   constructor(config) {
     super(config, manifest);
@@ -103,6 +106,9 @@ class GoogleBigQueryStorage extends AbstractStorage {
       maxRows: this.config.getValue('MaxBufferSize'),
       wait: (ms, reason) => this.config.wait(ms, reason),
     });
+    const dialect = { title: 'BigQuery', columnName, reservedBy };
+    this.#names = new ColumnNames(dialect, (m) => this.config.addWarningToCurrentStatus(m));
+    this.#staging.onColumn = (source) => this.#names.nameOf(source);
   }
 
   async write(rows) {
@@ -113,7 +119,13 @@ class GoogleBigQueryStorage extends AbstractStorage {
     return this.#explained(async () => {
       await this.#staging.flush();
       const table = this.#dataset.table(this.#plan.name);
-      const publication = new Publication(this.#client, table, this.#plan, this.#staging);
+      const publication = new Publication(
+        this.#client,
+        table,
+        this.#plan,
+        this.#staging,
+        this.#names,
+      );
       const saved = await publication.run(columns);
       await this.#drop();
       return { ...saved, location: `${this.#dataset.projectId}.${this.#dataset.id}` };

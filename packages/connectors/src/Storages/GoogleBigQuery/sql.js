@@ -52,4 +52,54 @@ function castTo(sqlType, staged, inferred) {
 
 const typeFor = typesFor(SQL_TYPES);
 
-module.exports = { API_TYPES, castTo, quote, typeFor };
+/**
+ * The type of a field of the tables API, as SQL has it.
+ *
+ * @param {object} field
+ */
+function typeOfField({ type, mode, precision, scale, maxLength, fields }) {
+  let sqlType = API_TYPES[type] ?? type;
+  const parameters = [precision ?? maxLength, scale].filter((value) => value !== undefined);
+  if (parameters.length > 0 && sqlType !== 'STRING') sqlType += `(${parameters.join(', ')})`;
+  if (fields !== undefined) {
+    const parts = fields.map((field) => `${quote(field.name)} ${typeOfField(field)}`);
+    sqlType = `STRUCT<${parts.join(', ')}>`;
+  }
+  return mode === 'REPEATED' ? `ARRAY<${sqlType}>` : sqlType;
+}
+
+const PARTITIONS = {
+  DATE: (name, unit) => (unit === 'DAY' ? name : `DATE_TRUNC(${name}, ${unit})`),
+  DATETIME: (name, unit) => `DATETIME_TRUNC(${name}, ${unit})`,
+  TIMESTAMP: (name, unit) => `TIMESTAMP_TRUNC(${name}, ${unit})`,
+};
+
+/** @returns {string} a clause, empty where no days can be told of the column */
+function partitionBy({ name, sqlType }, unit) {
+  const partition = PARTITIONS[sqlType];
+  return partition === undefined ? '' : ` PARTITION BY ${partition(name, unit)}`;
+}
+
+/** BigQuery's names take letters, digits and few signs; any other becomes "_". */
+function columnName(name) {
+  return name.replace(/[^\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]/gu, '_');
+}
+
+const RESERVED = [
+  '_PARTITION',
+  '_TABLE_',
+  '_FILE_',
+  '_ROW_TIMESTAMP',
+  '__ROOT__',
+  '_COLIDENTIFIER',
+  '_CHANGE_SEQUENCE_NUMBER',
+  '_CHANGE_TYPE',
+  '_CHANGE_TIMESTAMP',
+];
+
+/** @returns {string | null} what the name begins with that BigQuery keeps for itself */
+function reservedBy(name) {
+  return RESERVED.find((prefix) => name.toUpperCase().startsWith(prefix)) ?? null;
+}
+
+module.exports = { castTo, columnName, partitionBy, quote, reservedBy, typeFor, typeOfField };

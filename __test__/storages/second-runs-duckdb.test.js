@@ -1,0 +1,3 @@
+'use strict';
+
+require('./support/second-runs').secondRuns('DuckDb');
