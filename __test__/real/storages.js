@@ -85,7 +85,9 @@ test('Athena', amazon.options, async (t) => {
   const { ListObjectsV2Command, S3Client } = load('@aws-sdk/client-s3');
   const credentials = { accessKeyId: KEY_ID, secretAccessKey: SECRET, sessionToken: TOKEN };
   const options = { region: REGION, credentials };
-  const athena = new Athena(new commands.AthenaClient(options), commands, { outputLocation: OUTPUT });
+  const athena = new Athena(new commands.AthenaClient(options), commands, {
+    outputLocation: OUTPUT,
+  });
   const s3 = new S3Client(options);
   const access = {
     AWSRegion: REGION,
