@@ -312,6 +312,63 @@ export interface RunOptions {
    * fails at the end, `warnings` says so, or the error's `hint`.
    */
   report?: string;
+  /**
+   * Name of an installed npm package, or path of a package's folder. By default
+   * `OWOX_CONNECTORS_PACKAGE`, then `@owox/connectors`, then the reference package.
+   */
+  connectorsPackage?: string;
+  /**
+   * Node.js program that runs connectors, 20.3 or later; relative from the current directory. By default
+   * `node` on the connector's PATH, then the program of the host. Hosts that are no Node.js (Bun,
+   * Electron, a single executable application) need one of the first two.
+   */
+  nodePath?: string;
+  /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
+  runsDir?: string;
+  /**
+   * `'shared'`, the default: what a run needs is installed once and shared, read-only, by all that
+   * need the same. `'off'`: each run installs for itself.
+   */
+  store?: 'shared' | 'off';
+  /** Folder of the store. By default `OWOX_RUNNER_STORE`, then the user's cache folder. */
+  storeDir?: string;
+  /**
+   * Resolves versions anew, as the registry has them now, even where the store has the environment;
+   * false by default.
+   */
+  refresh?: boolean;
+  /**
+   * Days after which versions are resolved anew; never by default. Where that fails, the old
+   * environment is used, with a warning.
+   */
+  storeMaxAgeDays?: number;
+  /** Path of a lockfile that pins versions, as `connector-runner store lock` writes it. */
+  lockfile?: string;
+  /** Loads all modules at start, instead of at first use; false by default. */
+  eager?: boolean;
+  /**
+   * With which errors the connector's stderr has their stacks: `'all'`, the default, or
+   * `'unexpected'`: those that are a `ConnectorError` of the connectors package, whose message says
+   * the cause and the remedy, have their message alone.
+   */
+  stacks?: 'all' | 'unexpected';
+  /**
+   * Packages whose install scripts may run; none by default, and no others do. `'name'` or
+   * `'name@1.2.3'` means the registry's package of that name. One from elsewhere
+   * is named with its place, as the error or warning about it has it: `'name@file:/absolute/path'`,
+   * `'name@git+https://host/repository.git'`, `'name@https://host/archive.tgz'`.
+   */
+  allowScripts?: string[];
+  /**
+   * Where packages may come from beside the registry: paths of this machine, git repositories,
+   * addresses of archives. None by default, but for what the connectors package has in its own
+   * folder, links resolved. It holds for all that npm resolves, whichever package asks for it.
+   */
+  allowSpecs?: ('file' | 'git' | 'url')[];
+  /** Told of what takes time before a connector can start. */
+  onProgress?: (step: EnvironmentStep) => void;
+  /** Told once a second what the processes of a run use; nobody looks where it is left out. */
+  onUsage?: (usage: RunUsage) => void;
 }
 
 /** Fields that every message of a connector may have. */
@@ -459,67 +516,10 @@ export interface MessageStream extends AsyncIterable<ConnectorMessage> {
 /** Options of a runner, service or environment; a run's own options win. */
 export interface RunnerOptions extends RunOptions {
   /**
-   * Name of an installed npm package, or path of a package's folder. By default
-   * `OWOX_CONNECTORS_PACKAGE`, then `@owox/connectors`, then the reference package.
-   */
-  connectorsPackage?: string;
-  /**
-   * Node.js program that runs connectors, 20.3 or later; relative from the current directory. By default
-   * `node` on the connector's PATH, then the program of the host. Hosts that are no Node.js (Bun,
-   * Electron, a single executable application) need one of the first two.
-   */
-  nodePath?: string;
-  /** Folder for the runs' directories. By default `OWOX_RUNNER_RUNS_DIR`, then the system's temporary folder. */
-  runsDir?: string;
-  /**
    * How many runs of this runner may go on at the same time; the others wait for their turn, first
    * come, first served. As many as there are by default.
    */
   maxConcurrentRuns?: number;
-  /**
-   * `'shared'`, the default: what a run needs is installed once and shared, read-only, by all that
-   * need the same. `'off'`: each run installs for itself.
-   */
-  store?: 'shared' | 'off';
-  /** Folder of the store. By default `OWOX_RUNNER_STORE`, then the user's cache folder. */
-  storeDir?: string;
-  /**
-   * Resolves versions anew, as the registry has them now, even where the store has the environment;
-   * false by default.
-   */
-  refresh?: boolean;
-  /**
-   * Days after which versions are resolved anew; never by default. Where that fails, the old
-   * environment is used, with a warning.
-   */
-  storeMaxAgeDays?: number;
-  /** Path of a lockfile that pins versions, as `connector-runner store lock` writes it. */
-  lockfile?: string;
-  /** Loads all modules at start, instead of at first use; false by default. */
-  eager?: boolean;
-  /**
-   * With which errors the connector's stderr has their stacks: `'all'`, the default, or
-   * `'unexpected'`: those that are a `ConnectorError` of the connectors package, whose message says
-   * the cause and the remedy, have their message alone.
-   */
-  stacks?: 'all' | 'unexpected';
-  /**
-   * Packages whose install scripts may run; none by default, and no others do. `'name'` or
-   * `'name@1.2.3'` means the registry's package of that name. One from elsewhere
-   * is named with its place, as the error or warning about it has it: `'name@file:/absolute/path'`,
-   * `'name@git+https://host/repository.git'`, `'name@https://host/archive.tgz'`.
-   */
-  allowScripts?: string[];
-  /**
-   * Where packages may come from beside the registry: paths of this machine, git repositories,
-   * addresses of archives. None by default, but for what the connectors package has in its own
-   * folder, links resolved. It holds for all that npm resolves, whichever package asks for it.
-   */
-  allowSpecs?: ('file' | 'git' | 'url')[];
-  /** Told of what takes time before a connector can start. */
-  onProgress?: (step: EnvironmentStep) => void;
-  /** Told once a second what the processes of a run use; nobody looks where it is left out. */
-  onUsage?: (usage: RunUsage) => void;
 }
 
 /** What the processes of a run use at one moment. */

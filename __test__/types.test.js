@@ -71,6 +71,38 @@ test('the check is not blind: a wrong use is an error', (t) => {
   assert.equal(diagnose(folder, ['wrong.ts'], RESOLUTIONS.node16).length, 2);
 });
 
+/** What README's later blocks take from its first one. */
+const GIVEN = `
+const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
+const runner = new ConnectorRunner();
+const config = new Config({ name: 'n', source: { name: 's', config: {} }, storage: { name: 't', config: {} } });
+const runConfig = new RunConfig();
+`;
+
+test("README's programs are typed", (t) => {
+  const folder = project(t);
+  const text = fs.readFileSync(path.join(root, 'README.md'), 'utf8');
+  const blocks = [...text.matchAll(/^```javascript\n([^]*?)^```$/gm)].map(([, block]) => block);
+  assert.ok(blocks.length >= 4, 'no blocks');
+  const names = blocks.map((block, index) => {
+    const name = `readme-${index}.js`;
+    const begin = index === 0 ? '' : GIVEN;
+    fs.writeFileSync(path.join(folder, name), `${begin}(async () => {\n${block}\n})();\n`);
+    return name;
+  });
+  const options = {
+    ...RESOLUTIONS.node16,
+    allowJs: true,
+    checkJs: true,
+    noImplicitAny: false,
+    useUnknownInCatchVariables: false, // as in a JavaScript project
+  };
+  assert.deepEqual(diagnose(folder, names, options), []);
+  const wrong = `${GIVEN}runner.run('d', 'r', config, runConfig, 'ignore', { onMessages() {} });`;
+  fs.writeFileSync(path.join(folder, 'wrong.js'), wrong);
+  assert.equal(diagnose(folder, ['wrong.js'], options).length, 1);
+});
+
 /** Members of each class in index.d.ts, inherited ones included. */
 function declaredMembers() {
   const file = path.join(root, 'index.d.ts');

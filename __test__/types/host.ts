@@ -19,6 +19,7 @@ import type {
   ExecutionEnvironmentLike,
   FailedRun,
   RunnerOptions,
+  RunOptions,
   RunPhase,
   RunResult,
 } from '@owox/connector-runner';
@@ -185,3 +186,27 @@ new Config({ name: 'n', storage: { name: 't', config: {} } });
 new ConnectorRunner({ runs_dir: '/runs' });
 // @ts-expect-error no such stdio
 runner.run('id', 'run', { storage: { name: 'X' }, toObject: () => ({}) }, undefined, 'ipc');
+
+/** A run takes what a runner takes, but what concerns many runs. */
+export const everything = (where: RunOptions) =>
+  runner.run('id', 'run', { storage: { name: 'X' }, toObject: () => ({}) }, undefined, 'ignore', {
+    ...where,
+    connectorsPackage: './connectors',
+    nodePath: '/usr/bin/node',
+    runsDir: '/runs',
+    store: 'off',
+    storeDir: '/store',
+    refresh: true,
+    storeMaxAgeDays: 7,
+    lockfile: 'c.lock.json',
+    eager: true,
+    stacks: 'unexpected',
+    allowScripts: ['x'],
+    allowSpecs: ['git'],
+    onProgress: ({ phase }) => void phase,
+    onUsage: ({ rssBytes, cpuMs }) => void (rssBytes + cpuMs),
+  });
+export const tooMuch: RunOptions = {
+  // @ts-expect-error a runner's alone
+  maxConcurrentRuns: 1,
+};
