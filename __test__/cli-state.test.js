@@ -68,7 +68,7 @@ test('the state is not written after a failure', async (t) => {
   assert.equal((await run('--state', 'state.json')).code, 1);
   const { connectorRunner, ...after } = state();
   assert.deepEqual(after, before);
-  assert.equal(connectorRunner.others[0].checkpoint.state.date, DATE); // for --resume
+  assert.equal(connectorRunner.others[0].checkpoints[0].state.date, DATE); // for --resume
   const missing = workspace(t, configOf('MovesThenFails'));
   await missing.run('--state', 'state.json');
   assert.deepEqual(Object.keys(missing.state()), ['connectorRunner']);
