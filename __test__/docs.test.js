@@ -20,6 +20,7 @@ const PAGES = [
   'migration.md',
   'nestjs.md',
   'observability.md',
+  'storage-tutorial.md',
   'troubleshooting.md',
   'tutorial.md',
 ];

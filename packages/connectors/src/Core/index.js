@@ -7,6 +7,11 @@ const { AbstractRunConfig, RUN_TYPE } = require('./AbstractRunConfig');
 const { AbstractSource } = require('./AbstractSource');
 const { AbstractStorage } = require('./AbstractStorage');
 const { AbstractConnector } = require('./AbstractConnector');
+const { DateFormat } = require('./DateFormat');
+const { fetchJson } = require('./http');
+const { OAuth2 } = require('./OAuth2');
+const { nextLink, nextUrl, pagesOf } = require('./pages');
+const { placeValue, valueAt } = require('./paths');
 const { STATUS } = require('./status');
 const { toText } = require('./toText');
 const { TypeInference } = require('./TypeInference');
@@ -22,6 +27,14 @@ module.exports = {
   AbstractStorage,
   AbstractConnector,
   TypeInference,
+  DateFormat,
+  OAuth2,
+  fetchJson,
+  nextLink,
+  nextUrl,
+  pagesOf,
+  placeValue,
+  valueAt,
   toText,
   RUN_TYPE,
   STATUS,

@@ -13,11 +13,17 @@ function valueAt(value, path) {
   let at = value;
   for (const name of path.split('.')) {
     if (at === null || typeof at !== 'object') return undefined;
-    const key = Array.isArray(at) && /^-\d+$/.test(name) ? at.length + Number(name) : name;
+    const key = Array.isArray(at) ? placeIn(at, name) : name;
     if (!Object.hasOwn(at, key)) return undefined;
     at = at[key];
   }
   return at;
+}
+
+/** Of a list only items are found; -1 stands for none. */
+function placeIn(list, name) {
+  if (!/^-?\d+$/.test(name)) return -1;
+  return name.startsWith('-') ? list.length + Number(name) : name;
 }
 
 /**

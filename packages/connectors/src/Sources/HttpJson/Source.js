@@ -7,6 +7,7 @@ const { fetchJson, separateUser, shown } = require('../../Core/http');
 const { declaredTypes } = require('../../Core/declaredTypes');
 const { toDay, today } = require('../../Core/dates');
 const { OAuth2 } = require('../../Core/OAuth2');
+const { pagesOf } = require('../../Core/pages');
 const { formatOf } = require('./formats');
 const { Overlap } = require('./Overlap');
 const { firstPage, nextPage } = require('./paging');
@@ -16,6 +17,8 @@ const manifest = require('./manifest.json');
 const NO_CONTENT = 204;
 /** What servers answer to the number of a page that they do not have. */
 const PAST_THE_LAST = [NO_CONTENT, 404];
+/** Nothing new, and nothing after it. */
+const LAST = { records: [], next: null };
 
 /** Records of an HTTP API, page by page: memory holds one page. */
 class HttpJsonSource extends AbstractSource {
@@ -61,36 +64,26 @@ class HttpJsonSource extends AbstractSource {
     const format = formatOf(this.config);
     const options = this.#options(request.authorization, format);
     const selection = new Selection(this.config);
-    const seen = new Set();
     const overlap = new Overlap();
-    let page = firstPage(this.config, request);
     let hasRecords = false;
-    while (page !== null) {
-      const { body } = askFor(page);
-      this.#checkOnce(seen, page, body);
+    const ask = async (page) => {
       const isNumbered = page.number !== undefined;
       const ends = hasRecords ? (isNumbered ? PAST_THE_LAST : [NO_CONTENT]) : [];
       const answer = await fetchJson(page.url, { ...options, ...askFor(page), ends });
-      if (answer.body === undefined) break;
+      if (answer.body === undefined) return LAST;
       const records = format.recordsOf(answer.body, page.url);
       hasRecords ||= records.length > 0;
-      if (isNumbered && overlap.observe(records, page.url)) break;
+      if (isNumbered && overlap.observe(records, page.url)) return LAST;
+      return { records, next: nextPage(this.config, page, answer, records.length) };
+    };
+    for await (const records of pagesOf(firstPage(this.config, request), ask)) {
       const rows = records
         .filter((record) => Object.keys(record).length > 0)
         .map((record) => selection.take(record))
         .filter((row) => isInRange(row, dateColumn, range));
       if (rows.length > 0) yield rows;
-      page = nextPage(this.config, page, answer, records.length);
     }
     this.#warn(overlap, selection);
-  }
-
-  #checkOnce(seen, { url }, body = '') {
-    const asked = `${url}\n${body}`;
-    if (seen.has(asked)) {
-      throw new ConnectorError(`${shown(url)} names itself as a page after it: check Paging`);
-    }
-    seen.add(asked);
   }
 
   #warn(overlap, selection) {

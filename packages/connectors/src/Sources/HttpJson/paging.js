@@ -2,7 +2,7 @@
 
 const { ConnectorError } = require('../../Core/errors');
 const { stringify } = require('../../Core/exactJson');
-const { separateUser } = require('../../Core/http');
+const { nextLink, nextUrl } = require('../../Core/pages');
 const { placeValue, valueAt } = require('../../Core/paths');
 
 const COUNTS = ['page', 'offset'];
@@ -54,21 +54,9 @@ function nextPage(config, page, answer, count) {
 
 function nextAddress(config, page, { body, headers }) {
   const path = config.getValue('Paging', 'Path');
-  const next = path === null ? linkNext(headers.get('link')) : valueAt(body, path);
+  const next = path === null ? nextLink(headers) : valueAt(body, path);
   if (next === undefined || next === null || next === '') return null;
-  if (typeof next !== 'string' || !URL.canParse(next, page.url)) {
-    throw new ConnectorError(`${path} holds no address of a next page: correct Paging.Path`);
-  }
-  const from = new URL(page.url);
-  const url = new URL(next, from);
-  // Servers behind a proxy that ends TLS do not know that they are asked by https.
-  const isSameHost = url.hostname === from.hostname && (url.port || '443') === (from.port || '443');
-  if (from.protocol === 'https:' && url.protocol === 'http:' && isSameHost) url.protocol = 'https:';
-  // The token must not be sent to whomever an answer names.
-  if (url.origin !== from.origin) {
-    throw new ConnectorError(`The next page is on another server, ${url.origin}: it is not asked`);
-  }
-  return { ...page, url: separateUser(url.href).url };
+  return { ...page, url: nextUrl(next, page.url) };
 }
 
 /** A page without records may have others after it, where the cursor goes on. */
@@ -124,16 +112,6 @@ function placed(config, request, value) {
   const url = new URL(request.url);
   url.searchParams.set(parameter, String(value));
   return { ...request, url: url.href };
-}
-
-/** The address that a `Link` header gives for `rel="next"`; a link may have several relations. */
-function linkNext(header) {
-  for (const [, url, parameters] of (header ?? '').matchAll(/<([^>]*)>((?:"[^"]*"|[^",])*)/g)) {
-    const [, quoted, plain] = /;\s*rel\s*=\s*(?:"([^"]*)"|([^\s;]+))/i.exec(parameters) ?? [];
-    const relations = (quoted ?? plain ?? '').toLowerCase().split(/\s+/);
-    if (relations.includes('next')) return url;
-  }
-  return undefined;
 }
 
 module.exports = { firstPage, nextPage };
