@@ -58,6 +58,16 @@ module.exports = [
     full: [{ count: 41 }],
   },
   {
+    name: 'edit',
+    title: 'Saved file to first line',
+    rival: 'warm run, beside the package',
+    measurement: ['runs', 'edit'],
+    target: { atMost: 1.5 },
+    otherTargets: { disk: { atMost: 2 } },
+    quick: each('set', ['Small'], { count: 3 }),
+    full: each('set', ['Small', 'BigQuery'], { count: 15 }),
+  },
+  {
     name: 'spawn-cpu',
     title: 'Main-thread CPU per spawn',
     rival: 'child_process',

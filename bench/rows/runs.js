@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 
 const { ConnectorRunner, NodeJsEnvironment } = require('@owox/connector-runner');
+const { BUNDLE } = require('../../__test__/support/connectors');
 const { inFreshProcess } = require('../lib/fork');
 const { alternate, timed } = require('../lib/measure');
 const { installSpawnRemove, npmInstall, spawned } = require('../lib/rivals');
@@ -75,6 +76,49 @@ async function firstLine({ count }) {
     rival: () => timed(() => spawned(process.execPath, ['-e', '0'], {})),
   });
   return [{ unit: 'ms', samples }];
+}
+
+/** From saving a file of the connectors package to the connector's first line, and the same without. */
+async function edit({ set, count }) {
+  const given = setting(set);
+  const runner = new ConnectorRunner(given.options);
+  const { connectorsPackage: root, storeDir } = given.options;
+  const bundle = path.join(root, BUNDLE);
+  const config = given.configOf('FirstLine');
+  const untilLine = async () => {
+    const start = performance.now();
+    let at;
+    const onStdout = () => {
+      at ??= performance.now();
+    };
+    await runner.run('bench', 'edit', config, {}, { logCapture: { onStdout } });
+    return at - start;
+  };
+  const save = () => fs.appendFileSync(bundle, '// an edit\n');
+  const saved = () => {
+    save();
+    return untilLine();
+  };
+  await untilLine(); // fills the store
+  save();
+  await untilLine();
+  const before = allocated(storeDir);
+  await saved();
+  const added = allocated(storeDir) - before;
+  // a warm run is one of a package that has been at rest for a while
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 2500));
+  const rival = async () => {
+    await settle();
+    await untilLine();
+    return untilLine();
+  };
+  const samples = await alternate(count, { ours: saved, rival });
+  remove(storeDir);
+  const sizes = { ours: [added / 1024], rival: [allocated(root) / 1024] };
+  return [
+    { label: set, unit: 'ms', samples },
+    { label: `${set}, disk`, unit: 'KiB', samples: sizes, judge: 'disk' },
+  ];
 }
 
 /** An environment that nobody has installed yet, and npm install of the same. */
@@ -170,5 +214,15 @@ async function disk({ set }) {
 }
 
 module.exports = {
-  cases: { atOnce, bareRun, coldEnvironment, disk, firstLine, isolation, wantAtOnce, warmRun },
+  cases: {
+    atOnce,
+    bareRun,
+    coldEnvironment,
+    disk,
+    edit,
+    firstLine,
+    isolation,
+    wantAtOnce,
+    warmRun,
+  },
 };

@@ -172,7 +172,7 @@ async fn lock(args: &StoreArgs, configs: &ConfigsArgs, host: &Host) -> Result<Pr
             None => lockfile_beside(&host.absolute(config)),
         };
         let lease = obtain(config, configs, None, host).await?;
-        crate::environment::write(&path, &portable_lockfile(&lease.path)?)?;
+        crate::environment::write(&path, &portable_lockfile(&lease.installed)?)?;
         let lockfile = Some(path.display().to_string());
         all.push(Warmed { config: config.clone(), key: lease.key.clone(), cached: lease.cached, lockfile });
     }

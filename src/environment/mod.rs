@@ -13,6 +13,7 @@ mod npm;
 mod npm_settings;
 mod npmrc;
 mod own_folder;
+mod packlist;
 mod provided;
 mod scripts;
 mod sources;
@@ -282,7 +283,8 @@ async fn install_here<O: Observer>(
         provided: &provided,
         is_fresh: purpose.store.is_fresh(),
     };
-    let info = EnvironmentInfo { key: Recipe::of(&wanted)?.key(), cached: false };
+    let content = store::Content::of(&purpose.package.root, None)?;
+    let info = EnvironmentInfo { key: Recipe::of(&wanted, &content).key(), cached: false };
     let mut warnings = done.warnings;
     warnings.extend(provided.notices(directory));
     Ok(Prepared { info, lease: None, install: Some(done.layers), warnings })

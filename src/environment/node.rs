@@ -117,16 +117,14 @@ async fn run(
 /// folder `compiled`, where it has a compile cache (22.1 and later). Without it runs start a little
 /// later and nothing else, so failures do not matter.
 ///
-/// Node writes what it misses into such a folder. Read-only files do not keep root from that, so
-/// root's environments go without.
+/// Node writes what it misses into such a folder, which read-only files do not keep root from: a run
+/// uses it only where it cannot write there.
 pub async fn compile(node: &Path, directory: &Path, packages: &[&str], lock: Option<&OwnedFd>, host: &Host) {
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
     let args: Vec<_> = ["-e", COMPILE].into_iter().chain(packages.iter().copied()).collect();
     // what is given up must not write any more when the environment is sealed: its end is waited for
     let limit = Cancellation::default();
-    let writable = [directory.to_owned()];
+    let elsewhere = fs::canonicalize(directory.join("compiled")).ok();
+    let writable: Vec<_> = std::iter::once(directory.to_owned()).chain(elsewhere).collect();
     let compiled = run(node, &args, directory, &writable, lock, host, &limit);
     let _ = limit.within(Some(COMPILE_LIMIT), compiled).await;
 }

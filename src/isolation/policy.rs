@@ -178,6 +178,8 @@ fn reads_of_run(
     // Node.js asks it for the kind of module, and does not start where it may not
     reads.extend([ground.bootstrap, directory].into_iter().filter_map(nearest_manifest));
     if let Some(modules) = modules(ground, directory, written, warnings) {
+        let shared = shared_with(&modules).into_iter();
+        reads.extend(shared.flat_map(|shared| [shared.join("compiled"), shared.join("node_modules")]));
         reads.push(modules.with_file_name("compiled"));
         reads.push(modules);
     }
@@ -237,6 +239,14 @@ pub fn for_helper(directory: &Path, writes: &[PathBuf], has_network: bool, host:
         ..Policy::default()
     };
     Confined { policy: Some(policy), sentinel: sentinel.made, ..Confined::default() }
+}
+
+/// The environment with the packages that links in these modules lead to: one of the store's, beside
+/// theirs.
+fn shared_with(modules: &Path) -> Option<PathBuf> {
+    let environment = modules.parent()?;
+    let shared = fs::canonicalize(environment.join("shared")).ok()?;
+    (shared.parent() == environment.parent()).then_some(shared)
 }
 
 /// The `package.json` that holds for a script or folder.

@@ -19,13 +19,25 @@ const eager = __EAGER__;
 /** Whether errors that connectors expect are printed with their stacks as well. */
 const everyStack = __EVERY_STACK__;
 
+/** Permissions do not tell: root may write what nobody may, but not what its isolation keeps from it. */
+function canWrite(file) {
+  try {
+    fs.closeSync(fs.openSync(file, 'r+'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Node would add to what was compiled when the environment was installed: only where it cannot. */
 function useCompiledCode() {
-  if (process.getuid() === 0 || !nodeModule.enableCompileCache) return;
+  if (!nodeModule.enableCompileCache) return;
   try {
-    const modules = fs.realpathSync(path.join(__dirname, 'node_modules'));
-    const compiled = path.join(modules, '..', 'compiled');
-    if (fs.existsSync(compiled)) nodeModule.enableCompileCache(compiled);
+    const environment = path.join(fs.realpathSync(path.join(__dirname, 'node_modules')), '..');
+    const compiled = path.join(environment, 'compiled');
+    if (fs.existsSync(compiled) && !canWrite(path.join(environment, 'environment.json'))) {
+      nodeModule.enableCompileCache(compiled);
+    }
   } catch {
     // it only saves time
   }

@@ -1,17 +1,21 @@
 //! Listing, verifying and removing environments.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{MANIFEST, Manifest, Pointer, Store, names_in, verify};
+use super::{Manifest, Pointer, Store, names_in};
 use crate::environment::lock::{FileLock, Hold};
 
 /// Unused for so long, an environment goes by itself when another is installed.
 const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Of environments that share the rest, so many are kept where nothing uses them: each edit of a
+/// connector makes one.
+const KEPT_EDITS: usize = 8;
 
 /// One environment, for people and programs.
 #[derive(Debug, Clone, Serialize)]
@@ -29,8 +33,13 @@ pub struct Stored {
     pub packages: usize,
     /// How many files.
     pub files: usize,
-    /// Bytes of all files.
+    /// Bytes of its own files.
     pub bytes: u64,
+    /// Name of the environment whose packages it shares with others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
+    /// Bytes of what it shares; 0 where it shares nothing.
+    pub shared_bytes: u64,
     /// Milliseconds since 1970.
     pub created_ms: u64,
     /// Milliseconds since 1970.
@@ -82,28 +91,44 @@ pub struct Checked {
 }
 
 impl Store {
-    /// Every environment, the most recently used first.
+    /// Every environment that runs use, the most recently used first.
     pub fn list(&self) -> Vec<Stored> {
         let current = self.current();
-        let mut all: Vec<_> = names_in(&self.root.join("environments"))
+        let mut all: Vec<_> = self
+            .all()
             .into_iter()
-            .map(|name| self.describe(name, &current))
+            .filter(|(_, manifest)| manifest.as_ref().is_none_or(|manifest| !manifest.recipe.is_shared()))
+            .map(|(name, manifest)| self.describe(name, manifest, &current))
             .collect();
         all.sort_by_key(|stored| std::cmp::Reverse(stored.used_ms));
         all
     }
 
+    /// Every folder of an environment, and what it says about itself.
+    fn all(&self) -> Vec<(String, Option<Manifest>)> {
+        let names = names_in(&self.root.join("environments")).into_iter();
+        names.map(|name| (self.manifest(&name), name)).map(|(manifest, name)| (name, manifest)).collect()
+    }
+
     /// Reads every file of every environment that runs can use.
     pub fn verify(&self) -> Vec<Checked> {
         let mut checked = Vec::new();
-        for (name, slot) in self.current() {
+        let mut of_shared: HashMap<String, Vec<String>> = HashMap::new();
+        for (name, _) in self.current() {
             let Ok(Some(_held)) = FileLock::try_take(&self.lock_path(&name), Hold::Shared) else { continue };
-            let path = self.environment(&name);
-            let damaged = verify(&path).unwrap_or_else(|cause| vec![cause.to_string()]);
-            if damaged.is_empty() {
-                self.mark_verified(&path);
-            } else {
-                self.forget(&slot);
+            let manifest = self.manifest(&name);
+            if manifest.as_ref().is_some_and(|manifest| manifest.recipe.is_shared()) {
+                let check = || self.check(&self.environment(&name));
+                of_shared.entry(name.clone()).or_insert_with(check);
+                continue;
+            }
+            let mut damaged = self.check(&self.environment(&name));
+            if let Some(Pointer { environment, .. }) = manifest.and_then(|manifest| manifest.shared) {
+                let check = || self.check(&self.environment(&environment));
+                damaged.extend_from_slice(of_shared.entry(environment.clone()).or_insert_with(check));
+            }
+            if !damaged.is_empty() {
+                self.forget_all_of(&name);
             }
             checked.push(Checked { name, damaged });
         }
@@ -114,26 +139,55 @@ impl Store {
     /// Removes what the limits say.
     pub fn prune(&self, limits: &Limits) -> Pruned {
         let mut pruned = Pruned::default();
-        let all = self.list();
         let mut bytes = 0;
-        for stored in all {
-            bytes += stored.bytes;
-            let unused_since = UNIX_EPOCH + Duration::from_millis(stored.used_ms);
-            let unused = SystemTime::now().duration_since(unused_since).unwrap_or_default();
-            let is_old = limits.unused_for.is_some_and(|limit| unused > limit);
+        // how many there are of each that is shared
+        let mut sharing: HashMap<String, usize> = HashMap::new();
+        for stored in self.list() {
+            let kept = stored.shared.clone().map_or(0, |shared| sharing.get(&shared).copied().unwrap_or(0));
+            let size = stored.bytes + if kept == 0 { stored.shared_bytes } else { 0 };
+            bytes += size;
+            let is_old = is_unused(stored.used_ms, limits.unused_for);
             let is_too_much = limits.max_bytes.is_some_and(|limit| bytes > limit);
-            if !(limits.all || is_old || is_too_much || !stored.current) {
-                continue;
-            }
-            if self.remove(&stored, limits) {
-                bytes -= stored.bytes;
+            let is_old_edit = kept >= KEPT_EDITS;
+            let is_unwanted = limits.all || is_old || is_too_much || !stored.current;
+            if (is_unwanted || is_old_edit) && self.remove(&stored, limits) {
+                bytes -= size;
                 pruned.freed_bytes += stored.bytes;
                 pruned.removed.push(stored);
-            } else {
+                continue;
+            }
+            if let Some(shared) = &stored.shared {
+                *sharing.entry(shared.clone()).or_default() += 1;
+            }
+            if is_unwanted {
                 pruned.in_use.push(stored.name);
             }
         }
+        pruned.freed_bytes += self.prune_shared(limits);
         pruned
+    }
+
+    /// Removes what environments shared that are gone. Gives how many bytes that were.
+    fn prune_shared(&self, limits: &Limits) -> u64 {
+        let (all, current) = (self.all(), self.current());
+        let used: HashSet<_> = all
+            .iter()
+            .filter_map(|(_, manifest)| Some(manifest.as_ref()?.shared.as_ref()?.environment.clone()))
+            .collect();
+        let mut freed = 0;
+        for (name, manifest) in all {
+            let is_shared = manifest.as_ref().is_some_and(|manifest| manifest.recipe.is_shared());
+            if !is_shared || used.contains(&name) {
+                continue;
+            }
+            let stored = self.describe(name, manifest, &current);
+            let is_unwanted = limits.all || limits.max_bytes.is_some() || !stored.current;
+            let is_old = is_unused(stored.used_ms, limits.unused_for);
+            if (is_unwanted || is_old) && self.remove(&stored, limits) {
+                freed += stored.bytes;
+            }
+        }
+        freed
     }
 
     /// Removes one environment unless somebody holds it.
@@ -141,22 +195,27 @@ impl Store {
         let lock = FileLock::try_take(&self.lock_path(&stored.name), Hold::Exclusive);
         let Ok(Some(lock)) = lock else { return false };
         // it may have been published, or used, since it was listed
-        let now = self.describe(stored.name.clone(), &self.current());
+        let now = self.describe(stored.name.clone(), self.manifest(&stored.name), &self.current());
         let has_changed = now.current != stored.current || now.used_ms != stored.used_ms;
         if has_changed && !limits.all {
             return false;
         }
-        for (name, slot) in self.current() {
-            if name == stored.name {
-                self.forget(&slot);
-            }
-        }
+        self.forget_all_of(&stored.name);
         let removed = self.remover.remove(&self.environment(&stored.name)).is_ok();
         for mark in ["used", "verified"] {
             let _ = fs::remove_file(self.mark(&stored.name, mark));
         }
         lock.remove();
         removed
+    }
+
+    /// Makes nobody use an environment any more.
+    pub(super) fn forget_all_of(&self, environment: &str) {
+        for (name, slot) in self.current() {
+            if name == environment {
+                self.forget(&slot);
+            }
+        }
     }
 
     /// Which environments runs use, by name, and the slot that says so.
@@ -171,11 +230,17 @@ impl Store {
             .collect()
     }
 
-    fn describe(&self, name: String, current: &HashMap<String, String>) -> Stored {
+    fn describe(
+        &self,
+        name: String,
+        manifest: Option<Manifest>,
+        current: &HashMap<String, String>,
+    ) -> Stored {
         let path = self.environment(&name);
-        let manifest = fs::read(path.join(MANIFEST))
-            .ok()
-            .and_then(|text| serde_json::from_slice::<Manifest>(&text).ok());
+        let shared = manifest.as_ref().and_then(|manifest| manifest.shared.as_ref());
+        let shared = shared.map(|shared| shared.environment.clone());
+        let of_shared = shared.as_ref().and_then(|shared| self.manifest(shared));
+        let shared_bytes = of_shared.map_or(0, |manifest| manifest.bytes);
         let used = fs::metadata(self.mark(&name, "used")).and_then(|metadata| metadata.modified());
         let used_ms = used.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let used_ms = used_ms.map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
@@ -193,6 +258,8 @@ impl Store {
                 packages: manifest.packages,
                 files: manifest.files,
                 bytes: manifest.bytes,
+                shared,
+                shared_bytes,
                 created_ms: manifest.created_ms,
                 used_ms: used_ms.unwrap_or(manifest.created_ms),
                 in_use,
@@ -206,6 +273,8 @@ impl Store {
                 packages: 0,
                 files: 0,
                 bytes: 0,
+                shared,
+                shared_bytes,
                 created_ms: 0,
                 used_ms: used_ms.unwrap_or_default(),
                 in_use,
@@ -213,4 +282,10 @@ impl Store {
             },
         }
     }
+}
+
+fn is_unused(used_ms: u64, limit: Option<Duration>) -> bool {
+    let since = UNIX_EPOCH + Duration::from_millis(used_ms);
+    let unused = SystemTime::now().duration_since(since).unwrap_or_default();
+    limit.is_some_and(|limit| unused > limit)
 }

@@ -8,32 +8,40 @@
 //! v2/locks/                         one lock an environment (shared by its runs, alone for filling
 //!                                   and removing it), one for filling a key
 //! v2/marks/                         when it was used last, and in which boot it was verified
+//! v2/files/                         digests of connectors packages' files, and what they were read from
 //! ```
+//!
+//! Most environments are two: one with all packages but the connectors package, shared by all that ask
+//! for the same, and a small one with the connectors package and links ([`assemble`]). An edit of a
+//! connector makes a new one of the second kind, without npm.
 //!
 //! An environment is filled where it stays, since what npm builds may hold its path. Nobody sees it
 //! before a file is renamed into `current`; one that no such file names is rubbish. The first run
 //! does not wait until it is on the disk: what a crash of the machine leaves of it is read in full
 //! before it is used, like every environment that was not verified since the machine started.
 
+mod assemble;
 mod collect;
 mod content;
 mod fill;
 mod listing;
 mod location;
 mod recipe;
+mod waiting;
 
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 pub use collect::{Checked, Limits, Pruned, Stored};
+pub use content::Content;
 pub use location::store_root;
 pub use recipe::{Recipe, Wanted, platform};
 
@@ -44,23 +52,16 @@ use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::LayerReport;
 use crate::observer::{Observer, Step};
+use fill::Filling;
 use listing::Listing;
+use waiting::Waiting;
 
 /// Version of the layout and of the rules by which environments are filled, part of the path: another
 /// version has a folder of its own. What `v1` let into an environment, no run uses any more.
 const LAYOUT: &str = "v2";
 
-/// How long to wait for another process that installs the same environment.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(600);
-
-/// Variable with another such time, in seconds.
-const LOCK_TIMEOUT_VARIABLE: &str = "OWOX_RUNNER_STORE_LOCK_TIMEOUT";
-
-/// Between two looks at a lock.
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
-
-/// Between two reports of waiting.
-const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Folder of what is known of packages' files.
+const INDEXES: &str = "files";
 
 const MANIFEST: &str = "environment.json";
 const FILES: &str = "files.json";
@@ -78,10 +79,13 @@ struct Manifest {
     bytes: u64,
     /// SHA-256 of `files.json`.
     listing: String,
+    /// The environment that has all packages but the connectors package, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<Pointer>,
 }
 
-/// What `current/<slot>` says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What `current/<slot>` says, and an environment of the one that it shares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Pointer {
     environment: String,
     /// SHA-256 of the environment's `environment.json`.
@@ -110,12 +114,20 @@ pub struct Lease {
     pub warnings: Vec<String>,
     /// What has confined npm, where it has installed it just now.
     pub install: Option<Vec<LayerReport>>,
+    /// Where npm has installed it: its folder, or that of the one that it shares.
+    pub installed: PathBuf,
     lock: FileLock,
     /// What brings a new environment to the disk.
     syncing: Option<JoinHandle<()>>,
 }
 
 impl Lease {
+    fn new(path: PathBuf, key: String, lock: FileLock) -> Self {
+        let installed = path.clone();
+        let (warnings, install) = (Vec::new(), None);
+        Self { path, key, cached: false, warnings, install, installed, lock, syncing: None }
+    }
+
     /// The lock, for the supervisor of what uses the environment: a killed host's run still does
     /// until it has been ended.
     pub fn descriptor(&self) -> Option<OwnedFd> {
@@ -153,7 +165,7 @@ impl Store {
     /// `INVALID_CONFIG` when the folder cannot be used.
     pub fn open(folder: &Path, remover: Remover) -> Result<Self> {
         let root = folder.join(LAYOUT);
-        for name in ["environments", "current", "locks", "marks"] {
+        for name in ["environments", "current", "locks", "marks", INDEXES] {
             let path = root.join(name);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|cause| {
                 RunnerError::new(
@@ -185,7 +197,8 @@ impl Store {
         cancellation: &Cancellation,
         observer: &O,
     ) -> Result<Lease> {
-        let recipe = Recipe::of(wanted)?;
+        let content = self.content(wanted)?;
+        let recipe = Recipe::of(wanted, &content);
         let newer_than = if terms.refresh {
             Some(SystemTime::now())
         } else {
@@ -193,9 +206,7 @@ impl Store {
         };
         let slot = self.slot(&recipe.key(), host);
         let path = self.root.join("locks").join(format!("{slot}.fill"));
-        let begun = Instant::now();
-        let limit = lock_timeout(host);
-        let mut reported: Option<Instant> = None;
+        let mut waiting = Waiting::new(host);
         loop {
             cancellation.check()?;
             if let Some(lease) = self.usable(&recipe, &slot, newer_than, observer).await? {
@@ -209,7 +220,8 @@ impl Store {
                     return Ok(lease);
                 }
                 lock.write_note(&std::process::id().to_string());
-                let filled = self.fill(&recipe, wanted, &slot, host, cancellation, observer).await;
+                let filling = Filling { wanted, newer_than, host, cancellation };
+                let filled = self.fill(filling, observer).await;
                 return match filled {
                     Err(error) if error.code == Code::InstallFailed && !terms.refresh => {
                         self.outlived(&recipe, &slot, error, observer).await
@@ -217,16 +229,13 @@ impl Store {
                     filled => filled,
                 };
             }
-            if begun.elapsed() > limit {
-                return Err(lock_timed_out(&path, limit));
-            }
-            if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
-                reported = Some(Instant::now());
-                let holder = FileLock::read_note(&path).trim().parse().ok();
-                observer.step(Step::Waiting { pid: holder, seconds: begun.elapsed().as_secs() }).await;
-            }
-            tokio::time::sleep(LOCK_PAUSE).await;
+            waiting.pause(&path, observer).await?;
         }
+    }
+
+    /// What the connectors package consists of.
+    fn content(&self, wanted: &Wanted<'_>) -> Result<Content> {
+        Content::of(&wanted.package.root, Some(&self.root.join(INDEXES)))
     }
 
     /// The environment of a slot, if it can be used right away or after a verification.
@@ -242,11 +251,13 @@ impl Store {
             Found::Nothing => Ok(None),
             Found::Unverified(lease) => {
                 observer.step(Step::Verifying).await;
-                let path = lease.path.clone();
-                let verified = tokio::task::spawn_blocking(move || verify(&path)).await;
-                let differences = verified.unwrap_or_else(|cause| Err(io::Error::other(cause)));
-                if matches!(&differences, Ok(differences) if differences.is_empty()) {
-                    self.mark_verified(&lease.path);
+                let (store, path, installed) = (self.clone(), lease.path.clone(), lease.installed.clone());
+                let verified = tokio::task::spawn_blocking(move || {
+                    let shared = (installed != path).then_some(installed);
+                    let is_intact = shared.is_none_or(|shared| store.check(&shared).is_empty());
+                    is_intact && store.check(&path).is_empty()
+                });
+                if verified.await.unwrap_or(false) {
                     return Ok(Some(lease));
                 }
                 self.forget(slot);
@@ -274,17 +285,25 @@ impl Store {
             self.forget(slot);
             return Ok(Found::Nothing);
         }
-        let key = recipe.key();
-        let lease =
-            Lease { path, key, cached: true, warnings: Vec::new(), install: None, lock, syncing: None };
+        let installed = match &manifest.shared {
+            Some(shared) => {
+                let path = self.environment(&shared.environment);
+                if sealed_manifest(&path, &shared.seal).is_none() || !path.join("node_modules").is_dir() {
+                    self.forget(slot);
+                    return Ok(Found::Nothing);
+                }
+                path
+            }
+            None => path.clone(),
+        };
+        let is_verified = self.is_verified(&pointer.environment)
+            && manifest.shared.as_ref().is_none_or(|shared| self.is_verified(&shared.environment));
+        let lease = Lease { installed, cached: true, ..Lease::new(path, recipe.key(), lock) };
         let created = UNIX_EPOCH + Duration::from_millis(manifest.created_ms);
         if !is_new_enough(created, newer_than, SystemTime::now()) {
             return Ok(Found::Nothing);
         }
-        let name = pointer.environment;
-        let _ = fs::write(self.mark(&name, "used"), ""); // its time is what counts
-        let verified = fs::read_to_string(self.mark(&name, "verified"));
-        let is_verified = verified.is_ok_and(|boot| boot == boot_id());
+        let _ = fs::write(self.mark(&pointer.environment, "used"), ""); // its time is what counts
         Ok(if is_verified { Found::Ready(lease) } else { Found::Unverified(lease) })
     }
 
@@ -314,7 +333,12 @@ impl Store {
         let is_ours = environments.ends_with(Path::new(LAYOUT).join("environments"));
         if let (true, Some(name), Some(root)) = (is_ours, name.to_str(), environments.parent()) {
             let store = Store { root: root.to_owned(), remover: Remover::default() };
-            let _ = fs::remove_file(store.mark(name, "verified"));
+            let shared = store.manifest(name).and_then(|manifest| manifest.shared);
+            for name in
+                [Some(name), shared.as_ref().map(|shared| shared.environment.as_str())].into_iter().flatten()
+            {
+                let _ = fs::remove_file(store.mark(name, "verified"));
+            }
         }
     }
 
@@ -353,6 +377,29 @@ impl Store {
         self.root.join("marks").join(format!("{name}.{mark}"))
     }
 
+    /// What an environment says about itself, sealed or not.
+    fn manifest(&self, name: &str) -> Option<Manifest> {
+        let manifest = fs::read(self.environment(name).join(MANIFEST)).ok()?;
+        let manifest: Manifest = serde_json::from_slice(&manifest).ok()?;
+        manifest.shared.as_ref().is_none_or(|shared| is_name(&shared.environment)).then_some(manifest)
+    }
+
+    fn is_verified(&self, name: &str) -> bool {
+        fs::read_to_string(self.mark(name, "verified")).is_ok_and(|boot| boot == boot_id())
+    }
+
+    /// Reads all of one environment. Gives the paths of what is damaged; then no run uses it any more.
+    fn check(&self, environment: &Path) -> Vec<String> {
+        let damaged = verify(environment).unwrap_or_else(|cause| vec![cause.to_string()]);
+        if damaged.is_empty() {
+            self.mark_verified(environment);
+        } else {
+            let name = environment.file_name().and_then(|name| name.to_str());
+            self.forget_all_of(name.unwrap_or_default());
+        }
+        damaged
+    }
+
     fn mark_verified(&self, environment: &Path) {
         if let Some(name) = environment.file_name().and_then(|name| name.to_str()) {
             let _ = fs::write(self.mark(name, "verified"), boot_id());
@@ -363,7 +410,9 @@ impl Store {
 /// The manifest of an environment, if it is the one that was sealed.
 fn sealed_manifest(environment: &Path, seal: &str) -> Option<Manifest> {
     let text = fs::read(environment.join(MANIFEST)).ok()?;
-    (hex(&Sha256::digest(&text)) == seal).then(|| serde_json::from_slice(&text).ok())?
+    let manifest: Manifest =
+        serde_json::from_slice(&text).ok().filter(|_| hex(&Sha256::digest(&text)) == seal)?;
+    manifest.shared.as_ref().is_none_or(|shared| is_name(&shared.environment)).then_some(manifest)
 }
 
 /// Reads every file of an environment. Gives the paths of those that are not what they were.
@@ -375,25 +424,6 @@ fn verify(environment: &Path) -> io::Result<Vec<String>> {
     }
     let before: Listing = serde_json::from_slice(&listing)?;
     Ok(before.differences(&Listing::of(environment, &[MANIFEST, FILES])?))
-}
-
-fn lock_timeout(host: &Host) -> Duration {
-    let seconds = host.variable(LOCK_TIMEOUT_VARIABLE).and_then(|text| text.parse().ok());
-    seconds.map_or(LOCK_TIMEOUT, Duration::from_secs)
-}
-
-fn lock_timed_out(path: &Path, limit: Duration) -> RunnerError {
-    let note = FileLock::read_note(path);
-    let holder = if note.is_empty() { "another process".to_owned() } else { format!("process {note}") };
-    RunnerError::new(
-        Code::StoreLockTimeout,
-        format!(
-            "{holder} has been installing the same environment for {} s and holds {}; wait for it, end it, or wait \
-             longer with {LOCK_TIMEOUT_VARIABLE} (seconds)",
-            limit.as_secs(),
-            path.display()
-        ),
-    )
 }
 
 /// Changes with each start of the machine; after a crash files may be cut.

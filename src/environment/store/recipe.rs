@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::content::package_digest;
+use super::content::Content;
 use super::hex;
 use crate::connectors::Package;
+use crate::environment::packlist::Plain;
 use crate::environment::provided::Provided;
-use crate::error::Result;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency, connectors_dependency, package_json};
 use crate::specifier::AllowedOrigins;
 
@@ -19,6 +19,12 @@ const NAME: &str = "environment";
 
 /// Hexadecimal digits of a key.
 const KEY_DIGITS: usize = 16;
+
+/// Begins the digest of what a connectors package asks for, where its files do not matter.
+const ASKS: &str = "asks:";
+
+/// Stands for the connectors package of a shared environment.
+const SHARED_TITLE: &str = "shared packages";
 
 /// What an environment is made of. npm's major version belongs to it too, but is looked up apart:
 /// an environment that is there is used also where npm is not.
@@ -73,28 +79,37 @@ pub struct Wanted<'a> {
 }
 
 impl Recipe {
-    /// Reads the package's files where they have changed.
-    ///
-    /// # Errors
-    /// `INTERNAL`, naming the file that cannot be read.
-    pub fn of(wanted: &Wanted<'_>) -> Result<Self> {
+    /// The recipe for a package with this content.
+    pub fn of(wanted: &Wanted<'_>, content: &Content) -> Self {
         let mut dependencies = package_json("", &[], wanted.dependencies)["dependencies"].take();
         // where the package lies changes nothing, what is in it does
         dependencies[CONNECTORS_PACKAGE] = "file:".into();
         let mut scripts = wanted.scripts.to_vec();
         scripts.sort_unstable();
         scripts.dedup();
-        Ok(Self {
+        Self {
             dependencies,
             connectors: wanted.package.title(),
-            connectors_digest: package_digest(&wanted.package.root)?,
+            connectors_digest: content.digest.clone(),
             platform: platform(),
             node_abi: wanted.node_abi.to_owned(),
             scripts,
             specs: wanted.specs.names(),
             lockfile: wanted.lockfile.map(|text| hex(&Sha256::digest(text))),
             provided: wanted.provided.marks(),
-        })
+        }
+    }
+
+    /// The recipe for all packages but the connectors package, whose files do not matter then.
+    #[must_use]
+    pub fn shared(&self, plain: &Plain) -> Self {
+        let connectors_digest = format!("{ASKS}{}", hex(&Sha256::digest(&plain.asks)));
+        Self { connectors: SHARED_TITLE.to_owned(), connectors_digest, ..self.clone() }
+    }
+
+    /// Whether it is one of [`Recipe::shared`].
+    pub fn is_shared(&self) -> bool {
+        self.connectors_digest.starts_with(ASKS)
     }
 
     /// 16 hexadecimal digits that stand for all of it.
@@ -157,7 +172,10 @@ mod tests {
             ..Default::default()
         };
         let url = AllowedOrigins::from_names(&["url".into()]).unwrap();
-        let key = |wanted: &Wanted<'_>| Recipe::of(wanted).unwrap().key();
+        let key = |wanted: &Wanted<'_>| {
+            let content = Content::of(&wanted.package.root, None).unwrap();
+            Recipe::of(wanted, &content).key()
+        };
         let mut keys = vec![
             key(&base),
             key(&Wanted { dependencies: &two, ..base }),
@@ -193,7 +211,7 @@ mod tests {
                 is_fresh: false,
                 provided: &Provided::default(),
             };
-            Recipe::of(&wanted).unwrap().key()
+            Recipe::of(&wanted, &Content::of(&package.root, None).unwrap()).key()
         };
         assert_eq!(key(&package_one), key(&package_two));
     }
