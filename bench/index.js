@@ -9,7 +9,7 @@ const { parseArgs } = require('node:util');
 
 const { inFreshProcess } = require('./lib/fork');
 const { judge, machine, table } = require('./lib/report');
-const { remove } = require('./lib/space');
+const { cleanVariables, remove } = require('./lib/space');
 const rows = require('./rows');
 
 const QUICK_LIMIT_MS = 120_000;
@@ -29,12 +29,6 @@ function options() {
     throw new Error(`there is no row ${unknown}; there are ${names}`);
   }
   return values;
-}
-
-/** Variables of `npm run` are about this package; those of the runner would name a real store. */
-function cleanVariables() {
-  const ours = /^npm_(package_|lifecycle_|command$|config_local_prefix$)|^(OWOX|OW)_/;
-  for (const name of Object.keys(process.env)) if (ours.test(name)) delete process.env[name];
 }
 
 /** The lines of one row, and what went wrong. */

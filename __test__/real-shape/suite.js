@@ -11,6 +11,7 @@ const { after, before, describe, it } = require('node:test');
 const { Config, ConnectorRunner, RunConfig } = require('@owox/connector-runner');
 const { FURTHER, STORAGES } = require('./build');
 const { NAME, npmInstall, places } = require('./places');
+const { SECRET, sourceConfig, storageConfig } = require('./configs');
 const { startRegistry } = require('./registry');
 const { rows, startServices } = require('./services');
 const { root, runScript } = require('../support/host');
@@ -23,7 +24,6 @@ const SOURCES = {
   '0.31.0': ['BankOfCanada', 'BingAds', 'FacebookMarketing', 'TikTokAds'],
 };
 const DAYS = ['2026-01-01', '2026-01-02', '2026-01-03'];
-const SECRET = 'secret-of-the-account';
 
 /** Why 0.11 cannot run here, or false: it gets packages of the npm registry, one to be compiled. */
 function lacksFor(version) {
@@ -31,41 +31,6 @@ function lacksFor(version) {
   const view = spawnSync('npm', ['view', '@kaciras/deasync@1.1.0', 'version']);
   return view.status !== 0 && 'the npm registry does not answer';
 }
-
-/** A configuration of each storage. */
-const storageConfig = (url) => ({
-  GoogleBigQuery: { DestinationDatasetID: 'project.dataset', ServiceAccountJson: '{}' },
-  AwsAthena: {
-    AWSRegion: 'eu-west-1',
-    AWSAccessKeyId: 'AKIAEXAMPLE',
-    AWSSecretAccessKey: SECRET,
-    S3BucketName: 'bucket',
-    AthenaDatabaseName: 'owox',
-  },
-  AwsRedshift: { AWSRegion: 'eu-west-1', AWSSecretAccessKey: SECRET, Database: 'dev' },
-  Snowflake: { SnowflakeAccount: url, SnowflakePassword: SECRET },
-  Databricks: { DatabricksHost: url, DatabricksToken: SECRET },
-});
-
-/** A configuration of each source. */
-const sourceConfig = (url) => ({
-  BankOfCanada: { ApiUrl: url },
-  BingAds: { ApiUrl: url, DeveloperToken: SECRET },
-  FacebookMarketing: { ApiUrl: url, AccessToken: SECRET, AccoundIDs: '1' },
-  GoogleAds: {
-    ApiUrl: url,
-    AuthType: {
-      service_account: {
-        ServiceAccountKey: JSON.stringify({
-          client_email: 'a@example.com',
-          private_key: SECRET,
-          token_uri: `${url}/token`,
-        }),
-      },
-    },
-  },
-  TikTokAds: { ApiUrl: url, AuthType: { oauth2: { RefreshToken: SECRET, AppSecret: SECRET } } },
-});
 
 /** The tests of one version. */
 function suite(version) {

@@ -31,7 +31,7 @@ function readOr(file) {
 }
 
 /** One line of the table: medians, their ratio, and whether the target is met. */
-function judge(row, { label, unit, samples, judge: other }) {
+function judge(row, { label, unit, samples, judge: other, rival: against = row.rival }) {
   const target = other ? row.otherTargets[other] : row.target;
   const ours = median(samples.ours);
   const rival = median(samples.rival);
@@ -44,7 +44,7 @@ function judge(row, { label, unit, samples, judge: other }) {
     title,
     unit,
     ours,
-    against: row.rival,
+    against,
     rival,
     ratio,
     target,
@@ -93,4 +93,4 @@ function table(lines) {
     .join('\n');
 }
 
-module.exports = { judge, machine, table };
+module.exports = { judge, machine, short, table };

@@ -115,4 +115,10 @@ function allocated(entry) {
   );
 }
 
-module.exports = { allocated, folder, quickNode, remove, scriptFolder, setting };
+/** Variables of `npm run` are about this package; those of the runner would name a real store. */
+function cleanVariables() {
+  const ours = /^npm_(package_|lifecycle_|command$|config_local_prefix$)|^(OWOX|OW)_/;
+  for (const name of Object.keys(process.env)) if (ours.test(name)) delete process.env[name];
+}
+
+module.exports = { allocated, cleanVariables, folder, quickNode, remove, scriptFolder, setting };
