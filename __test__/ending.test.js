@@ -259,11 +259,14 @@ test('main exits while a detached child holds its stdout: the run completes (25)
 
 // --- output ------------------------------------------------------------------------------------
 
+/** Kept, since whoever waits for a promise that nobody else has may be collected with it. */
+const never = new Promise(() => {});
+
 test('a callback that never comes back does not hold up a run that was ended', async (t) => {
   const stop = new AbortController();
   const onStdout = () => {
     stop.abort();
-    return new Promise(() => {});
+    return never;
   };
   const options = { signal: stop.signal, graceMs: 100 };
   const run = play(t, READY + WAIT, options, { stdio: { logCapture: { onStdout } } });
