@@ -213,8 +213,6 @@ class Backend:
                 "1 validation error detected: Value at 'queryString' failed to satisfy constraint: "
                 f"Member must have length less than or equal to {MOST_QUERY_BYTES}"
             )
-        if (workgroup or "primary") not in self.work_groups:
-            raise InvalidArgumentException(f"WorkGroup {workgroup} is not found.")
         if not (config or {}).get("OutputLocation"):
             raise InvalidArgumentException(
                 "No output location provided. An output location is required for query results."

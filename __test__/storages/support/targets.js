@@ -243,6 +243,7 @@ function athenaTarget({ athena, files, access, ...connection }) {
         )
       ).flat(),
     leftFiles: (place) => files(`${place}/owox_staging_`),
+    sql: (query) => athena.run(query),
   };
 }
 

@@ -140,8 +140,7 @@ class Publication {
       await this.#tables.add(this.#name, added);
       await write();
     } catch (cause) {
-      const isKnown = cause instanceof QueryFailed || cause instanceof ConnectorError;
-      if (isKnown && !this.#hasWritten && added.length <= MOST_TO_DROP) {
+      if (isRefused(cause) && !this.#hasWritten && added.length <= MOST_TO_DROP) {
         // The first cause is the one to tell.
         await this.#tables.dropColumns(this.#name, added).catch(() => {});
       }
@@ -369,6 +368,12 @@ function layoutOf(columns, existing) {
   }));
   const added = columns.filter(({ isNew }) => isNew);
   return [...own, ...added.map(({ target, name, sqlType }) => ({ target, name, sqlType }))];
+}
+
+/** Whether nothing runs any more; where an answer is lost, nobody knows. */
+function isRefused(cause) {
+  if (cause instanceof QueryFailed || cause instanceof ConnectorError) return true;
+  return cause.$metadata?.httpStatusCode >= 400 && cause.$metadata.httpStatusCode < 500;
 }
 
 /** Whether Athena refused a statement for what it would have been, and not for its rows. */

@@ -19,10 +19,11 @@ const MOST_MERGED = 320;
  * @param {object} [options]
  * @param {string | null} [options.condition] on the staged rows
  * @param {object[]} [options.keys] columns of unique keys
- * @param {(string | object)[]} [options.list] what to select, SQL or columns; the columns by default
+ * @param {(string | object)[]} [options.list] what to select without names, SQL or columns; the
+ *   columns with their names by default
  * @returns {string} a query
  */
-function selectRows(from, columns, { condition = null, keys = [], list = columns } = {}) {
+function selectRows(from, columns, { condition = null, keys = [], list } = {}) {
   const conditions = condition === null ? [] : [condition];
   let source = from;
   if (keys.length > 0) {
@@ -33,7 +34,9 @@ function selectRows(from, columns, { condition = null, keys = [], list = columns
   }
   const where = conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : '';
   const typed = (valueOf) =>
-    list.map((item) => (typeof item === 'string' ? item : `${valueOf(item)} AS ${item.name}`));
+    list === undefined
+      ? columns.map((column) => `${valueOf(column)} AS ${column.name}`)
+      : list.map((item) => (typeof item === 'string' ? item : valueOf(item)));
   const plain = `SELECT ${typed(({ value }) => value).join(', ')} FROM ${source}${where}`;
   if (Buffer.byteLength(plain) < PART_BYTES) return plain;
   const { arrays, valueOf } = inArrays(columns);

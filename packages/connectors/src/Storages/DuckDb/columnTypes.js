@@ -37,8 +37,6 @@ function reconcile(sqlType, column, isEmpty) {
   const wanted = SQL_TYPES[column.type ?? 'string'];
   if (sqlType === undefined) return { sqlType: wanted, change: 'add' };
   if (column.type === null || sqlType === wanted) return { sqlType, change: 'none' };
-  if (isEmpty) return { sqlType: wanted, change: 'retype' };
-
   const type = TYPES.get(sqlType);
   const fits =
     type === column.type ||
@@ -49,6 +47,8 @@ function reconcile(sqlType, column, isEmpty) {
     (type === 'timestamp' && column.type === 'date') ||
     (type === 'timestamptz' && ['date', 'timestamp'].includes(column.type)) ||
     (isDecimal(sqlType) && isNumeric(column));
+  // A column without values is text until it has one; what others have declared is meant.
+  if (isEmpty && (type === 'string' || !fits)) return { sqlType: wanted, change: 'retype' };
   if (fits) return { sqlType, change: 'none' };
   const change = `${type} to ${column.type}`;
   if (!LOSSLESS.has(change)) return null;
