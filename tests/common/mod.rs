@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod refuse;
+pub mod runs;
 
 use std::fs::File;
 use std::io::Read;
@@ -218,7 +219,12 @@ pub fn state_of(pid: u32) -> Option<char> {
 
 /// Kills the parent of a process.
 pub fn kill_supervisor_of(running: &Running) {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", running.pid)).expect("its stat");
+    kill_parent_of(running.pid);
+}
+
+/// The same of a process id.
+pub fn kill_parent_of(pid: u32) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("its stat");
     let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).expect("a parent");
     let supervisor = Pid::from_raw(parent.parse().expect("a pid")).expect("a pid");
     rustix::process::kill_process(supervisor, Signal::KILL).expect("killed");
