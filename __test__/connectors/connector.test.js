@@ -1,6 +1,7 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const { execFileSync } = require('node:child_process');
 const { test } = require('node:test');
 const { memoryRun } = require('./support/memory');
 
@@ -295,4 +296,19 @@ test('storage classes are found by name, in the package or as a global', async (
     () => make('MemoryStorage'),
     /no storage class MemoryStorage: use one of AwsAthena, DuckDb, GoogleBigQuery/,
   );
+});
+
+test('Core loads nothing of the package that lies above it, also for a storage by its name', () => {
+  const core = require.resolve('../../packages/connectors/src/Core');
+  const script = `
+    const { AbstractConnector } = require(${JSON.stringify(core)});
+    try {
+      new AbstractConnector({}, {}, 'DuckDbStorage', {});
+    } catch (error) {
+      console.log(error.message);
+    }
+    console.log(Object.keys(require.cache).filter((file) => !/[\\/]Core[\\/]/.test(file)).join());
+  `;
+  const said = execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+  assert.match(said, /^There is no storage class DuckDbStorage: .*\n\n$/);
 });
