@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::masks::Masks;
 use super::notices::Notices;
 use super::report::{Environment, Report, Resources, Timings};
 use super::verdict::{Evidence, Status, verdict};
@@ -104,7 +105,8 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     let mut args = heap_limit(options.limits.memory_mb);
     let seat_belt = SeatBelt::fasten(confined.policy.as_ref(), &node, host).await;
     args.extend_from_slice(seat_belt.as_ref().map(SeatBelt::flags).unwrap_or_default());
-    let (script, notices) = script(&mut job.variables, &mut wiring.child, host)?;
+    let Script { args: script, notices, masks } =
+        script(&mut job.variables, &mut wiring.child, job.secrets.as_ref(), host)?;
     args.extend(script);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
@@ -148,6 +150,7 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
         all = all => all,
         never = give_up_delivery(options.limits.grace, cancellation, &progress) => match never {},
         never = record_usage(recorded, observer) => match never {},
+        never = serve(masks) => match never {},
         never = pass_on_usage(samples, options.listeners.usage_every_ms, observer) => match never {},
     };
 
@@ -184,21 +187,41 @@ pub async fn execute<O: Observer>(mut job: Job<'_>, host: &Host, observer: &O) -
     })
 }
 
-/// What Node.js is told to run. Where there are secrets it is by the script that takes them from a
-/// descriptor, which also hands over what Node.js itself has to say.
+/// What Node.js is told to run, and what it has to say beside its output.
+#[derive(Debug)]
+struct Script {
+    args: Vec<String>,
+    notices: Option<Notices>,
+    masks: Option<Masks>,
+}
+
+/// Where there are secrets it is by the script that takes them from a descriptor, which also hands over
+/// what Node.js itself has to say, and lets the connector name secrets of its own.
 fn script(
     variables: &mut Vec<(String, String)>,
     descriptors: &mut Vec<OwnedFd>,
+    secrets: Option<&Arc<Secrets>>,
     host: &Host,
-) -> Result<(Vec<String>, Option<Notices>)> {
-    let Some(configuration) = secrets::take(variables)? else { return Ok((vec![MAIN.to_owned()], None)) };
+) -> Result<Script> {
+    let Some(configuration) = secrets::take(variables)? else {
+        return Ok(Script { args: vec![MAIN.to_owned()], notices: None, masks: None });
+    };
     let bootstrap = format!("--require={}", host.bootstrap().display());
-    let mut args = vec![bootstrap, MAIN.to_owned(), descriptors.len().to_string()];
-    descriptors.push(configuration);
-    let Some((ours, theirs)) = Notices::open() else { return Ok((args, None)) };
-    args.push(descriptors.len().to_string());
-    descriptors.push(theirs);
-    Ok((args, Some(ours)))
+    let mut args = vec![bootstrap, MAIN.to_owned()];
+    let (notices, notices_end) = Notices::open().unzip();
+    let (masks, masks_end) = Masks::open(secrets).unzip();
+    for end in [Some(configuration), notices_end, masks_end] {
+        args.push(end.as_ref().map_or_else(|| "-".to_owned(), |_| descriptors.len().to_string()));
+        descriptors.extend(end);
+    }
+    Ok(Script { args, notices, masks })
+}
+
+async fn serve(masks: Option<Masks>) -> Infallible {
+    match masks {
+        Some(masks) => masks.serve().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// What to say of lines that came in parts.

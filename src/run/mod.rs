@@ -5,6 +5,7 @@ mod control;
 mod course;
 mod endless_wait;
 mod execute;
+mod masks;
 mod notices;
 mod report;
 mod secrets;

@@ -1,5 +1,5 @@
 'use strict';
-// Started as `node --require=bootstrap.js main.js FD [NOTICES]`, and by that in every worker thread too: gives
+// Started as `node --require=bootstrap.js main.js FD NOTICES MASKS` (- where there is none), and by that in every worker thread too: gives
 // process.env what is secret, from the descriptor, so that it is in no process's initial environment.
 // Everything here is synchronous, as main.js has to be.
 
@@ -11,6 +11,9 @@ const threads = require('node:worker_threads');
 /** Under which threads hand it on: Node.js copies what is kept so into each new one. */
 const KEY = '@owox/connector-runner';
 
+/** Bytes of the longest value that is hidden. */
+const LONGEST_MASK = 16 * 1024;
+
 /** What the main thread starts with: the variables, and the flag that has loaded this file. */
 function take() {
   // The permission model, where it stands in for the kernel's rules, has to refuse something. (Of
@@ -18,8 +21,9 @@ function take() {
   if (process.permission?.has('fs.write', path.join(path.parse(__filename).root, 'owox-canary'))) {
     throw new Error('isolation: files were to be protected by Node.js, and are not');
   }
-  const [descriptor, notices] = process.argv.splice(2);
-  if (notices !== undefined) takeNotices(Number(notices));
+  const [descriptor, notices, masks] = process.argv.splice(2);
+  if (notices !== '-') takeNotices(Number(notices));
+  if (masks !== '-') offerMasks(Number(masks));
   const variables = JSON.parse(fs.readFileSync(Number(descriptor), 'utf8'));
   fs.closeSync(Number(descriptor));
   return { variables, flag: process.execArgv.at(-1) };
@@ -117,6 +121,28 @@ function takeNotices(notices) {
       // it is full, or was closed
     }
   });
+}
+
+/**
+ * Lets the connector name a secret that it has derived, under a symbol that connectors packages know:
+ * it returns when the host hides the value, and says whether it does.
+ */
+function offerMasks(masks) {
+  const hide = (value) => {
+    const bytes = Buffer.from(String(value));
+    if (bytes.length === 0 || bytes.length > LONGEST_MASK) return false;
+    const frame = Buffer.alloc(4 + bytes.length);
+    frame.writeUInt32LE(bytes.length);
+    bytes.copy(frame, 4);
+    const answer = Buffer.alloc(1);
+    try {
+      for (let at = 0; at < frame.length;) at += fs.writeSync(masks, frame, at);
+      return fs.readSync(masks, answer) === 1 && answer[0] === 1;
+    } catch {
+      return false; // the host listens to no more
+    }
+  };
+  Object.defineProperty(globalThis, Symbol.for(`${KEY}:maskSecret`), { value: hide });
 }
 
 function main() {

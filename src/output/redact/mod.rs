@@ -81,22 +81,32 @@ impl Secrets {
 
     /// Takes what a message says of new credentials: its values are secrets from now on.
     pub fn learn(&self, credentials: &str) {
+        self.learn_by(|collector| collector.credentials(credentials));
+    }
+
+    /// Takes a value that the connector itself names, and tells whether it is hidden from now on: what is
+    /// short, a number or a date is not, and neither is one too many.
+    pub fn learn_value(&self, value: &str) -> bool {
+        self.redact(value) == "***" || self.learn_by(|collector| collector.value(value))
+    }
+
+    fn learn_by(&self, collect: impl FnOnce(&mut secrets::Collector)) -> bool {
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         let left = MOST_LEARNT.saturating_sub(learnt.values);
         if left == 0 {
-            return;
+            return false;
         }
         let mut collector = secrets::Collector::new(&[]);
-        collector.credentials(credentials);
+        collect(&mut collector);
         let (count, needles) = collector.into_some_needles(left, LONGEST_LEARNT);
         let known = learnt.needles.len();
         learnt.needles.extend(needles);
-        if learnt.needles.len() == known {
-            return; // all of it was known
+        if learnt.needles.len() > known {
+            learnt.values += count;
+            let matcher = Arc::new(Matcher::new(learnt.needles.clone()));
+            *self.matcher.write().unwrap_or_else(PoisonError::into_inner) = matcher;
         }
-        learnt.values += count;
-        let matcher = Arc::new(Matcher::new(learnt.needles.clone()));
-        *self.matcher.write().unwrap_or_else(PoisonError::into_inner) = matcher;
+        count > 0
     }
 
     /// The text without its secrets.

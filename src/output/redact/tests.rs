@@ -285,6 +285,23 @@ fn what_a_run_learns_is_bounded_and_found_like_everything_else() {
     assert!((1..=MOST_LEARNT).contains(&found.count()));
 }
 
+#[test]
+fn what_a_connector_names_is_hidden_or_it_is_told_that_it_is_not() {
+    let secrets = Secrets::find(&Redaction::default(), &[], &Marked::default()).unwrap();
+    for value in ["short", "", "1234567890", "2026-01-01", &"x".repeat(LONGEST_LEARNT + 1)] {
+        assert!(!secrets.learn_value(value), "{value}");
+        assert_eq!(secrets.redact(value), value);
+    }
+    assert!(secrets.learn_value("Bearer derived-token"));
+    assert_eq!(secrets.redact("derived-token derived\\u002dtoken"), "*** derived\\u002dtoken");
+    for number in 1..MOST_LEARNT * 2 {
+        let value = format!("value-{number:06}");
+        assert_eq!(secrets.learn_value(&value), secrets.redact(&value) == "***");
+    }
+    assert!(!secrets.learn_value("one-too-many"));
+    assert!(secrets.learn_value("value-000001"), "it is known");
+}
+
 /// A secret: any characters, lines included, but nothing of the mark itself.
 fn any_secret() -> impl Strategy<Value = String> {
     let characters = prop_oneof![

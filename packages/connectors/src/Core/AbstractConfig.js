@@ -145,6 +145,18 @@ class AbstractConfig {
     await pause(ms);
   }
 
+  /**
+   * Hides a secret that was derived, such as an access token, in everything that the run shows from
+   * now on. The runner is told by a way of its own, and takes some hundred values a run.
+   *
+   * @param {string} value
+   * @returns {boolean} whether it is hidden: one of under 8 characters, a number or a date is not, and
+   *   without a runner there is nobody to hide it
+   */
+  maskSecret(value) {
+    return globalThis[Symbol.for('@owox/connector-runner:maskSecret')]?.(value) ?? false;
+  }
+
   /** @param {number} status one of `STATUS` */
   updateCurrentStatus(status) {
     return this.print('updateCurrentStatus', { status });

@@ -198,7 +198,7 @@ function oauth2Of(config, request) {
     scope: value('Scope'),
     isBasic: value('InHeader'),
     more: Object.fromEntries(entries),
-    mask: (secret) => config.maskSecret?.(secret),
+    mask: (secret) => config.maskSecret(secret),
     onRefreshToken: (token) => {
       config.print('updateCredentials', { credentials: { RefreshToken: token } });
       config.addWarningToCurrentStatus(
