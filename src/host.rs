@@ -26,6 +26,23 @@ pub struct Host {
     pub package_root: PathBuf,
     /// The supervisor helper.
     pub supervisor: PathBuf,
+    /// What programs may read that work for runs and load a package's code.
+    pub helpers_read: HelpersRead,
+}
+
+/// What programs may read that work for runs and load a package's code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HelpersRead {
+    /// All that the user may.
+    Everything,
+    /// What Node.js and the package need, and these paths.
+    Needed(Vec<String>),
+}
+
+impl Default for HelpersRead {
+    fn default() -> Self {
+        Self::Needed(Vec::new())
+    }
 }
 
 impl Host {

@@ -156,7 +156,7 @@ impl ConnectorRunnerCli {
     pub fn precheck<'env>(&self, env: &'env Env, request: Object<'env>) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let options = request.options()?;
-        let host = request.host()?;
+        let host = request.host_for(&options)?;
         let (file, text) = (request.text("file")?, request.text("text")?);
         let config = request.member("config")?;
         let name_of = |section: &str| -> Result<String> {
@@ -232,7 +232,7 @@ impl ConnectorRunnerCli {
     ) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let options = request.options()?;
-        let host = request.host()?;
+        let host = request.host_for(&options)?;
         let config: serde_json::Value = parsed(&request.text("config")?)?;
         let wanted = self.session.wanted_state(request.text("at")?);
         let waits = request.flag("wait")?;

@@ -77,7 +77,7 @@ impl ConnectorExecutionService {
         let names = names(&request)?;
         let mut options = request.options()?;
         options.script.proves = request.flag("proves")?;
-        let host = request.host()?;
+        let host = request.host_for(&options)?;
         let wants_messages = options.listeners.messages || request.flag("wantsMessages")?;
         let port = Port::new(port, env)
             .with_messages(wants_messages)

@@ -47,7 +47,7 @@ impl NodeJsEnvironment {
         let connector_id = request.safe_id("connectorId", CONNECTOR_ID_MISSING)?;
         let run_id = request.safe_id("runId", RUN_ID_MISSING)?;
         let options = request.options()?;
-        let host = request.host()?;
+        let host = request.host_for(&options)?;
         let replaced = request.flag("replaced")?;
         let dependencies =
             if replaced { Vec::new() } else { parse_dependencies(&request.text("dependencies")?)? };
@@ -82,7 +82,7 @@ impl NodeJsEnvironment {
     ) -> Result<PromiseRaw<'env, String>> {
         let request = Request::new(env, &request)?;
         let options = request.options()?;
-        let host = request.host()?;
+        let host = request.host_for(&options)?;
         let directory = host.absolute(request.text("directory")?);
         let stdio = request.stdio_for(&options)?;
         let has_signal = request.flag("hasSignal")?;

@@ -13,7 +13,7 @@ use super::run_context::read_variables;
 use crate::cancellation::{Cancellation, StopReason};
 use crate::config::{Kind, Values};
 use crate::error::{Code, RunnerError};
-use crate::host::Host;
+use crate::host::{HelpersRead, Host};
 use crate::options::{OptionValue, Options};
 use crate::process::{Reserved, Source, StdioSpec};
 
@@ -75,7 +75,13 @@ impl<'env> Request<'env> {
             program_dir: path("programDir")?,
             package_root: path("packageRoot")?.unwrap_or_default(),
             supervisor: path("supervisor")?.unwrap_or_default(),
+            helpers_read: HelpersRead::default(),
         })
+    }
+
+    /// The host, as these options want what works for it.
+    pub fn host_for(&self, options: &Options) -> Result<Host> {
+        Ok(Host { helpers_read: options.isolation.helpers_read(), ..self.host()? })
     }
 
     /// The options of all layers, later ones taking precedence.

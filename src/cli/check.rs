@@ -70,7 +70,8 @@ impl CheckArgs {
 
 /// Checks a configuration. The exit code is 1 where a run would fail.
 pub async fn check(args: &CheckArgs, host: &Host, terminal: Terminal) -> Printed {
-    act(args, host, Paint { colours: terminal.colours }).await.unwrap_or_else(Printed::from)
+    let host = Host { helpers_read: args.isolation.helpers_read(), ..host.clone() };
+    act(args, &host, Paint { colours: terminal.colours }).await.unwrap_or_else(Printed::from)
 }
 
 async fn act(args: &CheckArgs, host: &Host, paint: Paint) -> Result<Printed> {

@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::common::{ConnectorsArgs, EnvironmentArgs};
+use crate::host::HelpersRead;
+use crate::isolation::{Isolation, Mode};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -192,6 +194,12 @@ pub struct IsolationArgs {
 }
 
 impl IsolationArgs {
+    /// What programs may read that load a package's code before it runs.
+    pub fn helpers_read(&self) -> HelpersRead {
+        let mode = self.mode.as_deref().and_then(Mode::from_name).unwrap_or_default();
+        Isolation { mode, read: self.allow_read.clone(), ..Isolation::default() }.helpers_read()
+    }
+
     /// The option; none where nothing was said.
     fn into_option(self) -> Option<serde_json::Value> {
         let mut option = serde_json::Map::new();

@@ -266,7 +266,9 @@ pub async fn read(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Ca
 
 async fn read_at(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Catalog>> {
     let (argument, limit) = depth.terms();
-    let state = fingerprint(package, &[SCRIPT, argument], &host.node_abi);
+    // what it could read may be part of what it says
+    let reads = format!("{:?}", host.helpers_read);
+    let state = fingerprint(package, &[SCRIPT, argument, &reads], &host.node_abi);
     let known = || KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(catalog) = known().get(&state.digest) {
         return Ok(catalog.clone());
@@ -292,6 +294,11 @@ async fn read_at(package: &Package, host: &Host, depth: Depth) -> Result<Arc<Cat
     Ok(catalog)
 }
 
+/// The remedy where a package reads what it may not.
+const REFUSED: &str = "while it is looked at, a package reads itself, what it requires from the folders above it, \
+                       and the system's libraries; grant more by isolation.read (--allow-read), or use isolation \
+                       'none'";
+
 /// The script's answer.
 fn parse(package: &Package, content: &[u8]) -> Result<Catalog> {
     // each level of a manifest begins a parser anew, which has no limit of its own then
@@ -300,7 +307,11 @@ fn parse(package: &Package, content: &[u8]) -> Result<Catalog> {
     let catalog: Catalog = serde_json::from_slice(content)
         .map_err(|cause| unloadable(package, &format!("a manifest is not as expected: {cause}")))?;
     match catalog.error {
-        Some(error) => Err(unloadable(package, &cut(error, SHOWN_BYTES))),
+        Some(error) => {
+            let is_refused = error.contains("EACCES");
+            let error = unloadable(package, &cut(error, SHOWN_BYTES));
+            Err(if is_refused { error.with_hint(REFUSED) } else { error })
+        }
         None => Ok(catalog),
     }
 }

@@ -108,7 +108,7 @@ fn find_installed(name: &str, host: &Host) -> Option<PathBuf> {
 }
 
 /// Where Node looks for packages of every program: `NODE_PATH`, and the folders of old.
-fn global_folders(host: &Host) -> Vec<PathBuf> {
+pub(super) fn global_folders(host: &Host) -> Vec<PathBuf> {
     let named = host.variable("NODE_PATH").unwrap_or_default().split(':');
     let mut folders: Vec<_> =
         named.filter(|folder| !folder.is_empty()).map(|folder| host.absolute(folder)).collect();

@@ -4,10 +4,11 @@ use std::io::Read;
 
 use super::Package;
 use super::catalog::unloadable;
+use super::locate::global_folders;
 use crate::environment::{Remover, RunFolder};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::for_helper;
+use crate::isolation::{for_helper, reads_to_load};
 use crate::manifest::CONNECTORS_PACKAGE;
 use crate::process::{self, Cause, EnvPolicy, Exit, HELPER_MEMORY_BYTES, Start};
 
@@ -31,10 +32,15 @@ pub async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<
     variables.retain(|(name, _)| !name.starts_with("OW_"));
     process::make_absolute(&mut variables, &host.cwd);
     // it is foreign code, and has nothing to do but to answer
-    let confined = for_helper(&package.root, &[], false, host);
+    let node = process::find_node(&host.variables, host)?;
+    let mut reads = reads_to_load(&package.root, &global_folders(host), &node, host);
+    if let Some(reads) = &mut reads {
+        reads.push(folder.path().to_owned());
+    }
+    let confined = for_helper(&package.root, &[], reads.as_deref(), false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
-        program: &process::find_node(&host.variables, host)?,
+        program: &node,
         args: ["-e"].into_iter().chain(arguments).map(str::to_owned).collect(),
         directory: &package.root,
         variables,

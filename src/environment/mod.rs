@@ -15,6 +15,7 @@ mod npmrc;
 mod own_folder;
 mod packlist;
 mod provided;
+mod script_ground;
 mod scripts;
 mod sources;
 pub mod store;
@@ -268,6 +269,7 @@ async fn install_here<O: Observer>(
         provided: Some(&provided),
         is_free: purpose.store.free_install,
         lock: lock.as_ref(),
+        ..Install::default()
     };
     let done = install(directory, how, purpose.host, cancellation).await?;
     noexec::check(directory, "name another folder with runsDir, --runs-dir or OWOX_RUNNER_RUNS_DIR")?;

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::for_helper;
+use crate::isolation::{for_helper, reads_to_load};
 use crate::process::{self, EnvPolicy, HELPER_MEMORY_BYTES, Start};
 
 /// A program file, when it was changed, and what it was asked.
@@ -89,7 +89,9 @@ async fn run(
     let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
     variables.retain(|(name, _)| !name.starts_with("OW_"));
     process::make_absolute(&mut variables, &host.cwd);
-    let confined = for_helper(directory, writable, false, host);
+    // without packages there is nothing foreign that is loaded
+    let reads = (!writable.is_empty()).then(|| reads_to_load(directory, &[], node, host)).flatten();
+    let confined = for_helper(directory, writable, reads.as_deref(), false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
         program: node,

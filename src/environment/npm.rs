@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 
 use super::provided::{BUILT_ORIGINAL, Provided};
+use super::script_ground::ScriptGround;
 use super::sources::{self, Allowed};
 use super::tree::{Remover, Scratch};
 use super::{npm_settings, npmrc, own_folder, scripts};
 use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
-use crate::isolation::{Confined, LayerReport, for_helper};
+use crate::isolation::{LayerReport, for_helper};
 use crate::manifest::PackageManifest;
 use crate::output::Tail;
 use crate::process::{self, Cause, Exit, Start};
@@ -69,6 +70,8 @@ pub struct Install<'a> {
     pub provided: Option<&'a Provided>,
     /// Whether npm may do all that its user may, and has all of the host's variables.
     pub is_free: bool,
+    /// Whether npm is to run an install script, and do nothing for itself.
+    pub is_script: bool,
     /// The lock on the directory. npm's supervisor holds it as well, so that nobody takes the directory
     /// for left behind while npm outlives a host that was killed.
     pub lock: Option<&'a OwnedFd>,
@@ -214,21 +217,29 @@ async fn build(
         "--dangerously-allow-all-scripts",
         &folder,
     ];
+    let how = Install { is_script: true, ..how };
     let built = run(&args, directory, how, host, cancellation).await;
     let package = package.rsplit("node_modules/").next().unwrap_or(package);
     cancellation.check()?;
     built.map(drop).map_err(|error| {
+        let output = error.hint.as_deref().unwrap_or_default();
+        let is_refused = !how.is_free && ["EACCES", "ermission denied"].iter().any(|text| output.contains(text));
+        let refused = if is_refused { REFUSED } else { "" };
         RunnerError::new(
             error.code,
             format!(
                 "{package} could not be built ({}); it needs a C++ compiler, make, python3 and the headers of \
-                 Node.js (npm_config_nodedir names them)",
+                 Node.js (npm_config_nodedir names them){refused}",
                 error.message
             ),
         )
         .with_hint(error.hint.unwrap_or_default())
     })
 }
+
+/// Added where the system has refused something to an install script.
+const REFUSED: &str = "; an install script reads the environment and the tool chain, and writes in the environment \
+                       alone, but in isolation 'none'";
 
 /// What npm's registry says of a package and a version or range.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -342,10 +353,14 @@ async fn capture(
     }
     let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
     let temporary = Scratch::new(directory, Remover::of(host)).map_err(failed)?;
-    let confined = if how.is_free {
-        Confined::default()
+    let (variables, confined) = if how.is_script && !how.is_free {
+        let ScriptGround { variables, confined } =
+            ScriptGround::new(directory, temporary.path(), host).map_err(failed)?;
+        (variables, confined)
     } else {
-        for_helper(directory, &npmrc::writable(directory, host), true, host)
+        let confined = (!how.is_free)
+            .then(|| for_helper(directory, &npmrc::writable(directory, host), None, true, host));
+        (npmrc::variables(host, temporary.path(), how.is_free), confined.unwrap_or_default())
     };
     let demands = confined.policy.as_ref().map(|policy| policy.demands);
     let (reader, writer) = std::io::pipe().map_err(failed)?;
@@ -355,7 +370,7 @@ async fn capture(
         program: npm,
         args: args.iter().map(|arg| (*arg).to_owned()).chain(npm_settings::arguments(args)).collect(),
         directory,
-        variables: npmrc::variables(host, temporary.path(), how.is_free),
+        variables,
         descriptors: vec![nothing.into(), writer.try_clone().map_err(failed)?, writer],
         held: how.lock.and_then(|lock| lock.try_clone().ok()).into_iter().collect(),
         supervision: process::watch_helper(MEMORY_BYTES),

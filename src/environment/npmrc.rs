@@ -34,7 +34,16 @@ const PREFIXES: [&str; 5] = ["npm_", "NPM_", "XDG_", "GIT_", "PKG_CONFIG"];
 /// `is_free` all but those of a run. Its script starts `node` by the PATH, so node's folder must be
 /// on it.
 pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, String)> {
-    let configuration = configuration(host);
+    variables_for(&configuration(host), host, temporary, is_free)
+}
+
+/// The same for another configuration than the user's.
+pub fn variables_for(
+    configuration: &str,
+    host: &Host,
+    temporary: &Path,
+    is_free: bool,
+) -> Vec<(String, String)> {
     let is_wanted = |name: &str| {
         is_free
             || NAMES.contains(&name)
@@ -59,7 +68,7 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
         let home = home(host).unwrap_or_else(|| temporary.to_owned());
         variables.push(("HOME".to_owned(), home.display().to_string()));
     }
-    if set("cache", &configuration, host).is_none()
+    if set("cache", configuration, host).is_none()
         && !in_home(".npm", host).is_some_and(|npm| is_usable(&npm))
     {
         variables.push(("npm_config_cache".to_owned(), temporary.join("npm").display().to_string()));
@@ -77,14 +86,16 @@ pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, S
 /// Where it may write: the directory that it fills, its cache, and where node-gyp keeps headers.
 /// Made where they are missing, since npm may not make them then.
 pub fn writable(directory: &Path, host: &Host) -> Vec<PathBuf> {
-    let configuration = configuration(host);
-    let folder = |name: &str, otherwise: &str| {
-        let named = set(name, &configuration, host).map(|path| host.absolute(path));
-        named.or_else(|| in_home(otherwise, host))
-    };
-    let kept = [folder("cache", ".npm"), folder("devdir", ".cache/node-gyp")].into_iter().flatten();
+    let kept =
+        [folder("cache", ".npm", host), folder("devdir", ".cache/node-gyp", host)].into_iter().flatten();
     let kept = kept.filter(|folder| is_usable(folder));
     std::iter::once(directory.to_owned()).chain(kept).collect()
+}
+
+/// A folder that a setting names, or else one of the user's.
+pub fn folder(name: &str, otherwise: &str, host: &Host) -> Option<PathBuf> {
+    let named = set(name, &configuration(host), host).map(|path| host.absolute(path));
+    named.or_else(|| in_home(otherwise, host))
 }
 
 /// A setting, by its variable or from the text of the npmrc files.
@@ -96,7 +107,7 @@ fn set(name: &str, configuration: &str, host: &Host) -> Option<String> {
 }
 
 /// The user's folder, as npm finds it: by `HOME`, or else in the system's list of users.
-fn home(host: &Host) -> Option<PathBuf> {
+pub fn home(host: &Host) -> Option<PathBuf> {
     host.variable("HOME").map(PathBuf::from).or_else(std::env::home_dir)
 }
 
@@ -111,7 +122,7 @@ fn is_usable(folder: &Path) -> bool {
 }
 
 /// The text of the user's and the machine's npmrc.
-fn configuration(host: &Host) -> String {
+pub fn configuration(host: &Host) -> String {
     let named = |name: &str| {
         host.variables
             .iter()

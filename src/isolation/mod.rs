@@ -2,6 +2,7 @@
 
 mod grants;
 mod links;
+mod loading;
 mod paths;
 mod policy;
 mod probe;
@@ -9,11 +10,14 @@ mod report;
 mod seat_belt;
 
 pub use grants::{Access, Grant, granted_by, manifest_grants};
-pub use policy::{Confined, Ground, for_helper};
+pub use loading::reads_to_load;
+pub use paths::named_by;
+pub use policy::{Confined, Ground, for_helper, reads_of_node};
 pub use probe::{probe, probe_helper};
 pub use report::{IsolationReport, LayerReport};
 pub use seat_belt::SeatBelt;
 
+use crate::host::HelpersRead;
 use crate::process::Namespace;
 use crate::protocol::policy::{Demand, Layer};
 
@@ -87,6 +91,15 @@ impl Isolation {
             return Demand::Off;
         }
         self.said_of(layer).unwrap_or_else(|| self.mode.demand(layer))
+    }
+
+    /// What programs may read that load a package's code before it runs: in every mode but `none` what
+    /// `strict` lets a run read.
+    pub fn helpers_read(&self) -> HelpersRead {
+        match self.mode {
+            Mode::None => HelpersRead::Everything,
+            Mode::Standard | Mode::Strict => HelpersRead::Needed(self.read.clone()),
+        }
     }
 
     /// Whether paths that a configuration names need to be granted.

@@ -173,7 +173,7 @@ fn reads_of_run(
     written: &[Place],
     warnings: &mut Vec<String>,
 ) -> Vec<PathBuf> {
-    let mut reads = reads_of_node(ground.node, ground.host);
+    let mut reads = reads_of_node(ground.node);
     reads.push(ground.bootstrap.to_owned());
     // Node.js asks it for the kind of module, and does not start where it may not
     reads.extend([ground.bootstrap, directory].into_iter().filter_map(nearest_manifest));
@@ -212,28 +212,46 @@ fn modules(
 }
 
 /// What Node.js itself needs to read of a machine.
-fn reads_of_node(node: &Path, _host: &Host) -> Vec<PathBuf> {
+pub fn reads_of_node(node: &Path) -> Vec<PathBuf> {
     let mut reads: Vec<PathBuf> = OF_THE_SYSTEM.into_iter().chain(DEVICES).map(PathBuf::from).collect();
     // the program may be a symbolic link (nvm): the rule is for what it leads to
     reads.push(fs::canonicalize(node).unwrap_or_else(|_| node.to_owned()));
+    // libraries of its own, as Conda's and Homebrew's have them
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mut libraries: Vec<_> = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| &line[at..]))
+        .filter(|path| path.contains(".so"))
+        .collect();
+    libraries.dedup();
+    reads.extend(libraries.into_iter().map(PathBuf::from));
     reads
 }
 
 /// What a program of ours may do that works in a directory for a run before there is one: write in
-/// these places and read everything; with the network, or without. Each layer where the system has it.
-pub fn for_helper(directory: &Path, writes: &[PathBuf], has_network: bool, host: &Host) -> Confined {
+/// these places and read those, or everything; with the network, or without. Each layer where the
+/// system has it.
+pub fn for_helper(
+    directory: &Path,
+    writes: &[PathBuf],
+    reads: Option<&[PathBuf]>,
+    has_network: bool,
+    host: &Host,
+) -> Confined {
     let mut demands = PerLayer::all(Demand::Preferred);
     if has_network {
         demands[Layer::UnixSockets] = Demand::Off;
         demands[Layer::TcpPorts] = Demand::Off;
     }
     // a folder may be named by way of a symbolic link
-    let resolved: Vec<_> = writes.iter().filter_map(|folder| fs::canonicalize(folder).ok()).collect();
-    let granted: Vec<_> = writes.iter().chain(&resolved).map(PathBuf::as_path).collect();
+    let places = || writes.iter().chain(reads.into_iter().flatten());
+    let resolved: Vec<_> = places().filter_map(|folder| fs::canonicalize(folder).ok()).collect();
+    let granted: Vec<_> = places().chain(&resolved).map(PathBuf::as_path).collect();
     let sentinel = sentinel(directory, &granted, host);
     let devices = WRITABLE_DEVICES.map(PathBuf::from);
     let policy = Policy {
         demands,
+        reads: reads.map(|reads| reads.iter().filter_map(text).collect()),
         writes: writes.iter().chain(&devices).filter_map(text).collect(),
         sentinel: sentinel.path.as_deref().and_then(text),
         ..Policy::default()

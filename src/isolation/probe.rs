@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{Ground, Isolation, IsolationReport, LayerReport, for_helper};
+use super::{Ground, Isolation, IsolationReport, LayerReport, for_helper, reads_to_load};
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::process::{self, Namespace, Running, Start, Supervision};
@@ -45,7 +45,9 @@ pub async fn probe(host: &Host) -> Result<IsolationReport> {
 /// As [`probe`].
 pub async fn probe_helper(has_network: bool, host: &Host) -> Result<Vec<LayerReport>> {
     let directory = tempfile::tempdir_in(host.temporary_folder()).map_err(|cause| failed(&cause))?;
-    let confined = for_helper(directory.path(), &[directory.path().to_owned()], has_network, host);
+    let own = [directory.path().to_owned()];
+    let reads = (!has_network).then(|| reads_to_load(directory.path(), &[], &host.supervisor, host));
+    let confined = for_helper(directory.path(), &own, reads.flatten().as_deref(), has_network, host);
     let policy = confined.policy.as_ref();
     let mut running = start(policy, Namespace::Preferred, directory.path(), host).await?;
     let layers = LayerReport::of_helper(policy.map(|policy| policy.demands), &mut running);

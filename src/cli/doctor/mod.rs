@@ -182,7 +182,7 @@ async fn helpers(host: &Host) -> Vec<Helper> {
             "write the environment that it fills, its cache and node-gyp's headers, and use the network",
             true,
         ),
-        ("package reader", "write nowhere, and use no network", false),
+        ("package reader", "read the package and what it requires, write nowhere, and use no network", false),
     ] {
         // where it cannot be tried, the check of isolation has said so
         if let Ok(layers) = probe_helper(has_network, host).await {

@@ -260,6 +260,7 @@ impl Store {
             provided: Some(wanted.provided),
             is_free: wanted.free_install,
             lock: lock.as_ref(),
+            ..Install::default()
         };
         let done = npm::install(&staging.path, how, host, cancellation).await;
         let done = done.map_err(|error| self.explain(error))?;
