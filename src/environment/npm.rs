@@ -57,6 +57,7 @@ const OUTPUT_BYTES: usize = 16 * 1024;
 
 /// How to install.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is by itself")]
 pub struct Install<'a> {
     /// Exactly what the directory's lockfile says.
     pub pinned: bool,
