@@ -5,7 +5,6 @@ const assert = require('node:assert/strict');
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { test } = require('node:test');
 
 const { connectorsPackage } = require('../support/connectors');
 const { ended, root } = require('../support/host');
