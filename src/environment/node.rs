@@ -90,7 +90,11 @@ async fn run(
     variables.retain(|(name, _)| !name.starts_with("OW_"));
     process::make_absolute(&mut variables, &host.cwd);
     // without packages there is nothing foreign that is loaded
-    let reads = (!writable.is_empty()).then(|| reads_to_load(directory, &[], node, host)).flatten();
+    let mut reads = (!writable.is_empty()).then(|| reads_to_load(directory, &[], node, host)).flatten();
+    // packages that the environment has by links
+    if let Some(reads) = &mut reads {
+        reads.extend(fs::canonicalize(directory.join("shared")));
+    }
     let confined = for_helper(directory, writable, reads.as_deref(), false, host);
     let mut running = process::start(Start {
         supervisor: &host.supervisor,
