@@ -134,6 +134,7 @@ function bigQueryTarget({ client, project, access = {}, ...connection }) {
   const sql = async (query) => (await client.query({ query, wrapIntegers: true }))[0];
   return {
     ...connection,
+    client,
     port: portOf(connection),
     name: 'GoogleBigQuery',
     types: {
