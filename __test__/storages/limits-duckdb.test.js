@@ -1,5 +1,5 @@
 'use strict';
-// Wide tables, and tables that others have put indexes and decimals on.
+// Wide tables, and tables on which others have put indexes and decimals, in DuckDB.
 
 const assert = require('node:assert/strict');
 const { after, before, test } = require('node:test');
