@@ -267,6 +267,36 @@ describe('the store', () => {
     assert.deepEqual((await run(options)).steps, []);
   });
 
+  it('heals before a run starts where files or folders were removed from it, and says so', async (t) => {
+    const { options } = setUp(t);
+    await run(options);
+    for (const remove of [
+      (modules) => fs.rmSync(path.join(modules, 'needed', 'index.js')),
+      (modules) => fs.rmSync(path.join(modules, 'needed'), { recursive: true }),
+    ]) {
+      const [environment] = environments(options).filter((name) =>
+        fs.existsSync(
+          path.join(options.storeDir, 'v2', 'environments', name, 'node_modules/needed'),
+        ),
+      );
+      const modules = path.join(
+        options.storeDir,
+        'v2',
+        'environments',
+        environment,
+        'node_modules',
+      );
+      execFileSync('chmod', ['-R', 'u+w', fs.realpathSync(path.join(modules, 'needed')), modules]);
+      remove(modules);
+      const healed = await run(options);
+      assert.equal(healed.output, 'needed is there\n');
+      assert.equal(healed.steps[0], 'verifying'); // npm is only started where its packages are gone
+      const warning = healed.result.warnings.find((text) => text.includes('damaged'));
+      assert.match(warning, /made anew: \d+ of its files are missing or changed, such as .*needed/);
+      assert.deepEqual((await run(options)).steps, []);
+    }
+  });
+
   it('goes on with one that is too old where none can be had, but not unread', async (t) => {
     const { needed, options } = setUp(t);
     const first = await run(options);

@@ -169,6 +169,7 @@ impl Purpose<'_> {
         let store = Store::open(&root, Remover::of(self.host))?;
         let terms = Terms { refresh: self.store.refresh, max_age: self.store.max_age };
         let mut lease = store.obtain(&wanted, terms, self.host, cancellation, observer).await?;
+        lease.warnings.extend(store.mended());
         lease.warnings.extend(provided.notices(&lease.path));
         Ok(lease)
     }

@@ -27,6 +27,7 @@ mod fill;
 mod listing;
 mod location;
 mod recipe;
+mod stamps;
 mod waiting;
 
 use std::fs;
@@ -34,6 +35,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -156,6 +158,8 @@ enum Found {
 pub struct Store {
     root: PathBuf,
     remover: Remover,
+    /// What was damaged in an environment that was wanted.
+    damage: Arc<OnceLock<String>>,
 }
 
 impl Store {
@@ -180,7 +184,7 @@ impl Store {
         }
         let root =
             fs::canonicalize(&root).map_err(|cause| RunnerError::file("open the store", &root, &cause))?;
-        Ok(Self { root, remover })
+        Ok(Self { root, remover, damage: Arc::default() })
     }
 
     /// The environment for `wanted`: the one that is there, or a new one. Of all that want the
@@ -236,6 +240,16 @@ impl Store {
     /// What the connectors package consists of.
     fn content(&self, wanted: &Wanted<'_>) -> Result<Content> {
         Content::of(&wanted.package.root, Some(&self.root.join(INDEXES)))
+    }
+
+    /// A warning that the environment which was wanted had to be installed anew, where it was damaged.
+    pub fn mended(&self) -> Option<String> {
+        let damage = self.damage.get()?;
+        Some(format!(
+            "the environment in the store was damaged and has been made anew: {damage}. Does something clean \
+             {}? Move the store with storeDir, --store or OWOX_RUNNER_STORE",
+            self.root.display()
+        ))
     }
 
     /// The environment of a slot, if it can be used right away or after a verification.
@@ -332,7 +346,7 @@ impl Store {
         };
         let is_ours = environments.ends_with(Path::new(LAYOUT).join("environments"));
         if let (true, Some(name), Some(root)) = (is_ours, name.to_str(), environments.parent()) {
-            let store = Store { root: root.to_owned(), remover: Remover::default() };
+            let store = Store { root: root.to_owned(), remover: Remover::default(), damage: Arc::default() };
             let shared = store.manifest(name).and_then(|manifest| manifest.shared);
             for name in
                 [Some(name), shared.as_ref().map(|shared| shared.environment.as_str())].into_iter().flatten()
@@ -384,8 +398,11 @@ impl Store {
         manifest.shared.as_ref().is_none_or(|shared| is_name(&shared.environment)).then_some(manifest)
     }
 
+    /// Whether it was verified since the machine started, and its folders are what they were then.
     fn is_verified(&self, name: &str) -> bool {
-        fs::read_to_string(self.mark(name, "verified")).is_ok_and(|boot| boot == boot_id())
+        let mark = fs::read_to_string(self.mark(name, "verified")).unwrap_or_default();
+        let Some((boot, folders)) = mark.split_once('\0') else { return false };
+        boot == boot_id() && stamps::hold(folders, &self.environment(name))
     }
 
     /// Reads all of one environment. Gives the paths of what is damaged; then no run uses it any more.
@@ -396,13 +413,16 @@ impl Store {
         } else {
             let name = environment.file_name().and_then(|name| name.to_str());
             self.forget_all_of(name.unwrap_or_default());
+            let (count, first) = (damaged.len(), &damaged[0]);
+            let _ = self.damage.set(format!("{count} of its files are missing or changed, such as {first}"));
         }
         damaged
     }
 
     fn mark_verified(&self, environment: &Path) {
         if let Some(name) = environment.file_name().and_then(|name| name.to_str()) {
-            let _ = fs::write(self.mark(name, "verified"), boot_id());
+            let folders = stamps::of(environment).unwrap_or_default();
+            let _ = fs::write(self.mark(name, "verified"), format!("{}\0{folders}", boot_id()));
         }
     }
 }
