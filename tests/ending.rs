@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -16,7 +16,7 @@ use common::{
 };
 use owox_connector_runner::cancellation::{Cancellation, StopReason};
 use owox_connector_runner::process::{Cause, Exit, Running};
-use owox_connector_runner::protocol::{Opening, StartRequest, frame};
+use owox_connector_runner::protocol::{Opening, Report, StartRequest, frame, read_content};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
 /// A child, a child in a session of its own, and a daemon that ignores signals; each says that it
@@ -276,6 +276,11 @@ fn order(socket: &UnixStream, host: u32, script: &Script) {
     };
     let mut bytes = frame(&opening).expect("a frame");
     bytes.extend(frame(&request).expect("a frame"));
+    send(socket, &bytes);
+}
+
+/// Sends these to the helper behind a socket, with three descriptors.
+fn send(socket: &UnixStream, bytes: &[u8]) {
     let descriptors = [nowhere(), nowhere(), nowhere()];
     let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
@@ -285,6 +290,38 @@ fn order(socket: &UnixStream, host: u32, script: &Script) {
     rustix::net::sendmsg(socket, &first, &mut ancillary, SendFlags::empty()).expect("sent");
     let mut socket = socket;
     socket.write_all(&bytes[4..]).expect("sent");
+}
+
+#[test]
+fn a_helper_that_cannot_take_its_order_says_why() {
+    // descriptors that do not come, and a frame that says nothing
+    let opening = |descriptors| Opening {
+        supervision: Mode::Portable.supervision(),
+        host: std::process::id(),
+        descriptors,
+        held: 0,
+    };
+    let garbled = |of: &str| frame(&serde_json::Value::from(of)).expect("a frame");
+    for (bytes, reason) in [
+        (frame(&opening(5)).expect("a frame"), "descriptors are missing"),
+        (garbled("no opening"), "invalid type"),
+        ([frame(&opening(3)).expect("a frame"), garbled("no order")].concat(), "invalid type"),
+    ] {
+        let (ours, theirs) = UnixStream::pair().expect("a socket");
+        let mut helper = std::process::Command::new(SUPERVISOR)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .process_group(0)
+            .spawn()
+            .expect("the helper");
+        send(&ours, &bytes);
+        let mut prefix = [0; 4];
+        (&ours).read_exact(&mut prefix).expect("an answer");
+        let report = read_content(&ours, prefix).expect("a report");
+        let Report::Failed { message } = report else { panic!("{report:?}") };
+        assert!(message.contains(reason), "{message}");
+        wait_until("the helper's end", || helper.try_wait().is_ok_and(|status| status.is_some()));
+    }
 }
 
 /// Starts the helper as the host does, and dies at once.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::environment::node_help;
 use crate::host::Host;
+use crate::protocol::landlock;
 use crate::protocol::policy::{Demand, Enforced, Layer, Measured, Policy};
 
 /// Its name in reports.
@@ -25,7 +26,7 @@ impl SeatBelt {
     /// The seat belt for a run; none where its files are nobody's business, or the kernel has rules.
     pub async fn fasten(policy: Option<&Policy>, node: &Path, host: &Host) -> Option<Self> {
         let policy = policy.filter(|policy| policy.demands[Layer::Files] != Demand::Off)?;
-        if has_landlock() {
+        if landlock::version().is_ok_and(|version| version > 0) {
             return None;
         }
         Some(Self(match node_help(node, host).await {
@@ -50,16 +51,6 @@ impl SeatBelt {
             Err(why) => measured.reason = Some(format!("{kernel}; nor is there a seat belt: {why}")),
         }
     }
-}
-
-/// Whether this kernel has Landlock, and nobody hides it.
-fn has_landlock() -> bool {
-    const VERSION: u32 = 1;
-    // SAFETY: asks for a number; no memory is involved.
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<libc::c_void>(), 0, VERSION)
-    };
-    version > 0
 }
 
 /// The flags that bind node to a policy's files and nothing else. `help` is node's own: which

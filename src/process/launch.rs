@@ -191,9 +191,14 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     drop((start.descriptors, start.held));
     ours.set_nonblocking(true).map_err(failed)?;
     let (mut reader, mut writer) = UnixStream::from_std(ours).map_err(failed)?.into_split();
-    writer.write_all(&bytes[4..]).await.map_err(failed)?;
+    let written = writer.write_all(&bytes[4..]).await;
 
-    match read_report(&mut reader).await {
+    let report = read_report(&mut reader).await;
+    if !matches!(report, Ok(Some(_))) {
+        // a helper that takes no more may have said why
+        written.map_err(failed)?;
+    }
+    match report {
         Ok(Some(Report::Started { pid, containment, layers })) => Ok(Running {
             pid,
             containment,

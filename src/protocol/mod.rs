@@ -1,6 +1,7 @@
 //! What host and supervisor say to each other over their socket: frames of a length (four bytes,
 //! little-endian) and JSON.
 
+pub mod landlock;
 pub mod policy;
 
 use std::io::{self, Read};

@@ -14,7 +14,7 @@ mod start;
 mod tree;
 mod watch;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -27,7 +27,8 @@ use rustix::process::{DumpableBehavior, Pid};
 
 use crate::protocol::policy::Layer;
 use crate::protocol::{
-    MAX_DESCRIPTORS, MAX_HELD, MAX_OPENED, Missing, Namespace, Opening, Report, StartRequest, read_content,
+    Containment, MAX_DESCRIPTORS, MAX_HELD, MAX_OPENED, Missing, Namespace, Opening, Report, StartRequest,
+    Supervision, frame, read_content,
 };
 use attributes::Attributes;
 use cgroup::Group;
@@ -46,22 +47,15 @@ pub fn main() -> ExitCode {
 }
 
 fn supervise() -> io::Result<()> {
-    let mut socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
-    let (opening, descriptors, mut held) = receive(&socket)?;
-    let Opening { supervision, host, .. } = opening;
-    let (keeper, containment) = Keeper::choose(&supervision);
-    // From here on this process knows secrets: nobody of the same user may look into it, and it
-    // leaves no core file. (Before, its files in /proc had to be its user's own.)
-    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let mut prefix = [0; 4];
-    socket.read_exact(&mut prefix)?;
-    let mut request: StartRequest = read_content(&socket, prefix)?;
-    if let Some(policy) = &mut request.policy {
-        let others = held.len().checked_sub(policy.opened.len());
-        let others =
-            others.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "places are missing"))?;
-        policy.descriptors = held.split_off(others).into_iter().map(Arc::new).collect();
-    }
+    let socket = UnixStream::from(rustix::io::fcntl_dupfd_cloexec(io::stdin(), parking())?);
+    let Ordered { request, supervision, descriptors, held: _held, keeper, containment, host } =
+        match Ordered::of(&socket) {
+            Ok(ordered) => ordered,
+            Err(cause) => {
+                let message = format!("the helper could not take its order: {cause}");
+                return (&socket).write_all(&frame(&Report::Failed { message })?);
+            }
+        };
     let mut host = Host::new(socket, host)?;
     let missing = (supervision.namespace == Namespace::Required && !containment.namespace)
         .then(|| Missing::all_of(Layer::Processes, containment.reason.clone().unwrap_or_default()));
@@ -88,6 +82,41 @@ fn supervise() -> io::Result<()> {
     // A host that is gone is noticed by watching, in which all ends well.
     let _ = host.send(&Report::Started { pid: main, containment, layers: found.layers.map(Box::new) });
     watch.run(&mut host)
+}
+
+/// What the host has ordered, and what keeps its tree together.
+struct Ordered {
+    request: StartRequest,
+    supervision: Supervision,
+    /// Those of the process.
+    descriptors: Vec<OwnedFd>,
+    /// Those that are held until the tree is gone.
+    held: Vec<OwnedFd>,
+    keeper: Keeper,
+    containment: Containment,
+    /// The host's process id.
+    host: u32,
+}
+
+impl Ordered {
+    fn of(mut socket: &UnixStream) -> io::Result<Self> {
+        let (opening, descriptors, mut held) = receive(socket)?;
+        let Opening { supervision, host, .. } = opening;
+        let (keeper, containment) = Keeper::choose(&supervision);
+        // From here on this process knows secrets: nobody of the same user may look into it, and it
+        // leaves no core file. (Before, its files in /proc had to be its user's own.)
+        let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        let mut prefix = [0; 4];
+        socket.read_exact(&mut prefix)?;
+        let mut request: StartRequest = read_content(socket, prefix)?;
+        if let Some(policy) = &mut request.policy {
+            let others = held.len().checked_sub(policy.opened.len());
+            let others =
+                others.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "places are missing"))?;
+            policy.descriptors = held.split_off(others).into_iter().map(Arc::new).collect();
+        }
+        Ok(Self { request, supervision, descriptors, held, keeper, containment, host })
+    }
 }
 
 /// Starts the process under its policy; gives its id and what was found of each layer. With something

@@ -113,19 +113,6 @@ pub struct Ruleset {
     files: u64,
 }
 
-/// The version of the kernel's Landlock.
-///
-/// # Errors
-/// `ENOSYS` where it is not built in, `EOPNOTSUPP` where it is switched off.
-pub fn version() -> io::Result<u32> {
-    const VERSION: u32 = 1;
-    // SAFETY: asks for a number; no memory is involved.
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<RulesetAttributes>(), 0, VERSION)
-    };
-    u32::try_from(version).map_err(|_| io::Error::last_os_error())
-}
-
 /// Whether this version knows ports.
 pub fn has_ports(version: u32) -> bool {
     version >= since::PORTS

@@ -10,6 +10,7 @@ use libc::sock_filter;
 use super::landlock::{self, Ruleset};
 use super::{BY_LANDLOCK, BY_SECCOMP, GOOD, LANDLOCK, PRIVILEGES, SECCOMP, UNTRIED, seccomp};
 use crate::protocol::Missing;
+use crate::protocol::landlock::version as landlock_version;
 use crate::protocol::policy::{Demand, Enforced, Layer, Measured, PerLayer, Policy};
 
 /// What `/proc` tells of the machine, for a process that does not see one of its own.
@@ -265,7 +266,7 @@ fn of_call(call: &str, found: i32) -> Result<(), String> {
 /// The rules; or why this system has none for anything.
 fn rules(policy: &Policy, in_namespace: bool) -> Result<Result<(u32, Ruleset), String>, Missing> {
     let wants = |layer: Layer| policy.demands[layer] != Demand::Off;
-    let version = match landlock::version() {
+    let version = match landlock_version() {
         Ok(version) => version,
         Err(error) => {
             let why = match error.raw_os_error() {
