@@ -71,14 +71,19 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 }
 
 /// A text of at most so many bytes, and how much of it was cut.
-pub fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        let left_out = text.len() - end;
-        // a copy: what is kept of a long text must not hold its memory
-        text = format!("{}… ({left_out} more bytes were cut)", &text[..end]);
+pub fn cut(text: String, most: usize) -> String {
+    // a copy: what is kept of a long text must not hold its memory
+    if text.len() > most { beginning(&text, most, 0) } else { text }
+}
+
+/// The same of a text that has `more` bytes which are not there.
+pub fn beginning(text: &str, most: usize, more: usize) -> String {
+    if text.len() <= most && more == 0 {
+        return text.to_owned();
     }
-    text
+    let most = most.min(text.len());
+    let end = (0..=most).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}… ({} more bytes were cut)", &text[..end], text.len() - end + more)
 }
 
 #[cfg(test)]

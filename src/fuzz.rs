@@ -155,7 +155,7 @@ fn frame_lines(pieces: &[&[u8]]) -> Vec<crate::observer::Batch> {
     let mut framer = Framer::default();
     let mut batches = Vec::new();
     for piece in pieces {
-        framer.push(piece, &mut batches);
+        framer.push(*piece, &mut batches);
     }
     framer.finish(&mut batches);
     batches

@@ -22,6 +22,7 @@ mod foreign;
 mod fuzz;
 pub mod host;
 pub mod isolation;
+mod large;
 pub mod manifest;
 mod numbers;
 pub mod observer;

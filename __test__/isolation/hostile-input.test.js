@@ -57,6 +57,17 @@ const WRITE = `
   const MEGABYTE = 'w'.repeat(${MEGABYTE});
 `;
 
+/** A source that writes ten lines, each with so many times what is between. */
+const lines = (begin, between, end, megabytes = 50) => `run() {
+  ${WRITE}
+  const between = ${between};
+  for (let i = 0; i < 10; i += 1) {
+    write(${JSON.stringify(begin)});
+    for (let j = 0; j < ${megabytes}; j += 1) write(between);
+    write(${JSON.stringify(`${end}\n`)});
+  }
+}`;
+
 /** Folders of the test's own for one user: connectors package, store, runs. */
 function place(t, user, content) {
   // in memory where that is possible: a disk takes long for so many folders
@@ -82,6 +93,7 @@ async function run(t, here, source, { options = {}, stdio = "'ignore'", through 
     const status = (name) => Number(new RegExp(name + ':\\\\s+(\\\\d+)').exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
     const runner = new ConnectorRunner(${JSON.stringify({ connectorsPackage: here.package, runsDir: here.runs, storeDir: path.join(base, 'store'), ...options })});
     let delivered = 0;
+    let whole = 0;
     const go = (source) => runner.run('d', 'r', new Config({ ...${JSON.stringify(configOf('Ok'))}, source: { name: source, config: {} } }), new RunConfig({}), ${stdio});
     (async () => {
       ${source === 'Ok' ? '' : "await go('Ok').catch(() => {});"}
@@ -90,7 +102,7 @@ async function run(t, here, source, { options = {}, stdio = "'ignore'", through 
         (result) => ({ result }),
         ({ code, message, result, stderrTail }) => ({ code, message: message + stderrTail, result }),
       );
-      console.error(JSON.stringify({ ...told, delivered, growth: status('VmHWM') - before }));
+      console.error(JSON.stringify({ ...told, delivered, whole, growth: status('VmHWM') - before }));
     })();`;
   const [program, ...args] = asUser(user, [...through, process.execPath, '-e', code]);
   // npm tells its settings to the scripts that it runs, its cache among them
@@ -155,14 +167,19 @@ const sources = {
       write('{"type":"' + type + '","' + field + '":' + deep + ',"summary":' + deep + ',"progress":' + deep + '}\\n');
     }
   }`,
-  Whole: `run() {
-    ${WRITE}
-    for (let i = 0; i < 20; i += 1) {
-      write('{"type":"addWarningToCurrentStatus","warning":"');
-      for (let j = 0; j < 50; j += 1) write(MEGABYTE);
-      write('"}\\n');
-    }
-  }`,
+  // lines of 50 MB: what they begin and end with, and a megabyte of what is between
+  Whole: lines('{"type":"addWarningToCurrentStatus","warning":"', 'MEGABYTE', '"}'),
+  NeverJson: lines('{"a":"', 'MEGABYTE', ''),
+  Wide: lines('{"type":"addWarningToCurrentStatus","warning":"ж', 'MEGABYTE', '"}'),
+  // 15 MB, which stay whole
+  WholeEscapes: lines(
+    '{"type":"addWarningToCurrentStatus","warning":"',
+    String.raw`'\\n'.repeat(2 ** 19)`,
+    '"}',
+    15,
+  ),
+  WholeSecrets: lines('{"type":"log","message":"', "'a-secret'.repeat(2 ** 17)", '"}', 15),
+  WholeTables: lines('{"tables":["x"', '\',""\'.repeat(2 ** 20 / 3)', ']}', 15),
   Dates: `run() {
     ${WRITE}
     write('{"type":"updateLastRequstedDate","date":"2026-01-02"}\\n');
@@ -259,14 +276,29 @@ for (const user of users) {
       });
     }
 
-    test('lines of 50 MB that a caller takes do not pile up', async (t) => {
-      const here = place(t, user, { sources });
-      const stdio =
-        '{ logCapture: { onStdout: (text) => { delivered += text.length; }, onStderr() {} } }';
-      const { growth, delivered } = await run(t, here, 'Whole', { stdio });
-      assert.ok(delivered > 20 * 50 * MEGABYTE, `${delivered} bytes were delivered`);
-      assert.ok(growth < 400 * MEGABYTE, `grew by ${growth / MEGABYTE} MB`);
-    });
+    // what is kept does not depend on the user
+    const long = ['Whole', 'NeverJson', 'Wide', 'WholeEscapes', 'WholeSecrets', 'WholeTables'];
+    for (const source of user === process.getuid() ? long : []) {
+      test(`long lines that a caller takes grow the host by less than 100 MB: ${source}`, async (t) => {
+        const here = place(t, user, { sources });
+        // the first and the last characters of calls that are no part of a longer line
+        const stdio = `{ logCapture: { onStdout: (text) => {
+          delivered += text.length;
+          if (text.startsWith('{') && text.endsWith('}\\n')) whole += 1;
+        }, onStderr() {} } }`;
+        const options = { redact: { values: ['a-secret'] } };
+        const { result, growth, delivered, whole } = await run(t, here, source, { stdio, options });
+        assert.equal(result?.status, 'success');
+        // three bytes of eight are left of a secret
+        const megabytes =
+          { WholeSecrets: 15 * (3 / 8), WholeEscapes: 15, WholeTables: 15 }[source] ?? 50;
+        assert.ok(delivered > 10 * megabytes * MEGABYTE * 0.99, `${delivered} were delivered`);
+        if (/^Whole./.test(source)) assert.equal(whole, 10);
+        else
+          assert.match(result.warnings.join('\n'), /10 lines of the output were longer than 33 MB/);
+        assert.ok(growth < 100 * MEGABYTE, `grew by ${growth / MEGABYTE} MB`);
+      });
+    }
 
     test('a package that describes itself with 1.6 GB is refused', async (t) => {
       const code = `const part = ' '.repeat(${MEGABYTE}); for (let i = 0; i < 1600; i += 1) send(part);`;

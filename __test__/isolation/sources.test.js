@@ -3,7 +3,7 @@
 // registry of the test's own.
 
 const assert = require('node:assert/strict');
-const { spawn } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
@@ -109,6 +109,17 @@ async function setUp(t, user, { packages = [], extra = {} } = {}) {
   return { home, loot, url, play, next: () => path.join(home, `package-${count + 1}`) };
 }
 
+/** The registry that npm asks without any setting. */
+function npmDefaultRegistry() {
+  const names = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
+  const none = { npm_config_userconfig: '/dev/null', npm_config_globalconfig: '/dev/null/none' };
+  return execFileSync('npm', ['config', 'get', 'registry'], {
+    env: { ...Object.fromEntries(names), ...none },
+    cwd: '/',
+    encoding: 'utf8',
+  }).trim();
+}
+
 /** Files in a store that hold what only the host should. */
 function secretsIn(folder) {
   if (!fs.existsSync(folder)) return [];
@@ -210,6 +221,12 @@ for (const user of users) {
         ...{ name: 'with-locked-url', version: '1.0.0', dependencies: { clean: '1' } },
         files: shrinkwrap('with-locked-url', address, { integrity: integrityOf(evil) }),
       },
+      ...['default', 'name'].map((kind) => {
+        const name = `with-locked-${kind}`;
+        const host = kind === 'default' ? npmDefaultRegistry() : 'https://registry.example/';
+        const files = shrinkwrap(name, `${host}clean/-/clean-1.0.0.tgz`);
+        return { name, version: '1.0.0', dependencies: { clean: '1' }, files };
+      }),
       {
         ...{ name: 'with-locked-file', version: '1.0.0', dependencies: { clean: '1' } },
         files: shrinkwrap('with-locked-file', `file:${loot}`),
@@ -236,6 +253,31 @@ for (const user of users) {
         if (user !== users[0]) return;
         const seen = await play(of(name), { allowSpecs: [option] });
         assert.deepEqual(seen.secrets, [SECRET], JSON.stringify(seen));
+      });
+    }
+    // a package is published with a lockfile that names npm's own registry, or the one that it was
+    // made with: a machine with a mirror asks that instead, and so do the addresses here
+    for (const [name, setting, isReplaced] of [
+      ['with-locked-default', undefined, true],
+      ['with-locked-default', 'always', true],
+      ['with-locked-name', 'registry.example', true],
+      ['with-locked-name', 'always', true],
+      ['with-locked-name', 'other.example', false],
+      ['with-locked-name', undefined, false],
+    ]) {
+      await t.test(`${name}, with replace-registry-host ${setting}`, async () => {
+        const variables = setting ? { npm_config_replace_registry_host: setting } : {};
+        // what is not replaced is asked for where nobody answers
+        const proxy = 'http://127.0.0.1:9';
+        const away = {
+          npm_config_https_proxy: proxy,
+          npm_config_noproxy: '127.0.0.1',
+          npm_config_fetch_retries: '0',
+        };
+        const seen = await play(of(name), {}, { ...away, ...variables });
+        if (isReplaced || seen.packages)
+          assert.equal(seen.packages?.clean, '', JSON.stringify(seen));
+        else assert.ok(['INVALID_CONFIG', 'INSTALL_FAILED'].includes(seen.code), seen.message);
       });
     }
     await t.test('an environment of who allows it is not for others', async () => {

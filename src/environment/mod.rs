@@ -15,6 +15,7 @@ mod npmrc;
 mod own_folder;
 mod packlist;
 mod provided;
+mod replaced;
 mod script_ground;
 mod scripts;
 mod sources;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::unix::pipe;
 
 use super::provided::{BUILT_ORIGINAL, Provided};
+use super::replaced::Replaced;
 use super::script_ground::ScriptGround;
 use super::sources::{self, Allowed};
 use super::tree::{Remover, Scratch};
@@ -126,22 +127,23 @@ pub async fn install(
 ) -> Result<Done> {
     let command = if how.pinned { "ci" } else { "install" };
     let mut args: Vec<_> = std::iter::once(command).chain(FLAGS).map(ToOwned::to_owned).collect();
+    let replaced = Replaced::on(host);
     if let Some(allowed) = how.allowed {
         own_folder::check(allowed)?;
         if how.pinned {
             let lock = sources::read_json(&directory.join("package-lock.json")).unwrap_or_default();
-            sources::check(&sources::of_lockfile(&lock, directory), allowed)?;
+            sources::check(&sources::of_lockfile(&lock, directory, &replaced), allowed)?;
         }
         args.extend(flags_of(allowed));
     }
     let layers = run_twice(&args, directory, how, host, cancellation).await.map_err(explain)?;
     let installed = match how.allowed {
         Some(allowed) => {
-            let installed = sources::installed(directory)?;
+            let installed = sources::installed(directory, &replaced)?;
             sources::check(&installed, allowed)?;
             installed
         }
-        None => sources::installed(directory).unwrap_or_default(),
+        None => sources::installed(directory, &replaced).unwrap_or_default(),
     };
     let originals = how.provided.map_or_else(|| vec![BUILT_ORIGINAL.to_owned()], Provided::scripts);
     if let Some(provided) = how.provided {

@@ -98,11 +98,18 @@ pub fn folder(name: &str, otherwise: &str, host: &Host) -> Option<PathBuf> {
     named.or_else(|| in_home(otherwise, host))
 }
 
+/// A setting of npm's, where the host has it.
+pub fn effective(name: &str, host: &Host) -> Option<String> {
+    set(name, &configuration(host), host)
+}
+
 /// A setting, by its variable or from the text of the npmrc files.
 fn set(name: &str, configuration: &str, host: &Host) -> Option<String> {
-    let variable = host.variables.iter().rev().find(|(variable, value)| {
-        !value.is_empty() && variable.to_lowercase() == format!("npm_config_{name}")
-    });
+    let wanted = format!("npm_config_{name}").replace('-', "_");
+    let variable =
+        host.variables.iter().rev().find(|(variable, value)| {
+            !value.is_empty() && variable.to_lowercase().replace('-', "_") == wanted
+        });
     variable.map(|(_, value)| value.clone()).or_else(|| setting(configuration, name, host))
 }
 

@@ -164,6 +164,7 @@ fn notice(package: &Installed, folder: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use super::super::replaced::Replaced;
     use super::super::sources::of_lockfile;
     use super::*;
 
@@ -178,7 +179,7 @@ mod tests {
                 "resolved": if resolved.contains(':') { resolved } else { "https://r/needed.tgz" },
             },
         } });
-        of_lockfile(&lock, folder.path())
+        of_lockfile(&lock, folder.path(), &Replaced::None)
     }
 
     fn runs(resolved: &str, permit: &str) -> bool {

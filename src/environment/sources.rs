@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::replaced::Replaced;
 use crate::error::{Code, Result, RunnerError};
 use crate::specifier::{AllowedOrigins, Origin, origin};
 
@@ -120,7 +121,7 @@ pub struct Installed {
 ///
 /// # Errors
 /// `INSTALL_FAILED` where npm has left no account of them.
-pub fn installed(directory: &Path) -> Result<Vec<Installed>> {
+pub fn installed(directory: &Path, replaced: &Replaced) -> Result<Vec<Installed>> {
     let modules = directory.join("node_modules");
     if !modules.is_dir() {
         return Ok(Vec::new());
@@ -134,16 +135,17 @@ pub fn installed(directory: &Path) -> Result<Vec<Installed>> {
              comes from; see that no setting of npm's keeps it from writing lockfiles",
         ));
     };
-    Ok(of_lockfile(&lock, directory))
+    Ok(of_lockfile(&lock, directory, replaced))
 }
 
 /// Every package that a lockfile names, for an environment in this folder.
-pub fn of_lockfile(lock: &Value, directory: &Path) -> Vec<Installed> {
+pub fn of_lockfile(lock: &Value, directory: &Path, replaced: &Replaced) -> Vec<Installed> {
     let manifest = read_json(&directory.join("package.json")).unwrap_or_default();
     let nothing = Map::new();
     let packages = lock["packages"].as_object().unwrap_or(&nothing);
     let asked = asked(packages, &manifest);
-    let hosts = registry_hosts(packages, &asked);
+    let named = registry_hosts(packages, &asked);
+    let is_registry = |host: &str| named.contains(host) || replaced.covers(host);
     let packages = packages.iter().filter(|(location, _)| !location.is_empty());
     packages
         .map(|(location, entry)| {
@@ -153,7 +155,7 @@ pub fn of_lockfile(lock: &Value, directory: &Path) -> Vec<Installed> {
             let name = asked.first().and_then(|edge| edge.registry_name()).unwrap_or(in_folder).to_owned();
             let is_direct = !asked.is_empty() && !is_in_shrinkwrap(location, lock);
             let source = match source(location, entry, asked, directory) {
-                Source::Registry { .. } if !is_direct => of_shrinkwrap(&name, entry, &hosts),
+                Source::Registry { .. } if !is_direct => of_shrinkwrap(&name, entry, is_registry),
                 source => source,
             };
             Installed {
@@ -281,10 +283,9 @@ fn is_in_shrinkwrap(location: &str, lock: &Value) -> bool {
 }
 
 /// The source of a package for which no metadata of the registry speaks: its address does.
-fn of_shrinkwrap(name: &str, entry: &Value, hosts: &HashSet<String>) -> Source {
+fn of_shrinkwrap(name: &str, entry: &Value, is_registry: impl Fn(&str) -> bool) -> Source {
     let resolved = entry["resolved"].as_str().unwrap_or_default();
-    let host = host_of(resolved);
-    if !host.is_some_and(|host| hosts.contains(&host)) {
+    if !host_of(resolved).is_some_and(|host| is_registry(&host)) {
         return Source::Url(resolved.to_owned());
     }
     let version = entry["version"].as_str().unwrap_or_default();
@@ -356,7 +357,7 @@ mod tests {
         )
         .unwrap();
         let lock = json!({ "packages": { "node_modules/a": entry } });
-        of_lockfile(&lock, folder.path()).remove(0).source
+        of_lockfile(&lock, folder.path(), &Replaced::None).remove(0).source
     }
 
     #[test]
@@ -388,7 +389,7 @@ mod tests {
     #[test]
     fn what_nobody_asks_for_or_another_lockfile_names_is_the_registrys_by_its_host_only() {
         let folder = tempfile::tempdir().unwrap();
-        let of = |more: &Value| {
+        let with = |more: &Value, replaced: &Replaced| {
             let mut lock = json!({ "packages": {
                 "node_modules/top": {
                     "resolved": "https://cdn.host:8/top.tgz", "hasShrinkwrap": true, "dependencies": { "a": "1" },
@@ -398,10 +399,19 @@ mod tests {
             let manifest = json!({ "dependencies": { "top": "1" } });
             fs::write(folder.path().join("package.json"), manifest.to_string()).unwrap();
             lock["packages"]["node_modules/top/node_modules/a"]["resolved"] = more.clone();
-            let all = of_lockfile(&lock, folder.path());
+            let all = of_lockfile(&lock, folder.path(), replaced);
             all.into_iter().find(|package| package.name == "a").unwrap().source
         };
+        let of = |more: &Value| with(more, &Replaced::None);
         let registry = |is_direct| Source::Registry { is_direct };
+        let elsewhere = json!("https://default.host/a/-/a-1.0.0.tgz");
+        for replaced in [Replaced::All, Replaced::Host("default.host".into())] {
+            assert_eq!(with(&elsewhere, &replaced), registry(true));
+        }
+        let other = Replaced::Host("other.host".into());
+        assert!(
+            matches!(with(&elsewhere, &other), Source::Url(_)) && matches!(of(&elsewhere), Source::Url(_))
+        );
         assert_eq!(of(&json!("https://CDN.host:8/a/-/a-1.0.0.tgz")), registry(true));
         assert_eq!(of(&json!("https://cdn.host:8/b/-/b-1.0.0.tgz")), registry(false));
         for other in

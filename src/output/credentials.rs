@@ -171,7 +171,7 @@ impl Credentials {
     pub fn finish(&mut self, found: &mut Vec<String>) -> Vec<u8> {
         let mut passed = Vec::new();
         let line = std::mem::take(&mut self.held);
-        self.end_line(&line, &mut passed, found);
+        self.end_line(line, &mut passed, found);
         passed
     }
 
@@ -196,7 +196,7 @@ impl Credentials {
                 self.held.extend_from_slice(part);
                 if ends {
                     let line = std::mem::take(&mut self.held);
-                    self.end_line(&line, passed, found);
+                    self.end_line(line, passed, found);
                 } else if !may_become_json(&self.held) {
                     passed.append(&mut self.held);
                     self.line = Line::Text;
@@ -206,7 +206,7 @@ impl Credentials {
                         passed.extend_from_slice(MARK);
                         self.line = Line::TooLong;
                     } else {
-                        passed.append(&mut self.held);
+                        *passed = std::mem::take(&mut self.held);
                         self.line = Line::Text;
                     }
                 }
@@ -218,12 +218,17 @@ impl Credentials {
     }
 
     /// Decides what a line is that has ended.
-    fn end_line(&mut self, line: &[u8], passed: &mut Vec<u8>, found: &mut Vec<String>) {
-        if !may_hold_one(line) || !may_become_json(line) {
-            passed.extend_from_slice(line);
+    fn end_line(&mut self, mut line: Vec<u8>, passed: &mut Vec<u8>, found: &mut Vec<String>) {
+        if !may_hold_one(&line) || !may_become_json(&line) {
+            // a long one is not copied
+            if passed.is_empty() {
+                *passed = line;
+            } else {
+                passed.append(&mut line);
+            }
             return;
         }
-        let text = String::from_utf8_lossy(line);
+        let text = String::from_utf8_lossy(&line);
         let rest = each_object(&text, |between, object, members| {
             passed.extend_from_slice(between.as_bytes());
             let (is_any, is_last) = members.is_credentials();

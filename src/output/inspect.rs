@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::redact::json::escape;
 use super::state::State;
 use super::tables::Tables;
-use crate::foreign::cut;
+use crate::foreign::{beginning, cut};
 
 /// Warnings kept of one run; more are counted, not kept.
 pub const MAX_WARNINGS: usize = 1000;
@@ -74,8 +75,39 @@ struct Summary {
     rows: u64,
 }
 
+/// Bytes of the longest `tables`, `progress` or `summary` that is read.
+const MEMBER_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a long text in JSON that are read, with its escapes: what is kept of it is shorter.
+const TEXT_BYTES: usize = 8 * WARNING_BYTES;
+
+/// A text that is short: the type of a message, the name of a status.
 fn text(raw: Option<&RawValue>) -> Option<String> {
-    serde_json::from_str(raw?.get()).ok()
+    let raw = raw?.get();
+    if raw.len() > TEXT_BYTES { None } else { serde_json::from_str(raw).ok() }
+}
+
+/// A text, cut where it is long. It may be as long as a line, so there is no copy of it.
+fn cut_text(raw: Option<&RawValue>, most: usize) -> Option<String> {
+    let raw = raw?.get();
+    if memchr::memchr(b'\\', raw.as_bytes()).is_none() {
+        return Some(beginning(serde_json::from_str(raw).ok()?, most, 0));
+    }
+    if raw.len() <= TEXT_BYTES {
+        return Some(cut(serde_json::from_str(raw).ok()?, most));
+    }
+    // where a character begins that is no part of an escape
+    let mut end = 1;
+    while end < TEXT_BYTES {
+        let rest = &raw.as_bytes()[end..];
+        end += match rest.first()? {
+            b'\\' => escape(rest).1,
+            _ => memchr::memchr(b'\\', &rest[..TEXT_BYTES - end]).unwrap_or(TEXT_BYTES - end),
+        };
+    }
+    let end = (1..=end).rev().find(|&end| raw.is_char_boundary(end))?;
+    let read: String = serde_json::from_str(&format!("{}\"", raw.get(..end)?)).ok()?;
+    Some(beginning(&read, most, raw.len() - end - 1))
 }
 
 /// Reads the messages of one run as they pass.
@@ -132,17 +164,18 @@ impl Inspector {
     }
 
     fn take(&mut self, message: &Message) {
-        if let Some(Summary { rows }) = message.summary.and_then(|raw| serde_json::from_str(raw.get()).ok()) {
-            self.rows = Some(self.rows.unwrap_or_default().saturating_add(rows));
-        }
-        if let Some(raw) = message.tables {
+        let is_short = |raw: &&RawValue| raw.get().len() <= MEMBER_BYTES;
+        if let Some(raw) = message.tables.filter(is_short) {
             self.tables.named(raw);
         }
-        if let Some(raw) = message.progress {
+        if let Some(raw) = message.progress.filter(is_short) {
             self.tables.progress(raw);
         }
-        if let Some(raw) = message.summary {
+        if let Some(raw) = message.summary.filter(is_short) {
             self.tables.summary(raw);
+            if let Ok(Summary { rows }) = serde_json::from_str(raw.get()) {
+                self.rows = Some(self.rows.unwrap_or_default().saturating_add(rows));
+            }
         }
         match text(message.kind).as_deref() {
             Some("updateCurrentStatus") => {
@@ -161,9 +194,8 @@ impl Inspector {
                 }
             }
             Some("addWarningToCurrentStatus") => {
-                let warning = text(message.warning)
+                let warning = cut_text(message.warning, WARNING_BYTES)
                     .unwrap_or_else(|| "the connector added a warning to its status".to_owned());
-                let warning = cut(warning, WARNING_BYTES);
                 let bytes = self.bytes + warning.len();
                 if self.warnings.len() < MAX_WARNINGS && bytes <= ALL_WARNINGS_BYTES {
                     self.bytes = bytes;
@@ -212,15 +244,33 @@ impl Inspector {
 
 /// A number, or a string that holds one.
 fn number(raw: Option<&RawValue>) -> Option<i64> {
-    let raw = raw?.get();
-    serde_json::from_str::<i64>(raw)
-        .ok()
-        .or_else(|| serde_json::from_str::<String>(raw).ok()?.trim().parse().ok())
+    let raw = raw?;
+    serde_json::from_str::<i64>(raw.get()).ok().or_else(|| text(Some(raw))?.trim().parse().ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_warning_is_cut_without_reading_all_of_it() {
+        let warning = |text: &str| {
+            let mut inspector = Inspector::default();
+            inspector.read(&format!(r#"{{"type":"addWarningToCurrentStatus","warning":"{text}"}}"#));
+            inspector.into_warnings().remove(0)
+        };
+        let size = 20 * WARNING_BYTES;
+        assert!(
+            warning(&"w".repeat(size)).ends_with(&format!("w… ({} more bytes were cut)", 19 * WARNING_BYTES))
+        );
+        for shift in 0..12 {
+            let text = "x".repeat(shift) + &"\\ud83d\\ude00".repeat(size / 12);
+            let shown = warning(&text);
+            assert!(shown.starts_with(&("x".repeat(shift) + "😀")) && shown.contains("more bytes were cut"));
+            assert!(shown.len() < WARNING_BYTES + 100 && !shown.contains('\u{FFFD}'), "{shift}");
+        }
+        assert!(warning(&("\\n".to_owned() + &"ж".repeat(size))).starts_with("\nж"));
+    }
 
     #[test]
     fn json_objects_are_told_from_everything_else() {

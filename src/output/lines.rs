@@ -4,6 +4,7 @@
 //! text and JSON loses both (contract, section 6). So a batch holds whole lines, in order, all
 //! of one kind.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::inspect::holds_json_objects;
@@ -15,8 +16,13 @@ use crate::observer::{Batch, BatchKind};
 const BATCH_BYTES: usize = 64 * 1024;
 
 /// Longest line that stays whole for somebody who takes lines, in bytes. A longer one is cut between
-/// characters, so that a connector that never ends a line cannot fill the host's memory.
-pub const MAX_LINE_BYTES: usize = 64 * 1024 * 1024;
+/// characters, so that a connector that never ends a line cannot fill the host's memory: it holds a
+/// line and JavaScript's copy of it. Where a line is not ASCII, that may have two bytes for each, and
+/// half as much stays whole.
+pub const MAX_LINE_BYTES: usize = 33 * 1024 * 1024;
+
+/// Most bytes of the parts in which a longer one comes.
+const PART_BYTES: usize = 4 * 1024 * 1024;
 
 /// The same where nobody takes them, and they are only looked at.
 pub const MAX_SEEN_LINE_BYTES: usize = 4 * 1024 * 1024;
@@ -51,36 +57,87 @@ impl Framer {
     }
 
     /// Takes what was read, and gives every line that it completes.
-    pub fn push(&mut self, bytes: &[u8], batches: &mut Vec<Batch>) {
-        let Some(last_end) = memchr::memrchr(b'\n', bytes) else {
+    pub fn push<'a>(&mut self, bytes: impl Into<Cow<'a, [u8]>>, batches: &mut Vec<Batch>) {
+        let bytes = bytes.into();
+        let Some(last_end) = memchr::memrchr(b'\n', &bytes) else {
             self.keep(bytes, batches);
             return;
         };
-        let (complete, rest) = bytes.split_at(last_end + 1);
-        self.is_cut = false;
+        let rest = bytes[last_end + 1..].to_vec();
         if self.partial.is_empty() {
-            append_lines(complete, batches);
+            match bytes {
+                Cow::Borrowed(bytes) => append_lines(&bytes[..=last_end], batches),
+                Cow::Owned(mut complete) => {
+                    complete.truncate(last_end + 1);
+                    self.append_owned(complete, batches);
+                }
+            }
         } else {
-            self.partial.extend_from_slice(complete);
-            append_owned(std::mem::take(&mut self.partial), batches);
+            self.partial.extend_from_slice(&bytes[..=last_end]);
+            drop(bytes);
+            let line = std::mem::take(&mut self.partial);
+            self.append_owned(line, batches);
         }
-        self.keep(rest, batches);
+        self.is_cut = false;
+        self.keep(rest.into(), batches);
     }
 
     /// Gives what is left when the stream has ended: a last line without a line end.
     pub fn finish(&mut self, batches: &mut Vec<Batch>) {
-        append_owned(std::mem::take(&mut self.partial), batches);
+        let line = std::mem::take(&mut self.partial);
+        self.append_owned(line, batches);
     }
 
-    fn keep(&mut self, bytes: &[u8], batches: &mut Vec<Batch>) {
-        self.partial.extend_from_slice(bytes);
-        while self.partial.len() > self.max_line {
-            self.cut_lines += u64::from(!std::mem::replace(&mut self.is_cut, true));
-            let cut = character_start(&self.partial, self.max_line);
-            let rest = self.partial.split_off(cut);
-            let text = into_text(&std::mem::replace(&mut self.partial, rest));
+    fn keep(&mut self, bytes: Cow<'_, [u8]>, batches: &mut Vec<Batch>) {
+        if self.partial.is_empty() {
+            self.partial = bytes.into_owned();
+        } else {
+            self.partial.extend_from_slice(&bytes);
+        }
+        if self.partial.len() > self.limit_of(&self.partial) {
+            let whole = character_end(&self.partial);
+            let rest = self.partial.split_off(whole);
+            self.cut(batches);
+            self.partial = rest;
+        }
+    }
+
+    /// How much of a line may stay whole.
+    fn limit_of(&self, line: &[u8]) -> usize {
+        let wide = self.max_line / 2;
+        if line.len() <= wide || line.is_ascii() { self.max_line } else { wide }
+    }
+
+    /// Gives what there is of the line in parts, from the last one on: so each goes out of the line's
+    /// memory while it is copied.
+    fn cut(&mut self, batches: &mut Vec<Batch>) {
+        self.cut_lines += u64::from(!std::mem::replace(&mut self.is_cut, true));
+        let most = (self.max_line / 2).min(PART_BYTES);
+        let mut line = std::mem::take(&mut self.partial);
+        let first = batches.len();
+        while line.len() > most {
+            let start = character_start(&line, line.len() - most);
+            let text = into_text(&line.split_off(start));
+            line.shrink_to_fit();
             batches.push(Batch { kind: BatchKind::Text, text });
         }
+        batches.push(Batch { kind: BatchKind::Text, text: into_text(&line) });
+        batches[first..].reverse();
+    }
+
+    /// Appends lines that nobody else needs: one that is alone, as long ones are, is not copied.
+    fn append_owned(&mut self, bytes: Vec<u8>, batches: &mut Vec<Batch>) {
+        let is_alone = memchr::memchr(b'\n', &bytes).is_none_or(|end| end + 1 == bytes.len());
+        if bytes.is_empty() || !is_alone {
+            return append_lines(&bytes, batches);
+        }
+        if bytes.len() > self.limit_of(&bytes) {
+            self.partial = bytes;
+            return self.cut(batches);
+        }
+        let kind = if is_json_objects(&bytes) { BatchKind::Json } else { BatchKind::Text };
+        let text = String::from_utf8(bytes).unwrap_or_else(|odd| into_text(odd.as_bytes()));
+        batches.push(Batch { kind, text });
     }
 }
 
@@ -89,15 +146,15 @@ fn character_start(bytes: &[u8], at: usize) -> usize {
     (at.saturating_sub(3).max(1)..=at).rev().find(|&index| bytes[index] & 0xC0 != 0x80).unwrap_or(at)
 }
 
-/// The same of lines that nobody else needs: one that is alone, as long ones are, is not copied.
-fn append_owned(bytes: Vec<u8>, batches: &mut Vec<Batch>) {
-    let is_alone = memchr::memchr(b'\n', &bytes).is_none_or(|end| end + 1 == bytes.len());
-    if bytes.is_empty() || !is_alone {
-        return append_lines(&bytes, batches);
+/// Where the characters end that are whole.
+fn character_end(bytes: &[u8]) -> usize {
+    let end = bytes.len().saturating_sub(8);
+    match bytes[end..].utf8_chunks().last() {
+        Some(last) if !last.invalid().is_empty() && last.invalid().len() < 4 => {
+            bytes.len() - last.invalid().len()
+        }
+        _ => bytes.len(),
     }
-    let kind = if is_json_objects(&bytes) { BatchKind::Json } else { BatchKind::Text };
-    let text = String::from_utf8(bytes).unwrap_or_else(|odd| into_text(odd.as_bytes()));
-    batches.push(Batch { kind, text });
 }
 
 /// Appends whole lines, starting a new batch where the kind changes or the batch is full.
@@ -147,7 +204,7 @@ mod tests {
         let mut framer = Framer::default();
         let mut batches = Vec::new();
         for chunk in chunks {
-            framer.push(chunk, &mut batches);
+            framer.push(*chunk, &mut batches);
         }
         framer.finish(&mut batches);
         batches

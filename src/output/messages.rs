@@ -100,7 +100,7 @@ mod tests {
         let mut framer = Framer::default();
         let mut batches = Vec::new();
         for piece in pieces {
-            framer.push(piece, &mut batches);
+            framer.push(*piece, &mut batches);
         }
         framer.finish(&mut batches);
         let arrays = batches.iter().filter_map(|batch| messages(stream, batch));

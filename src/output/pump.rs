@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags};
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::credentials::Credentials;
 use super::life::Life;
@@ -24,7 +24,8 @@ const READ_BYTES: usize = 256 * 1024;
 /// bound what a slow one makes the host hold.
 const READS_AHEAD: usize = 2;
 
-/// Bytes from which on one read's output is large: a line much longer than what is read at once.
+/// Bytes from which on one read's output is large: a line much longer than what is read at once. It
+/// is delivered before there is another read.
 const LARGE_BYTES: usize = 1024 * 1024;
 
 /// Pause after a short read. One wake-up a millisecond costs far less than one for each line.
@@ -109,6 +110,8 @@ struct Delivery {
     arrays: Vec<String>,
     /// What comes after these.
     whole: Option<Whole>,
+    /// Told when all of it was taken.
+    taken: Option<oneshot::Sender<()>>,
 }
 
 impl Delivery {
@@ -126,25 +129,36 @@ async fn deliver<O: Observer>(
     observer: &O,
     progress: &Progress,
 ) {
-    while let Some(Delivery { batches, arrays, whole }) = receiver.recv().await {
-        for together in in_groups(batches) {
+    while let Some(Delivery { batches, arrays, whole, taken }) = receiver.recv().await {
+        for together in in_groups(batches, |batch| batch.text.len()) {
             progress.deliver(observer.output(stream, together)).await;
         }
-        for together in in_groups(arrays) {
+        for together in in_groups(arrays, String::len) {
             progress.deliver(observer.messages(together)).await;
         }
         if let Some(whole) = whole {
             progress.deliver(observer.whole(whole)).await;
         }
+        if let Some(taken) = taken {
+            let _ = taken.send(());
+        }
     }
 }
 
-/// Up to [`BATCHES_AT_ONCE`] at a time.
-fn in_groups<T>(all: Vec<T>) -> impl Iterator<Item = Vec<T>> {
-    let mut rest = all.into_iter().peekable();
+/// Up to [`BATCHES_AT_ONCE`] at a time, and no more after what is large.
+fn in_groups<T>(all: Vec<T>, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = Vec<T>> {
+    let mut rest = all.into_iter();
     std::iter::from_fn(move || {
-        rest.peek()?;
-        Some(rest.by_ref().take(BATCHES_AT_ONCE).collect())
+        let mut group = vec![rest.next()?];
+        let mut size = bytes(&group[0]);
+        while size < LARGE_BYTES
+            && group.len() < BATCHES_AT_ONCE
+            && let Some(next) = rest.next()
+        {
+            size += bytes(&next);
+            group.push(next);
+        }
+        Some(group)
     })
 }
 
@@ -212,8 +226,8 @@ impl<O: Observer> Stream<'_, O> {
             None => Cow::Borrowed(bytes),
         };
         self.learn(&found);
-        let bytes = self.redactor.push(&bytes);
-        self.pass(&bytes).await;
+        let bytes = self.redactor.push(bytes);
+        self.pass(bytes).await;
     }
 
     /// What messages say of credentials is secret from now on.
@@ -226,12 +240,12 @@ impl<O: Observer> Stream<'_, O> {
     }
 
     /// Passes on what holds no secret any more; the fields that the inspector reads are kept.
-    async fn pass(&mut self, bytes: &[u8]) {
+    async fn pass(&mut self, bytes: Cow<'_, [u8]>) {
         if bytes.is_empty() {
             return;
         }
         if self.kind == StreamKind::Stderr {
-            self.tail.push(bytes);
+            self.tail.push(&bytes);
         }
         if self.sink == Sink::Host {
             self.progress.deliver(write_to_host(self.kind, bytes.to_vec())).await;
@@ -246,11 +260,11 @@ impl<O: Observer> Stream<'_, O> {
             let mut found = Vec::new();
             let bytes = credentials.finish(&mut found);
             self.learn(&found);
-            let bytes = self.redactor.push(&bytes).into_owned();
-            self.pass(&bytes).await;
+            let bytes = self.redactor.push(bytes);
+            self.pass(bytes).await;
         }
         let rest = self.redactor.finish();
-        self.pass(&rest).await;
+        self.pass(rest.into()).await;
         let mut batches = Vec::new();
         self.framer.finish(&mut batches);
         self.hand_over(batches).await;
@@ -277,17 +291,20 @@ impl<O: Observer> Stream<'_, O> {
         if batches.is_empty() && arrays.is_empty() {
             return;
         }
-        self.send(Delivery { batches, arrays, whole: None }).await;
+        self.send(Delivery { batches, arrays, whole: None, taken: None }).await;
     }
 
-    async fn send(&self, delivery: Delivery) {
-        // what is large waits alone
-        let places = if delivery.bytes() > LARGE_BYTES { READS_AHEAD } else { 1 };
+    async fn send(&self, mut delivery: Delivery) {
+        let taken = (delivery.bytes() > LARGE_BYTES).then(|| {
+            let (taken, waiting) = oneshot::channel();
+            delivery.taken = Some(taken);
+            waiting
+        });
         // the receiver is only gone when the whole run is
-        if let Ok(mut permits) = self.sender.reserve_many(places).await
-            && let Some(permit) = permits.next()
+        if self.sender.send(delivery).await.is_ok()
+            && let Some(taken) = taken
         {
-            permit.send(delivery);
+            let _ = taken.await;
         }
     }
 
@@ -300,7 +317,7 @@ impl<O: Observer> Stream<'_, O> {
             let arrays = self.wants_messages.then(|| [both(&batch), both(&whole)]);
             let lines = (self.sink == Sink::Observer).then_some([batch.text, whole.text]);
             let whole = Some(Whole { lines, messages: arrays });
-            self.send(Delivery { batches: Vec::new(), arrays: Vec::new(), whole }).await;
+            self.send(Delivery { batches: Vec::new(), arrays: Vec::new(), whole, taken: None }).await;
         }
     }
 }

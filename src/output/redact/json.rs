@@ -19,6 +19,9 @@ const KINDS: [&str; 9] = [
     "error",
 ];
 
+/// Fields that may be kept.
+const KEPT_FIELDS: [&[u8]; 4] = [b"type", b"at", b"date", b"status"];
+
 /// Whether a field of a message says how a run goes (contract, section 11): the host and the
 /// inspector read these, so they stay as they are, as long as they are what their names say.
 fn is_kept(name: &[u8], content: &[u8]) -> bool {
@@ -68,31 +71,38 @@ pub fn is_time(text: &str) -> bool {
     }
 }
 
-/// The contents of the strings in a line of JSON objects, but for those of kept fields.
-pub fn redactable_strings(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let mut depth = 0_usize;
-    let mut field: &[u8] = b"";
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        while at < line.len() {
-            let start = at;
-            at += 1;
+/// Finds the contents of the strings in a line of JSON objects, but for those of kept fields.
+#[derive(Debug, Default)]
+pub struct RedactableStrings {
+    depth: usize,
+    /// The field of a message whose value comes next, where it is one of those that may be kept.
+    field: &'static [u8],
+    at: usize,
+}
+
+impl RedactableStrings {
+    /// The next one. The line may have changed before the end of the one that was given last.
+    pub fn next(&mut self, line: &[u8]) -> Option<Range<usize>> {
+        while self.at < line.len() {
+            let start = self.at;
+            self.at += 1;
             match line[start] {
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth = depth.saturating_sub(1),
-                b',' if depth == 1 => field = b"",
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+                b',' if self.depth == 1 => self.field = b"",
                 b'"' => {
                     let Some(end) = string_end(line, start + 1) else {
-                        at = line.len();
+                        self.at = line.len();
                         return None;
                     };
-                    at = end + 1;
+                    self.at = end + 1;
                     let content = start + 1..end;
                     let is_key = is_key(line, end);
-                    if is_key && depth == 1 {
-                        field = &line[content.clone()];
+                    if is_key && self.depth == 1 {
+                        let known = KEPT_FIELDS.iter().find(|field| ***field == line[content.clone()]);
+                        self.field = known.copied().unwrap_or_default();
                     }
-                    if is_key || depth != 1 || !is_kept(field, &line[content.clone()]) {
+                    if is_key || self.depth != 1 || !is_kept(self.field, &line[content.clone()]) {
                         return Some(content);
                     }
                 }
@@ -100,7 +110,7 @@ pub fn redactable_strings(line: &[u8]) -> impl Iterator<Item = Range<usize>> {
             }
         }
         None
-    })
+    }
 }
 
 /// Whether the string that ends with this quote is a key.
@@ -163,7 +173,7 @@ impl Decoded {
 }
 
 /// The character that an escape stands for, and the escape's length.
-fn escape(text: &[u8]) -> (char, usize) {
+pub fn escape(text: &[u8]) -> (char, usize) {
     let unit = |at: usize| -> Option<u32> {
         let digits = text.get(at..at + 4)?;
         u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
@@ -342,7 +352,8 @@ mod tests {
     use super::*;
 
     fn strings(line: &str) -> Vec<&str> {
-        redactable_strings(line.as_bytes()).map(|range| &line[range]).collect()
+        let mut strings = RedactableStrings::default();
+        std::iter::from_fn(|| strings.next(line.as_bytes())).map(|range| &line[range]).collect()
     }
 
     #[test]

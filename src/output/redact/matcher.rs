@@ -14,6 +14,9 @@ const ANCHOR_BYTES: usize = 8;
 /// the text nor an end that is held back costs more than this, whatever the secret is like.
 const LONGEST: usize = 256;
 
+/// Bytes that hold any needle whole.
+pub const MOST_AT_ONCE: usize = LONGEST + 3;
+
 /// Bytes that a piece shares with the next at least: what overlaps is one range.
 const SHARED: usize = ANCHOR_BYTES;
 
@@ -144,7 +147,7 @@ fn pieces(needle: &[u8]) -> Vec<&[u8]> {
     let boundary = |at: usize| (at.saturating_sub(3)..=at).rev().find(|at| !is_inside(*at)).unwrap_or(at);
     let mut pieces = Vec::new();
     let mut start = 0;
-    while needle.len() - start > LONGEST + 3 {
+    while needle.len() - start > MOST_AT_ONCE {
         let end = boundary(start + LONGEST);
         pieces.push(&needle[start..end]);
         // the last one is as long as the others: a short end would be found where it is none

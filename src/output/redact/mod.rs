@@ -7,6 +7,7 @@
 
 pub(crate) mod json;
 mod matcher;
+mod replace;
 mod secrets;
 mod stream;
 #[cfg(test)]

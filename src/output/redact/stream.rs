@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Secrets;
-use super::json::{Decoded, redactable_strings};
 use super::matcher::Matcher;
+use super::replace::{redact_json, redact_text};
 use crate::output::{MAX_LINE_BYTES, is_json_objects};
 
 /// What stands for a secret.
@@ -44,26 +44,28 @@ impl Redactor {
         Self { max_line, ..self }
     }
 
-    /// Takes what was read and gives what may pass.
-    pub fn push<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let Some(secrets) = self.secrets.as_ref().map(|secrets| secrets.matcher()) else {
-            return Cow::Borrowed(bytes);
-        };
+    /// Takes what was read and gives what may pass. What is owned is not copied where it is one line.
+    pub fn push<'a>(&mut self, bytes: impl Into<Cow<'a, [u8]>>) -> Cow<'a, [u8]> {
+        let bytes = bytes.into();
+        let Some(secrets) = self.secrets.as_ref().map(|secrets| secrets.matcher()) else { return bytes };
         let mut passed = Vec::new();
-        let mut rest = bytes;
         // most output holds no secret, and then whole lines need not be looked at one by one
         if self.buffer.is_empty()
-            && let Some(end) = memchr::memrchr(b'\n', bytes)
+            && let Some(end) = memchr::memrchr(b'\n', &bytes)
             && secrets.pass_untouched(&bytes[..=end])
         {
             self.inside_text = false;
             if end + 1 == bytes.len() {
-                return Cow::Borrowed(bytes);
+                return bytes;
             }
-            passed.extend_from_slice(&bytes[..=end]);
-            rest = &bytes[end + 1..];
+            self.buffer.extend_from_slice(&bytes[end + 1..]);
+            passed = bytes.into_owned();
+            passed.truncate(end + 1);
+        } else if self.buffer.is_empty() {
+            self.buffer = bytes.into_owned();
+        } else {
+            self.buffer.extend_from_slice(&bytes);
         }
-        self.buffer.extend_from_slice(rest);
         self.advance(&secrets, false, &mut passed);
         Cow::Owned(passed)
     }
@@ -106,8 +108,8 @@ impl Redactor {
         }
         let length = line.len();
         self.pass_text(secrets, true, passed);
-        redact_json(secrets, &self.buffer[..length], passed);
-        self.remove_front(length);
+        let kept = redact_json(secrets, &mut self.buffer[..length]);
+        self.pass_front(length, kept, passed);
     }
 
     /// Whether the line that ends here may be one of a secret of several lines, which are text.
@@ -118,58 +120,36 @@ impl Redactor {
     }
 
     fn pass_text(&mut self, secrets: &Matcher, all: bool, passed: &mut Vec<u8>) {
-        let text = &self.buffer[..self.text];
+        let text = &mut self.buffer[..self.text];
         let end = if all { text.len() } else { secrets.unfinished(text) };
         if end == 0 {
             return;
         }
-        let mut at = 0;
-        let mut covered = 0;
-        for range in secrets.ranges(text, self.covered) {
-            if range.start >= end {
-                break;
-            }
-            passed.extend_from_slice(&text[at..range.start]);
-            if range.start > 0 || self.covered == 0 {
-                passed.extend_from_slice(MARK);
-            }
-            at = range.end.min(end);
-            covered = range.end - at;
-        }
-        passed.extend_from_slice(&text[at..end]);
+        let redacted = redact_text(secrets, text, end, self.covered);
         self.text -= end;
-        self.covered = covered;
-        self.remove_front(end);
+        self.covered = redacted.covered;
+        self.pass_front(end, redacted.kept, passed);
+        if redacted.needs_mark {
+            passed.extend_from_slice(MARK);
+        }
     }
 
-    fn remove_front(&mut self, count: usize) {
-        self.buffer.drain(..count);
+    /// Passes the first `kept` bytes of the buffer, which stand for its first `count`. They are moved
+    /// where they are most of it: a long line is not copied.
+    fn pass_front(&mut self, count: usize, kept: usize, passed: &mut Vec<u8>) {
         self.searched = self.searched.saturating_sub(count);
+        if passed.is_empty() && count > self.buffer.len() / 2 {
+            let rest = self.buffer.split_off(count);
+            *passed = std::mem::replace(&mut self.buffer, rest);
+            passed.truncate(kept);
+        } else {
+            passed.extend_from_slice(&self.buffer[..kept]);
+            self.buffer.drain(..count);
+        }
     }
 }
 
 /// Whether a line with this beginning may be one of JSON objects.
 fn may_become_json(beginning: &[u8]) -> bool {
     matches!(beginning.trim_ascii_start().first(), None | Some(b'{'))
-}
-
-/// Replaces secrets inside the strings of a line of JSON objects.
-fn redact_json(secrets: &Matcher, line: &[u8], passed: &mut Vec<u8>) {
-    let mut at = 0;
-    for string in redactable_strings(line) {
-        let content = &line[string.clone()];
-        let ranges = if memchr::memchr(b'\\', content).is_none() {
-            secrets.ranges(content, 0)
-        } else {
-            let decoded = Decoded::new(content);
-            let found = secrets.ranges(&decoded.bytes, 0);
-            found.iter().map(|range| decoded.origin(range)).collect()
-        };
-        for range in ranges {
-            passed.extend_from_slice(&line[at..string.start + range.start]);
-            passed.extend_from_slice(MARK);
-            at = string.start + range.end;
-        }
-    }
-    passed.extend_from_slice(&line[at..]);
 }
