@@ -22,15 +22,24 @@ const LOOK = `run() {
   const path = require('node:path');
   const seen = { secrets: [], ran: [], packages: {} };
   const top = fs.realpathSync('node_modules');
+  // what environments share stands in each by links; others are not followed
+  const shared = path.dirname(path.dirname(top)) + path.sep;
   const folders = [top];
+  const known = new Set(folders);
   for (const folder of folders) {
-    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
-      const file = path.join(folder, entry.name);
-      if (entry.isDirectory()) folders.push(file);
-      if (entry.name === 'secret') seen.secrets.push(fs.readFileSync(file, 'utf8'));
+    for (const { name } of fs.readdirSync(folder, { withFileTypes: true })) {
+      const file = path.join(folder, name);
+      let real;
+      try { real = fs.realpathSync(file); } catch { continue; }
+      if (!real.startsWith(shared)) continue;
+      if (fs.statSync(real).isDirectory() && !known.has(real)) {
+        known.add(real);
+        folders.push(file);
+      }
+      if (name === 'secret') seen.secrets.push(fs.readFileSync(file, 'utf8'));
       const where = path.relative(top, folder);
-      if (entry.name === 'ran') seen.ran.push(where);
-      if (entry.name === 'index.js') seen.packages[where] = fs.readFileSync(file, 'utf8');
+      if (name === 'ran') seen.ran.push(where);
+      if (name === 'index.js') seen.packages[where] = fs.readFileSync(file, 'utf8');
     }
   }
   seen.ran.sort();
