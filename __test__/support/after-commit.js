@@ -194,6 +194,13 @@ function afterCommit(options, placeOf) {
     return { assertSame, at, marked };
   };
 
+  // a killed run leaves a checkpoint beside it, of how far it was
+  const cursorOf = ({ date, tables, connectorRunner: { fingerprint } }) => ({
+    date,
+    tables,
+    fingerprint,
+  });
+
   for (const gate of ['commit', 'end']) {
     test(`kill -9 after the commit (${gate})`, options, async (t) => {
       const { assertSame, at, marked } = await setUp(t, `killed_${gate}`);
@@ -204,7 +211,7 @@ function afterCommit(options, placeOf) {
       project.write(SECOND, { Gate: gate });
       await project.killAtGate();
       await until(() => marked.processes().length === 0, 'the run ends with its host');
-      assert.deepEqual(project.state(), before, 'the state is where it was');
+      assert.deepEqual(cursorOf(project.state()), cursorOf(before), 'the state is where it was');
       project.write(SECOND);
       await project.run();
       await assertSame(project);
