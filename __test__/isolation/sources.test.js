@@ -268,9 +268,7 @@ for (const user of users) {
     // made with: a machine with a mirror asks that instead, and so do the addresses here
     for (const [name, setting, isReplaced] of [
       ['with-locked-default', undefined, true],
-      ['with-locked-default', 'always', true],
       ['with-locked-name', 'registry.example', true],
-      ['with-locked-name', 'always', true],
       ['with-locked-name', 'other.example', false],
       ['with-locked-name', undefined, false],
     ]) {
@@ -284,8 +282,9 @@ for (const user of users) {
           npm_config_fetch_retries: '0',
         };
         const seen = await play(of(name), {}, { ...away, ...variables });
-        if (isReplaced || seen.packages)
-          assert.equal(seen.packages?.clean, '', JSON.stringify(seen));
+        // npm 12 does not follow lockfiles of packages
+        const installed = seen.packages?.[`${name}/node_modules/clean`] ?? seen.packages?.clean;
+        if (isReplaced || seen.packages) assert.equal(installed, '', JSON.stringify(seen));
         else assert.ok(['INVALID_CONFIG', 'INSTALL_FAILED'].includes(seen.code), seen.message);
       });
     }
