@@ -344,6 +344,12 @@ export interface RunOptions {
   storeMaxAgeDays?: number;
   /** Path of a lockfile that pins versions, as `connector-runner store lock` writes it. */
   lockfile?: string;
+  /**
+   * Folder whose project's `.npmrc` counts, as it would for `npm install` there: of it registries, scopes,
+   * logins, proxies and certificate authorities. Default: the current folder; of the command line, the
+   * configuration's.
+   */
+  projectDir?: string;
   /** Loads all modules at start, instead of at first use; false by default. */
   eager?: boolean;
   /**

@@ -25,15 +25,17 @@ function integrityOf(bytes) {
  * @param {Array<object>} packages each package.json; `files` has further files; `tarball` and `integrity`
  *   another address of its archive (a function of the registry's own) and its digest
  * @param {Record<string, Buffer>} [extra] further archives
+ * @param {string} [token] what a request must have to be answered
  * @returns {Promise<string>} its address
  */
-async function registry(t, packages, extra = {}) {
+async function registry(t, packages, extra = {}, token = undefined) {
   const archives = new Map(Object.entries(extra).map(([name, bytes]) => [`/extra/${name}`, bytes]));
   const documents = new Map();
   const server = http.createServer((request, response) => {
     const address = decodeURIComponent(request.url);
-    const found = archives.get(address) ?? documents.get(address);
-    response.writeHead(found ? 200 : 404, { 'content-type': 'application/json' });
+    const isAllowed = !token || request.headers.authorization === `Bearer ${token}`;
+    const found = isAllowed ? (archives.get(address) ?? documents.get(address)) : undefined;
+    response.writeHead(found ? 200 : isAllowed ? 404 : 401, { 'content-type': 'application/json' });
     response.end(Buffer.isBuffer(found) ? found : JSON.stringify(found ?? {}));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

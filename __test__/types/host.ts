@@ -199,6 +199,7 @@ export const everything = (where: RunOptions) =>
     refresh: true,
     storeMaxAgeDays: 7,
     lockfile: 'c.lock.json',
+    projectDir: '.',
     eager: true,
     stacks: 'unexpected',
     allowScripts: ['x'],

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use serde_json::json;
 
-use super::common::{ConnectorsArgs, Printed, Terminal};
+use super::common::{ConnectorsArgs, Printed, Terminal, project_of};
 use super::config_file::{explain, read_config};
 use super::examine::{Examined, examine};
 use super::findings::{Findings, Severity, counted};
@@ -14,7 +14,7 @@ use super::look::Paint;
 use super::run::{IsolationArgs, Look, PlaceArgs, RunPlan, plan_of_check};
 use super::state::try_state;
 use crate::connectors::{Depth, storage_dependencies};
-use crate::environment::{Published, published};
+use crate::environment::{Project, Published, published};
 use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::run::{Connectors, describe_connectors};
@@ -85,7 +85,14 @@ async fn act(args: &CheckArgs, host: &Host, paint: Paint) -> Result<Printed> {
     let folder = host.absolute(&args.config).parent().map(Path::to_owned).unwrap_or_default();
     let Examined { mut findings, storage } = examine(text, folder, &connectors);
     if let Some((storage, at)) = storage {
-        dependencies(&storage, at, &connectors, args.online.then_some(host), &mut findings).await?;
+        dependencies(
+            &storage,
+            at,
+            &connectors,
+            args.online.then(|| (host, project(args, host))),
+            &mut findings,
+        )
+        .await?;
     }
     if !args.no_state {
         state(args, text, host, &mut findings);
@@ -105,13 +112,19 @@ fn state<'a>(args: &CheckArgs, text: &'a str, host: &Host, findings: &mut Findin
     }
 }
 
+/// What npm would have of the project beside the configuration.
+fn project(args: &CheckArgs, host: &Host) -> Project {
+    let folder = project_of(&args.config).map_or_else(|| host.cwd.clone(), |folder| host.absolute(&folder));
+    Project::of(&folder, host)
+}
+
 /// Whether what npm would install for a storage can be: by its form, and where a host is given also
 /// by asking npm.
 async fn dependencies<'a>(
     storage: &str,
     at: &'a str,
     connectors: &Connectors,
-    online: Option<&Host>,
+    online: Option<(&Host, Project)>,
     findings: &mut Findings<'a>,
 ) -> Result<()> {
     let Connectors { package, catalog } = connectors;
@@ -128,8 +141,9 @@ async fn dependencies<'a>(
             findings.add(Severity::Warning, "storage.name", at, error.message);
             continue;
         }
-        let Some(host) = online.filter(|_| origin(version) == Some(Origin::Registry)) else { continue };
-        let (severity, message) = match published(name, version, host).await? {
+        let is_of_registry = origin(version) == Some(Origin::Registry);
+        let Some((host, project)) = online.as_ref().filter(|_| is_of_registry) else { continue };
+        let (severity, message) = match published(name, version, project, host).await? {
             Published::Yes => continue,
             Published::No(why) => {
                 let has_not = "which npm's registry does not have, or not all that it needs";

@@ -54,6 +54,12 @@ pub fn lockfile_beside(config: &Path) -> PathBuf {
     config.with_extension("lock.json")
 }
 
+/// The folder of a configuration's file, where npm's settings of its project are looked for.
+pub fn project_of(config: &str) -> Option<String> {
+    let folder = Path::new(config).parent()?.to_str().filter(|_| config != "-")?;
+    Some(if folder.is_empty() { "." } else { folder }.to_owned())
+}
+
 impl EnvironmentArgs {
     /// The lockfile that was named, or the one beside the configuration.
     pub fn lockfile_for(&self, config: &Path) -> Option<String> {

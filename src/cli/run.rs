@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
-use super::common::{ConnectorsArgs, EnvironmentArgs};
+use super::common::{ConnectorsArgs, EnvironmentArgs, project_of};
 use crate::host::HelpersRead;
 use crate::isolation::{Isolation, Mode};
 
@@ -133,6 +133,7 @@ impl PlaceArgs {
         let texts = [
             ("runsDir", runs_dir),
             ("lockfile", environment.lockfile_for(Path::new(config))),
+            ("projectDir", project_of(config)),
             ("storeDir", environment.store),
             ("store", no_store.then(|| "off".to_owned())),
         ];

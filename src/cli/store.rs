@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::common::{ConnectorsArgs, EnvironmentArgs, Printed, Terminal, lockfile_beside};
+use super::common::{ConnectorsArgs, EnvironmentArgs, Printed, Terminal, lockfile_beside, project_of};
 use super::look::grouped;
 use crate::cancellation::Cancellation;
 use crate::connectors::storage_dependencies;
@@ -193,7 +193,13 @@ async fn obtain(config: &str, configs: &ConfigsArgs, lockfile: Option<String>, h
         ("allowScripts".into(), OptionValue::Texts(allow_scripts.clone())),
         ("allowSpecs".into(), OptionValue::Texts(allow_specs.clone())),
     ])?;
-    let store = StoreOptions { dir: store.clone(), refresh: *refresh, lockfile, ..checked.store };
+    let store = StoreOptions {
+        dir: store.clone(),
+        refresh: *refresh,
+        lockfile,
+        project: project_of(config),
+        ..checked.store
+    };
     let node = node_for(&host.variables, host)?;
     let purpose = Purpose {
         package: &connectors.package,

@@ -14,6 +14,7 @@ mod npm_settings;
 mod npmrc;
 mod own_folder;
 mod packlist;
+mod project;
 mod provided;
 mod replaced;
 mod script_ground;
@@ -36,6 +37,7 @@ pub use lockfile::portable as portable_lockfile;
 pub use node::{help as node_help, version as node_version};
 pub use noexec::is_noexec;
 pub use npm::{Install, Published, install, published, version as npm_version};
+pub use project::Project;
 pub use provided::Provided;
 pub use scripts::Permit;
 pub use tree::{Remover, Scratch};
@@ -82,6 +84,8 @@ pub struct StoreOptions {
     pub free_install: bool,
     /// What dependencies may ask for beside versions from the registry.
     pub specs: AllowedOrigins,
+    /// Folder whose project says which registries are asked; the host's where absent.
+    pub project: Option<String>,
 }
 
 impl StoreOptions {
@@ -154,6 +158,7 @@ impl Purpose<'_> {
         let lockfile = self.lockfile()?;
         let node_abi = node::abi(self.node, self.host).await?;
         let provided = Provided::by(self.host);
+        let project = self.project();
         let wanted = Wanted {
             package: self.package,
             dependencies,
@@ -164,6 +169,7 @@ impl Purpose<'_> {
             free_install: self.store.free_install,
             lockfile: lockfile.as_deref(),
             provided: &provided,
+            project: &project,
             is_fresh: self.store.is_fresh(),
         };
         let root = store::store_root(self.store.dir.as_deref(), self.host)?;
@@ -173,6 +179,12 @@ impl Purpose<'_> {
         lease.warnings.extend(store.mended());
         lease.warnings.extend(provided.notices(&lease.path));
         Ok(lease)
+    }
+
+    /// What the project's `.npmrc` says.
+    fn project(&self) -> Project {
+        let folder = self.store.project.as_ref().map(|folder| self.host.absolute(folder));
+        Project::of(folder.as_deref().unwrap_or(&self.host.cwd), self.host)
     }
 
     fn lockfile(&self) -> Result<Option<String>> {
@@ -263,12 +275,14 @@ async fn install_here<O: Observer>(
     }
     observer.step(Step::Installing).await;
     let provided = Provided::by(purpose.host);
+    let project = purpose.project();
     let how = Install {
         pinned: lockfile.is_some(),
         is_fresh: purpose.store.is_fresh(),
         scripts: &purpose.store.scripts,
         allowed: Some(Allowed { connectors_root: &purpose.package.root, origins: &purpose.store.specs }),
         provided: Some(&provided),
+        project: Some(&project),
         is_free: purpose.store.free_install,
         lock: lock.as_ref(),
         ..Install::default()
@@ -285,6 +299,7 @@ async fn install_here<O: Observer>(
         free_install: purpose.store.free_install,
         lockfile: lockfile.as_deref(),
         provided: &provided,
+        project: &project,
         is_fresh: purpose.store.is_fresh(),
     };
     let content = store::Content::of(&purpose.package.root, None)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::net::unix::pipe;
 
+use super::project::{Lent, Project};
 use super::provided::{BUILT_ORIGINAL, Provided};
 use super::replaced::Replaced;
 use super::script_ground::ScriptGround;
@@ -70,6 +71,9 @@ pub struct Install<'a> {
     pub allowed: Option<Allowed<'a>>,
     /// What takes the place of originals; none where those are wanted.
     pub provided: Option<&'a Provided>,
+    /// What a project elsewhere says of registries; in a directory of the caller's own, it says so
+    /// itself.
+    pub project: Option<&'a Project>,
     /// Whether npm may do all that its user may, and has all of the host's variables.
     pub is_free: bool,
     /// Whether npm is to run an install script, and do nothing for itself.
@@ -136,7 +140,10 @@ pub async fn install(
         }
         args.extend(flags_of(allowed));
     }
+    // no script of a package sees it, nor whoever uses what was installed
+    let lent = lend(how.project, directory)?;
     let layers = run_twice(&args, directory, how, host, cancellation).await.map_err(explain)?;
+    drop(lent);
     let installed = match how.allowed {
         Some(allowed) => {
             let installed = sources::installed(directory, &replaced)?;
@@ -154,6 +161,11 @@ pub async fn install(
         build(package, directory, how, host, cancellation).await?;
     }
     Ok(Done { layers, warnings: choice.warnings })
+}
+
+fn lend(project: Option<&Project>, directory: &Path) -> Result<Option<Lent>> {
+    let lent = project.map_or(Ok(None), |project| project.lend(directory));
+    lent.map_err(|cause| RunnerError::file("write the project's settings of npm in", directory, &cause))
 }
 
 /// Runs npm with what it has in its cache, and asks the registry where that is older than the version
@@ -281,14 +293,15 @@ fn is_unknown(output: &str) -> bool {
 ///
 /// # Errors
 /// `INSTALL_FAILED` where there is no npm, or it cannot be started.
-pub async fn published(name: &str, version: &str, host: &Host) -> Result<Published> {
+pub async fn published(name: &str, version: &str, project: &Project, host: &Host) -> Result<Published> {
     let npm = process::find_npm(host)?;
     let failed = |cause: std::io::Error| RunnerError::new(Code::InstallFailed, cause.to_string());
     let directory = Scratch::new(&host.temporary_folder(), Remover::of(host)).map_err(failed)?;
+    let _lent = lend(Some(project), directory.path())?;
     let wanted = format!("{name}@{version}");
     let only = ["install", "--package-lock-only"];
     let args: Vec<_> = only.into_iter().chain(FLAGS).chain(FRESH).chain([wanted.as_str()]).collect();
-    let (how, nobody) = (Install::default(), Cancellation::default());
+    let (how, nobody) = (Install { project: Some(project), ..Install::default() }, Cancellation::default());
     let Ended { exit, output, .. } = capture(&npm, &args, directory.path(), how, host, &nobody).await?;
     let output = output.trim();
     // the first line that has the first of these words that any has
@@ -363,7 +376,7 @@ async fn capture(
     } else {
         let confined = (!how.is_free)
             .then(|| for_helper(directory, &npmrc::writable(directory, host), None, true, host));
-        (npmrc::variables(host, temporary.path(), how.is_free), confined.unwrap_or_default())
+        (npmrc::variables(host, temporary.path(), how.project, how.is_free), confined.unwrap_or_default())
     };
     let demands = confined.policy.as_ref().map(|policy| policy.demands);
     let (reader, writer) = std::io::pipe().map_err(failed)?;

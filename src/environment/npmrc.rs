@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::npm_settings;
+use super::project::Project;
 use crate::host::Host;
 use crate::process::{EnvPolicy, make_absolute, path_for_npm};
 
@@ -33,11 +34,17 @@ const PREFIXES: [&str; 5] = ["npm_", "NPM_", "XDG_", "GIT_", "PKG_CONFIG"];
 /// Its variables: what holds its configuration, and what that refers to as `${NAME}`; or with
 /// `is_free` all but those of a run. Its script starts `node` by the PATH, so node's folder must be
 /// on it.
-pub fn variables(host: &Host, temporary: &Path, is_free: bool) -> Vec<(String, String)> {
-    variables_for(&configuration(host), host, temporary, is_free)
+pub fn variables(
+    host: &Host,
+    temporary: &Path,
+    project: Option<&Project>,
+    is_free: bool,
+) -> Vec<(String, String)> {
+    let configuration = format!("{}\n{}", configuration(host), project.map_or("", Project::text));
+    variables_for(&configuration, host, temporary, is_free)
 }
 
-/// The same for another configuration than the user's.
+/// The same for another configuration than the user's and the project's.
 pub fn variables_for(
     configuration: &str,
     host: &Host,
@@ -187,23 +194,23 @@ mod tests {
             ("OW_CONFIG", "secret"),
             ("TMPDIR", "/tmp"),
         ];
-        let passed = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), false);
+        let passed = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), None, false);
         let names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
         let wanted = ["HOME", "npm_config_registry", "https_proxy", "TEAM_TOKEN", "PATH", "TMPDIR"];
         assert_eq!(names, [&wanted[..], &["NODE_DISABLE_COMPILE_CACHE"]].concat());
         assert_eq!(passed[4].1, "/bin:/node/bin");
         assert_eq!(passed[5].1, "/staging/.tmp");
-        let all = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), true);
+        let all = variables(&host(home.path(), &given), Path::new("/staging/.tmp"), None, true);
         assert_eq!(all.len(), given.len() + 1, "all but OW_CONFIG, and HOME, and one of ours");
         let cached: Vec<_> = given.into_iter().chain([("NODE_COMPILE_CACHE", "/own")]).collect();
-        let all = variables(&host(home.path(), &cached), Path::new("/staging/.tmp"), true);
+        let all = variables(&host(home.path(), &cached), Path::new("/staging/.tmp"), None, true);
         assert!(all.iter().all(|(name, _)| name != "NODE_DISABLE_COMPILE_CACHE"));
     }
 
     #[test]
     fn npm_gets_a_cache_where_the_user_has_none_that_can_be_written() {
         let passed = |host: &Host, name: &str| {
-            let all = variables(host, Path::new("/staging/.tmp"), false);
+            let all = variables(host, Path::new("/staging/.tmp"), None, false);
             all.into_iter().find(|variable| variable.0 == name).map(|variable| variable.1)
         };
         let home = tempfile::tempdir().unwrap();

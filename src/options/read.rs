@@ -55,6 +55,7 @@ const KNOWN: &[&str] = &[
     "refresh",
     "storeMaxAgeDays",
     "lockfile",
+    "projectDir",
     "allowScripts",
     "allowSpecs",
     "eager",
@@ -127,6 +128,10 @@ impl Options {
             }
             ("lockfile", OptionValue::Text(text)) if !text.is_empty() => self.store.lockfile = Some(text),
             ("lockfile", _) => return Err(invalid("option lockfile must be the path of a file".into())),
+            ("projectDir", OptionValue::Text(text)) if !text.is_empty() => self.store.project = Some(text),
+            ("projectDir", _) => {
+                return Err(invalid("option projectDir must be the path of a folder".into()));
+            }
             ("allowScripts", OptionValue::Texts(permits)) => {
                 permits.iter().try_for_each(|text| Permit::parse(text).map(drop))?;
                 self.store.scripts = permits;

@@ -258,6 +258,7 @@ impl Store {
             scripts: wanted.scripts,
             allowed: Some(Allowed { connectors_root: &wanted.package.root, origins: wanted.specs }),
             provided: Some(wanted.provided),
+            project: Some(wanted.project),
             is_free: wanted.free_install,
             lock: lock.as_ref(),
             ..Install::default()

@@ -10,6 +10,7 @@ use super::content::Content;
 use super::hex;
 use crate::connectors::Package;
 use crate::environment::packlist::Plain;
+use crate::environment::project::Project;
 use crate::environment::provided::Provided;
 use crate::manifest::{CONNECTORS_PACKAGE, Dependency, connectors_dependency, package_json};
 use crate::specifier::AllowedOrigins;
@@ -50,6 +51,9 @@ pub struct Recipe {
     /// Modules that are the runner's own, and digests of what they consist of.
     #[serde(default)]
     pub provided: Vec<String>,
+    /// Registries that the project names, without logins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<String>,
 }
 
 /// What an environment is wanted for.
@@ -73,6 +77,8 @@ pub struct Wanted<'a> {
     pub lockfile: Option<&'a str>,
     /// What takes the place of originals.
     pub provided: &'a Provided,
+    /// What the project says of registries.
+    pub project: &'a Project,
     /// Whether the registry is asked for versions, also where npm's cache knows some. It changes only
     /// how new they are.
     pub is_fresh: bool,
@@ -97,6 +103,7 @@ impl Recipe {
             specs: wanted.specs.names(),
             lockfile: wanted.lockfile.map(|text| hex(&Sha256::digest(text))),
             provided: wanted.provided.marks(),
+            registries: wanted.project.registries().to_vec(),
         }
     }
 
@@ -166,6 +173,7 @@ mod tests {
             lockfile: None,
             is_fresh: false,
             provided: &Provided::default(),
+            project: &Project::default(),
         };
         let without = crate::host::Host {
             variables: vec![("OWOX_RUNNER_ORIGINALS".into(), "sync-request".into())],
@@ -210,6 +218,7 @@ mod tests {
                 lockfile: None,
                 is_fresh: false,
                 provided: &Provided::default(),
+                project: &Project::default(),
             };
             Recipe::of(&wanted, &Content::of(&package.root, None).unwrap()).key()
         };
