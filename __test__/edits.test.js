@@ -282,6 +282,17 @@ describe('an edit of the connectors package', () => {
       all.every(({ bytes }) => bytes < 1_100_000),
       JSON.stringify(all),
     );
+    const used = await runScript('src/cli-wrapper.js', [
+      'store',
+      'du',
+      '--store',
+      options.storeDir,
+    ]);
+    assert.match(used.stdout, /packages of .*, shared with 7 other environments\n/);
+    const young = JSON.parse((await store('prune', '--older-than', '1')).stdout);
+    assert.equal(young.removed.length, 0);
+    const old = JSON.parse((await store('prune', '--older-than', '0')).stdout);
+    assert.equal(old.removed.length, 8);
     await store('prune', '--all');
     assert.deepEqual(fs.readdirSync(path.join(options.storeDir, 'v2/environments')), []);
     assert.deepEqual(fs.readdirSync(path.join(options.storeDir, 'v2/marks')), []);

@@ -1,5 +1,6 @@
 //! `store`: the shared store of environments.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -42,7 +43,9 @@ pub struct FolderArgs {
 /// What `store` can do.
 #[derive(Debug, Subcommand)]
 pub enum StoreAction {
-    /// List the environments in the store
+    /// List the environments in the store: their own size, what they share with others, when they were
+    /// used last
+    #[command(visible_alias = "du")]
     List(FolderArgs),
     /// Check every file of the environments against what was installed; what is damaged is
     /// installed anew by its next run
@@ -54,7 +57,7 @@ pub enum StoreAction {
         folder: FolderArgs,
 
         /// Remove what was not used for so many days
-        #[arg(long, value_name = "DAYS", default_value = "30")]
+        #[arg(long, visible_alias = "older-than", value_name = "DAYS", default_value = "30")]
         max_age: u32,
 
         /// Remove the least recently used until at most so many megabytes are left
@@ -249,11 +252,28 @@ fn list_text(all: &Vec<Stored>) -> String {
         };
         let _ = writeln!(text, "{:>9}  {:<12}  {wanted}{state}", size(stored.bytes), age(stored.used_ms));
         let files = grouped(stored.files.try_into().unwrap_or_default());
-        let _ = writeln!(text, "{:25}{}, {files} files", "", stored.name);
+        let shares = shared_text(stored, all);
+        let _ = writeln!(text, "{:25}{}, {files} files{shares}", "", stored.name);
     }
-    let total = all.iter().map(|stored| stored.bytes).sum();
+    // what is shared is there once
+    let shared: HashMap<_, _> = all.iter().map(|stored| (&stored.shared, stored.shared_bytes)).collect();
+    let total = all.iter().map(|stored| stored.bytes).chain(shared.into_values()).sum();
     let _ = writeln!(text, "{} in {}", size(total), environments(all.len()));
     text
+}
+
+/// What an environment has in common with others.
+fn shared_text(stored: &Stored, all: &[Stored]) -> String {
+    if stored.shared.is_none() {
+        return String::new();
+    }
+    let others = all.iter().filter(|other| other.shared == stored.shared).count() - 1;
+    let with = match others {
+        0 => String::new(),
+        1 => ", shared with another environment".to_owned(),
+        others => format!(", shared with {others} other environments"),
+    };
+    format!(", and packages of {}{with}", size(stored.shared_bytes))
 }
 
 fn verify_text(all: &[Checked]) -> String {
