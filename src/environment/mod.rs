@@ -226,7 +226,9 @@ pub async fn prepare<O: Observer>(
     } else {
         let obtained = purpose.obtain_for(&all, cancellation, observer).await;
         let mut lease = obtained.map_err(|error| with_missing(error, purpose.storage_dependencies))?;
-        noexec::check(&lease.path, "name another folder with storeDir, --store or OWOX_RUNNER_STORE")?;
+        for environment in [&lease.path, &lease.installed] {
+            noexec::check(environment, "name another folder with storeDir, --store or OWOX_RUNNER_STORE")?;
+        }
         let modules = lease.path.join("node_modules");
         let link = directory.join("node_modules");
         std::os::unix::fs::symlink(&modules, &link)
