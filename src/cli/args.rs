@@ -293,7 +293,12 @@ mod tests {
         assert_eq!(run.state.as_deref(), Some("s.json"));
         assert_eq!(
             run.options,
-            json!({ "connectorsPackage": "@owox/connectors", "runsDir": "/r", "stacks": "unexpected" })
+            json!({
+                "connectorsPackage": "@owox/connectors",
+                "runsDir": "/r",
+                "projectDir": ".",
+                "stacks": "unexpected",
+            })
         );
     }
 

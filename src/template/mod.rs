@@ -98,7 +98,7 @@ mod tests {
         render(&[hostile("x", "x;process.exit(0)")], as_ever).unwrap_err();
         let script = render(&[hostile("x", "x")], as_ever).unwrap();
         assert!(!script.contains("__EAGER") && !script.contains("__EVERY") && !script.contains(PLACEHOLDER));
-        assert!(script.len() < 4096, "{}", script.len());
+        assert!(script.len() < 4608, "{}", script.len());
         assert!(script.contains(r#"[{"name":"x","global":["x"],"global_is":true}]"#));
     }
 
