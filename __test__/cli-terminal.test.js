@@ -100,7 +100,7 @@ test('Ctrl-C in mid-run: 130, nothing is left, the state is untouched', async (t
   assert.deepEqual(processes(), []);
   const { connectorRunner, ...now } = JSON.parse(fs.readFileSync(state, 'utf8'));
   assert.deepEqual(now, before);
-  assert.match(connectorRunner.others[0].checkpoint.state.date, /^2026-01-31/); // for --resume
+  assert.match(connectorRunner.others[0].checkpoints[0].state.date, /^2026-01-31/); // for --resume
   const text = visible(plain(shown())).join('\n');
   assert.match(text, /^Stopping \(SIGINT\); once more kills the connector$/m);
   assert.ok(!text.includes('^C'), 'what the terminal wrote of the key is gone');

@@ -26,7 +26,7 @@ function publication({ tables = [], files = 4 } = {}) {
     partBetween: (from, to) => `files_${from}_to_${to}`,
   };
   const plan = { name: 't', uniqueKeys: ['id'], dateColumn: null, replace: false };
-  const options = { maxKeys: 1000, shrink: async () => {} };
+  const options = { maxKeys: 1000, makeRoom: async () => false, shrink: async () => {} };
   return { statements, staging, publishing: new Publication(connection, plan, staging, options) };
 }
 

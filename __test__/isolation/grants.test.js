@@ -9,7 +9,7 @@ const { test } = require('node:test');
 
 const { NODE_MANIFEST, configOf, connectorsPackage } = require('../support/connectors');
 const { ended, root } = require('../support/host');
-const { asUser, play, readablePackage, users, world } = require('../support/isolation');
+const { asUser, play, readablePackage, users, withoutNpm, world } = require('../support/isolation');
 const { modes, testWith } = require('../support/machine');
 const { tempFolder } = require('../support/temp');
 const { ConnectorRunner } = require('@owox/connector-runner');
@@ -24,7 +24,7 @@ async function host(t, user, code) {
   const text = `const runner = require(${JSON.stringify(folder)}); (async () => { ${code} })()`;
   const [program, ...args] = asUser(user, [process.execPath, '-e', text]);
   const home = world(t, user);
-  const child = spawn(program, args, { env: { ...process.env, HOME: home }, cwd: home });
+  const child = spawn(program, args, { env: { ...withoutNpm(), HOME: home }, cwd: home });
   t.after(() => child.kill('SIGKILL'));
   const { stdout, stderr } = await ended(child);
   assert.match(stdout, /^\{/, stderr);

@@ -11,7 +11,7 @@ const { setTimeout: pause } = require('node:timers/promises');
 
 const { configOf, connectorsPackage } = require('../support/connectors');
 const { ended, root } = require('../support/host');
-const { NOBODY, asUser, readablePackage, users } = require('../support/isolation');
+const { NOBODY, asUser, readablePackage, users, withoutNpm } = require('../support/isolation');
 
 /** Levels that no path, no stack and no limit of open files can hold; under Landlock, which looks at
  * all folders above one, fewer. */
@@ -105,11 +105,9 @@ async function run(t, here, source, { options = {}, stdio = "'ignore'", through 
       console.error(JSON.stringify({ ...told, delivered, whole, growth: status('VmHWM') - before }));
     })();`;
   const [program, ...args] = asUser(user, [...through, process.execPath, '-e', code]);
-  // npm tells its settings to the scripts that it runs, its cache among them
-  const variables = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name));
   const folders = { HOME: path.join(base, 'home'), TMPDIR: path.join(base, 'tmp') };
   const child = spawn(program, args, {
-    env: { ...Object.fromEntries(variables), ...folders },
+    env: { ...withoutNpm(), ...folders },
     stdio: ['ignore', 'ignore', 'pipe'],
     cwd: base,
   });

@@ -8,7 +8,7 @@ const path = require('node:path');
 
 const { connectorsPackage } = require('../support/connectors');
 const { ended, root } = require('../support/host');
-const { asUser, readablePackage, users, world } = require('../support/isolation');
+const { asUser, readablePackage, users, withoutNpm, world } = require('../support/isolation');
 const { modes, testWith } = require('../support/machine');
 
 const withFiles = testWith('files');
@@ -19,7 +19,7 @@ async function host(t, user, code, env = {}) {
   const text = `const runner = require(${JSON.stringify(folder)}); (async () => { ${code} })()`;
   const [program, ...args] = asUser(user, [process.execPath, '-e', text]);
   const home = world(t, user);
-  const child = spawn(program, args, { env: { ...process.env, HOME: home, ...env }, cwd: home });
+  const child = spawn(program, args, { env: { ...withoutNpm(), HOME: home, ...env }, cwd: home });
   t.after(() => child.kill('SIGKILL'));
   const { stdout, stderr } = await ended(child);
   assert.match(stdout, /^\{/, stderr);

@@ -56,6 +56,11 @@ function world(t, user, files = {}) {
   return folder;
 }
 
+/** This process's variables without npm's settings, which name what another user may not have. */
+function withoutNpm() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+}
+
 /** What every connector here begins with: `act(name, work)`, and `call(…)` for the probe. */
 const PRELUDE = `
   const fs = require('node:fs');
@@ -142,4 +147,14 @@ function layerOf(result, name) {
   return result.isolation.layers.find((layer) => layer.name === name);
 }
 
-module.exports = { NOBODY, asUser, layerOf, play, probeProgram, readablePackage, users, world };
+module.exports = {
+  NOBODY,
+  asUser,
+  layerOf,
+  play,
+  probeProgram,
+  readablePackage,
+  users,
+  withoutNpm,
+  world,
+};
