@@ -290,8 +290,9 @@ export interface RunOptions {
    *   system lacks is `ISOLATION_UNAVAILABLE`, and nothing starts.
    *
    * Parameters that a manifest marks with `"format": "path"` are granted: the file to be read, or
-   * with `"access": "write"` its folder to be written. Files are made with mode 0600 (umask 077)
-   * unless it is `'none'`.
+   * with `"access": "write"` its folder to be written; the latter in `'strict'` only for the reference
+   * package, else `write` has to cover it. Files are made with mode 0600 (umask 077) unless it is
+   * `'none'`.
    */
   isolation?: IsolationMode | IsolationPolicy;
   /**
@@ -403,6 +404,8 @@ export interface InProgressMessage extends MessageFields {
   waiting?: { untilMs: number; reason?: string };
   /** How far a run is whose type does not move the state, or is not to move it yet. */
   reached?: ConnectorState;
+  /** Tables that begin anew: what a state says of them counts no longer. */
+  fresh?: string[];
 }
 
 /** Where the run is: 1 import, 2 clean-up in progress, 3 import, 4 clean-up done, 5 error. */
