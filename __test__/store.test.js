@@ -295,6 +295,13 @@ describe('the store', () => {
       assert.match(warning, /made anew: \d+ of its files are missing or changed, such as .*needed/);
       assert.deepEqual((await run(options)).steps, []);
     }
+    // what was put there, as packages without isolation do with their caches, is no damage
+    const [environment] = environments(options).slice(-1);
+    const added = path.join(options.storeDir, 'v2/environments', environment, 'node_modules');
+    fs.chmodSync(added, 0o755);
+    fs.mkdirSync(path.join(added, '.cache'));
+    const { steps, result } = await run(options);
+    assert.deepEqual([steps, result.warnings], [[], []]);
   });
 
   it('goes on with one that is too old where none can be had, but not unread', async (t) => {

@@ -79,6 +79,17 @@ impl Listing {
         self.0.values().filter(|item| matches!(item, Item::File(..))).count()
     }
 
+    /// Whether everything is there below `root`, as large as it was. No file is read.
+    pub fn is_there(&self, root: &Path) -> bool {
+        self.0.iter().all(|(name, item)| {
+            fs::symlink_metadata(root.join(name)).is_ok_and(|metadata| match item {
+                Item::Folder => metadata.is_dir(),
+                Item::Link(_) => metadata.is_symlink(),
+                Item::File(size, ..) => metadata.is_file() && metadata.len() == *size,
+            })
+        })
+    }
+
     /// Paths that differ from what is there now: changed, missing or added.
     pub fn differences(&self, now: &Self) -> Vec<String> {
         let changed = self.0.iter().filter(|(name, item)| now.0.get(*name) != Some(item));

@@ -402,7 +402,16 @@ impl Store {
     fn is_verified(&self, name: &str) -> bool {
         let mark = fs::read_to_string(self.mark(name, "verified")).unwrap_or_default();
         let Some((boot, folders)) = mark.split_once('\0') else { return false };
-        boot == boot_id() && stamps::hold(folders, &self.environment(name))
+        let environment = self.environment(name);
+        if boot != boot_id() || stamps::hold(folders, &environment) {
+            return boot == boot_id();
+        }
+        // A package without isolation may have put something there, such as a cache of its own.
+        let is_whole = sealed_listing(&environment).is_ok_and(|listing| listing.is_there(&environment));
+        if is_whole {
+            self.mark_verified(&environment);
+        }
+        is_whole
     }
 
     /// Reads all of one environment. Gives the paths of what is damaged; then no run uses it any more.
@@ -435,14 +444,25 @@ fn sealed_manifest(environment: &Path, seal: &str) -> Option<Manifest> {
     manifest.shared.as_ref().is_none_or(|shared| is_name(&shared.environment)).then_some(manifest)
 }
 
-/// Reads every file of an environment. Gives the paths of those that are not what they were.
-fn verify(environment: &Path) -> io::Result<Vec<String>> {
+/// What an environment consists of.
+///
+/// # Errors
+/// `InvalidData` where that is not what was sealed.
+fn sealed_listing(environment: &Path) -> io::Result<Listing> {
     let manifest: Manifest = serde_json::from_slice(&fs::read(environment.join(MANIFEST))?)?;
     let listing = fs::read(environment.join(FILES))?;
     if hex(&Sha256::digest(&listing)) != manifest.listing {
-        return Ok(vec![FILES.to_owned()]);
+        return Err(io::Error::from(io::ErrorKind::InvalidData));
     }
-    let before: Listing = serde_json::from_slice(&listing)?;
+    Ok(serde_json::from_slice(&listing)?)
+}
+
+/// Reads every file of an environment. Gives the paths of those that are not what they were.
+fn verify(environment: &Path) -> io::Result<Vec<String>> {
+    let before = match sealed_listing(environment) {
+        Err(cause) if cause.kind() == io::ErrorKind::InvalidData => return Ok(vec![FILES.to_owned()]),
+        listing => listing?,
+    };
     Ok(before.differences(&Listing::of(environment, &[MANIFEST, FILES])?))
 }
 
