@@ -9,22 +9,10 @@ const { describe, it } = require('node:test');
 
 const { ConnectorRunner } = require('@owox/connector-runner');
 const { BUNDLE, configOf, connectorsPackage } = require('./support/connectors');
-const { runScript } = require('./support/host');
+const { runScript, withVariables } = require('./support/host');
 const { capture } = require('./support/output');
 const { npmVariables, registry } = require('./support/registry');
 const { tempFolder, writeFiles } = require('./support/temp');
-
-/** Sets variables of this process for one test. */
-function withVariables(t, variables) {
-  for (const [name, value] of Object.entries(variables)) {
-    const before = process.env[name];
-    process.env[name] = value;
-    t.after(() => {
-      if (before === undefined) delete process.env[name];
-      else process.env[name] = before;
-    });
-  }
-}
 
 async function run(options, source = 'Ok') {
   const { stdout, stdio } = capture();

@@ -9,7 +9,7 @@ const { after, test } = require('node:test');
 
 const { ConnectorRunner } = require('@owox/connector-runner');
 const { configOf, connectorsPackage } = require('./support/connectors');
-const { runScript } = require('./support/host');
+const { runScript, withVariables } = require('./support/host');
 const { capture, rejection } = require('./support/output');
 const { npmVariables, registry } = require('./support/registry');
 const { tempFolder, writeFiles } = require('./support/temp');
@@ -83,14 +83,7 @@ test('beside the configuration, for the command line', async (t) => {
 
 test('in the folder that is named, for the library; the key has registries and no tokens', async (t) => {
   const { variables, project, storeDir } = await setUp(t, '${TEAM_TOKEN}');
-  for (const [name, value] of Object.entries(variables)) {
-    const before = process.env[name];
-    process.env[name] = value;
-    t.after(() => {
-      if (before === undefined) delete process.env[name];
-      else process.env[name] = before;
-    });
-  }
+  withVariables(t, variables);
   const options = { connectorsPackage: connectors, storeDir, projectDir: project };
   const run = async (more) => {
     const { stdout, stdio } = capture();

@@ -31,12 +31,16 @@ function runtime() {
   return isSingleExecutable() ? 'a single executable application' : undefined;
 }
 
+let isSea;
+
+/** Asked once: before Node.js 20.12 there is no such module, and each call would throw. */
 function isSingleExecutable() {
   try {
-    return require('node:sea').isSea(); // Node.js 20.12 and later
+    isSea ??= require('node:sea').isSea();
   } catch {
-    return false;
+    isSea = false;
   }
+  return isSea;
 }
 
 /** The program that the last layer names, if it is a name: what else it may be is refused with the options. */

@@ -307,13 +307,7 @@ fn a_helper_that_cannot_take_its_order_says_why() {
         (garbled("no opening"), "invalid type"),
         ([frame(&opening(3)).expect("a frame"), garbled("no order")].concat(), "invalid type"),
     ] {
-        let (ours, theirs) = UnixStream::pair().expect("a socket");
-        let mut helper = std::process::Command::new(SUPERVISOR)
-            .env_clear()
-            .stdin(OwnedFd::from(theirs))
-            .process_group(0)
-            .spawn()
-            .expect("the helper");
+        let (ours, mut helper) = helper_alone();
         send(&ours, &bytes);
         let mut prefix = [0; 4];
         (&ours).read_exact(&mut prefix).expect("an answer");
@@ -324,15 +318,21 @@ fn a_helper_that_cannot_take_its_order_says_why() {
     }
 }
 
-/// Starts the helper as the host does, and dies at once.
-fn host_that_dies_early(script: &Script) {
+/// Starts the helper as the host does, and gives the host's end of its socket.
+fn helper_alone() -> (UnixStream, std::process::Child) {
     let (ours, theirs) = UnixStream::pair().expect("a socket");
-    let mut helper = std::process::Command::new(SUPERVISOR)
+    let helper = std::process::Command::new(SUPERVISOR)
         .env_clear()
         .stdin(OwnedFd::from(theirs))
         .process_group(0)
         .spawn()
         .expect("the helper");
+    (ours, helper)
+}
+
+/// Starts the helper as the host does, and dies at once.
+fn host_that_dies_early(script: &Script) {
+    let (ours, mut helper) = helper_alone();
     order(&ours, std::process::id(), script);
     drop(ours);
     wait_until("the helper's end", || helper.try_wait().is_ok_and(|status| status.is_some()));

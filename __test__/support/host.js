@@ -48,4 +48,16 @@ function runScript(script, args = [], options = {}) {
   );
 }
 
-module.exports = { ended, root, runHost, runScript, startHost };
+/** Sets variables of this process for one test. */
+function withVariables(t, variables) {
+  for (const [name, value] of Object.entries(variables)) {
+    const before = process.env[name];
+    process.env[name] = value;
+    t.after(() => {
+      if (before === undefined) delete process.env[name];
+      else process.env[name] = before;
+    });
+  }
+}
+
+module.exports = { ended, root, runHost, runScript, startHost, withVariables };

@@ -10,7 +10,7 @@ use crate::error::{Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{for_helper, reads_to_load};
 use crate::manifest::CONNECTORS_PACKAGE;
-use crate::process::{self, Cause, EnvPolicy, Exit, HELPER_MEMORY_BYTES, Start};
+use crate::process::{self, Cause, Exit, HELPER_MEMORY_BYTES, Start};
 
 /// What it runs.
 pub const SCRIPT: &str = concat!(include_str!("load.js"), include_str!("catalog.js"));
@@ -28,9 +28,6 @@ pub async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<
     let arguments = [SCRIPT, &package.root.to_string_lossy(), &folder.path().to_string_lossy(), argument];
     let nowhere = || Ok(std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?.into());
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
-    let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
-    variables.retain(|(name, _)| !name.starts_with("OW_"));
-    process::make_absolute(&mut variables, &host.cwd);
     // it is foreign code, and has nothing to do but to answer
     let node = process::find_node(&host.variables, host)?;
     let mut reads = reads_to_load(&package.root, &global_folders(host), &node, host);
@@ -43,7 +40,7 @@ pub async fn load(package: &Package, host: &Host, argument: &str) -> Result<Vec<
         program: &node,
         args: ["-e"].into_iter().chain(arguments).map(str::to_owned).collect(),
         directory: &package.root,
-        variables,
+        variables: process::variables_for_helper(host),
         held: Vec::new(),
         descriptors: vec![
             nowhere().map_err(failed)?,

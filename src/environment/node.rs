@@ -12,7 +12,7 @@ use crate::cancellation::Cancellation;
 use crate::error::{Code, Result, RunnerError};
 use crate::host::Host;
 use crate::isolation::{for_helper, reads_to_load};
-use crate::process::{self, EnvPolicy, HELPER_MEMORY_BYTES, Start};
+use crate::process::{self, HELPER_MEMORY_BYTES, Start};
 
 /// A program file, when it was changed, and what it was asked.
 type Question = (PathBuf, Option<SystemTime>, &'static [&'static str]);
@@ -86,9 +86,6 @@ async fn run(
     let unusable = |cause: std::io::Error| failed(node, &cause);
     let nowhere = || fs::File::options().read(true).write(true).open("/dev/null").map(Into::into);
     let (mut reader, writer) = std::io::pipe().map_err(unusable)?;
-    let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
-    variables.retain(|(name, _)| !name.starts_with("OW_"));
-    process::make_absolute(&mut variables, &host.cwd);
     // without packages there is nothing foreign that is loaded
     let mut reads = (!writable.is_empty()).then(|| reads_to_load(directory, &[], node, host)).flatten();
     // packages that the environment has by links
@@ -101,7 +98,7 @@ async fn run(
         program: node,
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         directory,
-        variables,
+        variables: process::variables_for_helper(host),
         descriptors: vec![nowhere().map_err(unusable)?, writer.into(), nowhere().map_err(unusable)?],
         held: lock.and_then(|lock| lock.try_clone().ok()).into_iter().collect(),
         supervision: process::watch_helper(HELPER_MEMORY_BYTES),

@@ -19,5 +19,5 @@ pub use paths::make_absolute;
 pub use programs::{find_node, find_npm, path_for_npm};
 pub use signals::signal_name;
 pub use stdio::{Source, Stdio, StdioSpec};
-pub use variables::EnvPolicy;
+pub use variables::{EnvPolicy, for_helper as variables_for_helper};
 pub use wiring::{Output, Reserved, Wiring};

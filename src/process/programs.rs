@@ -79,11 +79,10 @@ pub fn find_npm(host: &Host) -> Result<PathBuf> {
 /// A PATH on which npm, whose first line asks for `node`, finds a Node.js: the host's, with the folder
 /// of `node` behind it, or before it where the first `node` on it may be another one.
 pub fn path_for_npm(host: &Host) -> String {
-    let folder_of = |program: &Path| program.parent().map(|folder| folder.display().to_string());
-    let node = find_node(&host.variables, host).ok();
     let is_other = host.node_path.is_some() || host.runtime.is_some();
-    let node = if is_other { node.as_deref() } else { Some(host.exec_path.as_path()) };
-    let folder = node.and_then(folder_of).unwrap_or_default();
+    let node = if is_other { find_node(&host.variables, host).ok() } else { Some(host.exec_path.clone()) };
+    let folder = node.as_deref().and_then(Path::parent);
+    let folder = folder.map(|folder| folder.display().to_string()).unwrap_or_default();
     match host.variable("PATH") {
         Some(path) if is_other => format!("{folder}:{path}"),
         Some(path) => format!("{path}:{folder}"),

@@ -1,6 +1,8 @@
 //! Which of the host's variables a connector gets (`RunOptions.env`, contract section 11).
 
+use super::paths::make_absolute;
 use crate::context::Variables;
+use crate::host::Host;
 
 /// What `minimal` passes on, beside `LC_*`, `OW_*` and `AWS_ENDPOINT_URL*`.
 const MINIMAL: [&str; 8] = [
@@ -45,6 +47,15 @@ impl EnvPolicy {
             }
         }
     }
+}
+
+/// Variables of a process that only looks at packages: what programs need, with absolute paths, and
+/// nothing of a run.
+pub fn for_helper(host: &Host) -> Variables {
+    let mut variables = EnvPolicy::Minimal.apply(host.variables.clone());
+    variables.retain(|(name, _)| !name.starts_with("OW_"));
+    make_absolute(&mut variables, &host.cwd);
+    variables
 }
 
 #[cfg(test)]

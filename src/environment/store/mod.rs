@@ -402,9 +402,12 @@ impl Store {
     fn is_verified(&self, name: &str) -> bool {
         let mark = fs::read_to_string(self.mark(name, "verified")).unwrap_or_default();
         let Some((boot, folders)) = mark.split_once('\0') else { return false };
+        if boot != boot_id() {
+            return false;
+        }
         let environment = self.environment(name);
-        if boot != boot_id() || stamps::hold(folders, &environment) {
-            return boot == boot_id();
+        if stamps::hold(folders, &environment) {
+            return true;
         }
         // A package without isolation may have put something there, such as a cache of its own.
         let is_whole = sealed_listing(&environment).is_ok_and(|listing| listing.is_there(&environment));
